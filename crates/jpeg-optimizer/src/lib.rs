@@ -1,0 +1,1 @@
+//! One JPEG encode per frame, quality and size, shared by every viewer.

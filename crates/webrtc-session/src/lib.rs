@@ -1,0 +1,1 @@
+//! WebRTC data-channel sessions over one UDP socket, driven by str0m.

@@ -1,1 +1,23 @@
-//! Pooled I420 video frames and an adaptive ring buffer that counts every drop and underflow.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod config;
+mod fill;
+mod frame;
+mod layout;
+mod metrics;
+mod picture;
+mod pool;
+mod ring;
+
+pub use config::{
+    BufferConfig, ConfigError, DEFAULT_MAX_BYTES, DEFAULT_PREFETCH_THRESHOLD, DEFAULT_SIZE_FRAMES,
+    OverflowPolicy, PREFETCH_THRESHOLD_RANGE, SIZE_RANGE_FRAMES,
+};
+pub use fill::FillState;
+pub use frame::{FrameId, VideoFrame};
+pub use layout::{PictureError, PictureSize, Plane, STRIDE_ALIGN_BYTES};
+pub use metrics::{BufferHealth, BufferMetrics};
+pub use picture::{ColorRange, Picture, PictureMut, PlaneView};
+pub use pool::{DEFAULT_MAX_IDLE_BYTES, FramePool, IDLE_TAKES, PoolStats};
+pub use ring::{Popped, PushOutcome, RingBuffer};

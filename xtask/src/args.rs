@@ -1,0 +1,114 @@
+//! The command line: what `cargo xtask --help` teaches.
+
+use clap::{Parser, Subcommand};
+
+use crate::setup::Purpose;
+
+/// Frameway's own commands.
+///
+/// On a fresh machine with git, Rust and a C compiler, start with `cargo xtask demo`: it installs
+/// what the build needs, builds, and prints the address of a page that plays a video over WebRTC.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", version, after_help = AFTER_HELP)]
+pub(crate) struct Args {
+    /// Install nothing: name what is missing, how to install it, and exit 1.
+    #[arg(long, global = true, env = "FRAMEWAY_NO_INSTALL", value_parser = clap::builder::FalseyValueParser::new())]
+    pub(crate) no_install: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Installing works on Debian and Ubuntu, as root or with a password-less sudo, by apt-get; elsewhere
+a command names what to install and how. Rust itself is pinned by rust-toolchain.toml.
+
+Examples:
+  cargo xtask demo                             watch the built-in clip in a browser
+  cargo xtask demo -- --http 127.0.0.1:9000    the same, on another port
+  cargo xtask test                             everything, from unit tests to a real browser
+  cargo xtask test -- -p frame-buffer          the tests of one crate
+  cargo xtask lint --only purity               one check
+  cargo xtask lint --list                      the names of all checks";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Build stream-server and start its demo: a generated clip, a page that plays it.
+    ///
+    /// Everything before the server's own output goes to stderr, so the first line on stdout is
+    /// the page's address. Ctrl-C drains the viewers and exits 0.
+    Demo(Demo),
+    /// Run every test: unit, property, simulation, end to end, browser, doctests, and the page's own.
+    ///
+    /// Needs a Chromium and ffmpeg, and installs them where it can. FRAMEWAY_CHROMIUM=PATH names a
+    /// browser that is not on PATH.
+    Test(Test),
+    /// Check everything a change must satisfy; prints each check with what to do when it fails.
+    Lint(Lint),
+    /// Run the criterion benches, then the table of figures (release profile).
+    Bench(Bench),
+    /// Run every target under fuzz/ for SECONDS each (needs a nightly toolchain and cargo-fuzz).
+    Fuzz {
+        /// How long each target runs.
+        #[arg(default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
+        seconds: u32,
+    },
+    /// Only install (or, with --no-install, name) what the other commands need.
+    Setup {
+        /// What the machine is to be made ready for.
+        #[arg(long = "for", value_enum, default_value_t = Purpose::Build)]
+        purpose: Purpose,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Demo {
+    /// Build with optimisation throughout: slower to build, and shares nothing with `cargo xtask test`.
+    #[arg(long)]
+    pub(crate) release: bool,
+    /// Passed on to `stream-server demo`; `-- --help` lists them.
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) server_args: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Test {
+    /// Passed on to `cargo test` in place of `--workspace`, e.g. `-p frame-buffer overflow`.
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) cargo_args: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Lint {
+    /// Run this check alone (repeatable).
+    #[arg(long, value_name = "NAME", conflicts_with = "skip")]
+    pub(crate) only: Vec<String>,
+    /// Leave this check out (repeatable).
+    #[arg(long, value_name = "NAME")]
+    pub(crate) skip: Vec<String>,
+    /// Print the checks and what each is about, and exit.
+    #[arg(long)]
+    pub(crate) list: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Bench {
+    /// Run the criterion benches whose name contains this; all when absent.
+    #[arg(long, value_name = "NAME")]
+    pub(crate) filter: Option<String>,
+    /// Print the table of figures alone.
+    #[arg(long, conflicts_with = "filter")]
+    pub(crate) figures_only: bool,
+    /// Passed on to the program that prints the table of figures.
+    #[arg(last = true, value_name = "ARGS")]
+    pub(crate) figures_args: Vec<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Args::command().debug_assert();
+    }
+}

@@ -1,0 +1,215 @@
+// @ts-check
+/**
+ * The receiving half of a link, as a pure state machine: messages in, whole frames and answers out.
+ *
+ * Fed by: link.js, with each data-channel message as it arrives.
+ * Feeds: link.js, with frames in order of their sequence and with the messages to send back.
+ *
+ * It has no clock, no timer and no socket. Everything it keeps is bounded by `LIMITS`. The hash in
+ * a frame's meta is not checked here: a data channel is already integrity protected (DTLS).
+ */
+import { ack, eofAck, FRAME_ERROR, frameError, hello, parseMessage } from './protocol.js';
+
+export const LIMITS = Object.freeze({
+  /** Largest message taken. Chunks towards a browser are 16 KiB; this is what browsers themselves allow. */
+  maxMessageBytes: 262_144,
+  /** Largest frame taken, whole. A 4K JPEG at quality 95 has about 6 MB. */
+  maxFrameBytes: 16 * 1024 * 1024,
+  /** Frames in reassembly at once; one lane has one, lanes that die leave some behind. */
+  maxPartials: 8,
+  /** Complete frames that wait for an earlier one. When full, the earlier one is given up. */
+  maxHeld: 4,
+  /** Pairs in one ack (docs/wire.md). */
+  maxAckPairs: 64,
+});
+
+/** Credit shown to the sender: what it may have unacknowledged. Two seconds of 30 fps, at most. */
+export const WINDOW = Object.freeze({ frames: 64, bytes: LIMITS.maxFrameBytes });
+
+/**
+ * @typedef {object} ReceivedFrame
+ * @property {number} sequence
+ * @property {import('./protocol.js').FrameMeta} meta
+ * @property {Uint8Array} payload
+ *
+ * @typedef {object} Partial
+ * @property {number} attempt
+ * @property {import('./protocol.js').FrameMeta} meta
+ * @property {Uint8Array} payload
+ * @property {number} filled bytes received, from the start
+ *
+ * @typedef {object} Handled
+ * @property {import('./protocol.js').Message} message what arrived
+ * @property {boolean} accepted false: ignored, because it is another epoch's
+ * @property {ReceivedFrame[]} frames frames it completed, in order
+ * @property {Uint8Array<ArrayBuffer>[]} replies messages to send back now
+ */
+
+export class FrameReceiver {
+  constructor() {
+    /** @type {number | null} unknown until the sender's first message */
+    this.epoch = null;
+    /** First frame not delivered yet. */
+    this.nextSequence = 0;
+    /** @type {Map<number, Partial>} */
+    this.partials = new Map();
+    /** @type {Map<number, {frame: ReceivedFrame, attempt: number}>} complete, but not next */
+    this.held = new Map();
+    /** The attempt refused last, as `sequence/attempt`. */
+    this.lastRefused = '';
+    this.stats = {
+      messages: 0, bytes: 0, frames: 0, frameBytes: 0,
+      duplicates: 0, refused: 0, abandoned: 0, skipped: 0, malformed: 0, otherEpoch: 0, unknownKind: 0,
+    };
+  }
+
+  /**
+   * @param {Uint8Array} bytes one whole message
+   * @returns {Handled}
+   * @throws {import('./wire.js').WireError} not a message; counted in `stats.malformed`; the receiver stays usable
+   */
+  handleMessage(bytes) {
+    this.stats.messages += 1;
+    this.stats.bytes += bytes.length;
+    try {
+      return this.#handle(parseMessage(bytes));
+    } catch (error) {
+      this.stats.malformed += 1;
+      throw error;
+    }
+  }
+
+  /** The greeting of this side; the first frame it wants is the one after the last delivered. */
+  greeting() {
+    return hello(this.epoch ?? 0, LIMITS.maxMessageBytes, WINDOW, this.nextSequence);
+  }
+
+  /**
+   * @param {import('./protocol.js').Message} message
+   * @returns {Handled}
+   */
+  #handle(message) {
+    const first = this.epoch === null;
+    if (first) this.epoch = message.epoch;
+    /** @type {Handled} */
+    const handled = { message, accepted: message.epoch === this.epoch, frames: [], replies: [] };
+    if (!handled.accepted) {
+      this.stats.otherEpoch += 1;
+      return handled;
+    }
+    if (first) handled.replies.push(this.greeting());
+    if (message.kind === 'chunk') this.#chunk(message, handled);
+    else if (message.kind === 'eof') handled.replies.push(eofAck(message.epoch, message.frames, message.hash));
+    else if (message.kind === 'unknown') this.stats.unknownKind += 1;
+    return handled;
+  }
+
+  /**
+   * @param {Extract<import('./protocol.js').Message, {kind: 'chunk'}>} chunk
+   * @param {Handled} handled
+   */
+  #chunk(chunk, handled) {
+    if (chunk.sequence < this.nextSequence || this.held.has(chunk.sequence)) {
+      this.stats.duplicates += 1;
+      handled.replies.push(this.#ack(chunk.sequence, chunk.attempt));
+      return;
+    }
+    const partial = this.#partialFor(chunk, handled);
+    if (!partial) return;
+    if (partial.filled !== chunk.offset || chunk.payload.length > partial.payload.length - partial.filled) {
+      this.#refuse(chunk, FRAME_ERROR.conflict, `chunk at ${chunk.offset}, expected at ${partial.filled} of ${partial.payload.length}`, handled);
+      return;
+    }
+    partial.payload.set(chunk.payload, chunk.offset);
+    partial.filled += chunk.payload.length;
+    if (partial.filled < partial.payload.length) return;
+    this.partials.delete(chunk.sequence);
+    const frame = { sequence: chunk.sequence, meta: partial.meta, payload: partial.payload };
+    this.#complete(frame, chunk.attempt, handled.frames);
+    handled.replies.push(this.#ack(chunk.sequence, chunk.attempt));
+  }
+
+  /**
+   * The reassembly that a chunk belongs to: a new one for the first chunk of an attempt.
+   * @param {Extract<import('./protocol.js').Message, {kind: 'chunk'}>} chunk
+   * @param {Handled} handled
+   * @returns {Partial | null} null: the chunk is of no use
+   */
+  #partialFor(chunk, handled) {
+    const known = this.partials.get(chunk.sequence);
+    if (known && chunk.attempt < known.attempt) return null;
+    if (known && chunk.attempt === known.attempt && known.payload.length === chunk.frameBytes && chunk.offset > 0) return known;
+    if (chunk.offset !== 0 || !chunk.meta || (known && chunk.attempt === known.attempt)) {
+      this.#refuse(chunk, FRAME_ERROR.conflict, `chunk at ${chunk.offset} does not go on where the last one ended`, handled);
+      return null;
+    }
+    if (chunk.frameBytes > LIMITS.maxFrameBytes) {
+      this.#refuse(chunk, FRAME_ERROR.tooLarge, `${chunk.frameBytes} bytes, at most ${LIMITS.maxFrameBytes} are taken`, handled);
+      return null;
+    }
+    this.#makeRoom(chunk.sequence);
+    const partial = { attempt: chunk.attempt, meta: chunk.meta, payload: new Uint8Array(chunk.frameBytes), filled: 0 };
+    this.partials.set(chunk.sequence, partial);
+    return partial;
+  }
+
+  /**
+   * Forgets what there is of an attempt and says so, once: its later chunks find nothing to go on from.
+   * @param {Extract<import('./protocol.js').Message, {kind: 'chunk'}>} chunk
+   * @param {number} code
+   * @param {string} why
+   * @param {Handled} handled
+   */
+  #refuse(chunk, code, why, handled) {
+    this.partials.delete(chunk.sequence);
+    const name = `${chunk.sequence}/${chunk.attempt}`;
+    if (this.lastRefused === name) return;
+    this.lastRefused = name;
+    this.stats.refused += 1;
+    handled.replies.push(frameError(this.epoch ?? 0, chunk.sequence, chunk.attempt, code, why));
+  }
+
+  /**
+   * Full: the oldest reassembly is given up, for newer frames are worth more to a viewer.
+   * @param {number} sequence the one that is about to begin
+   */
+  #makeRoom(sequence) {
+    if (this.partials.has(sequence) || this.partials.size < LIMITS.maxPartials) return;
+    this.partials.delete(Math.min(...this.partials.keys()));
+    this.stats.abandoned += 1;
+  }
+
+  /**
+   * @param {ReceivedFrame} frame
+   * @param {number} attempt
+   * @param {ReceivedFrame[]} out
+   */
+  #complete(frame, attempt, out) {
+    this.stats.frames += 1;
+    this.stats.frameBytes += frame.payload.length;
+    this.held.set(frame.sequence, { frame, attempt });
+    if (this.held.size > LIMITS.maxHeld) {
+      const earliest = Math.min(...this.held.keys());
+      this.stats.skipped += earliest - this.nextSequence;
+      this.nextSequence = earliest;
+      for (const sequence of this.partials.keys()) if (sequence < earliest) this.partials.delete(sequence);
+    }
+    for (let next = this.held.get(this.nextSequence); next; next = this.held.get(this.nextSequence)) {
+      this.held.delete(this.nextSequence);
+      this.nextSequence += 1;
+      out.push(next.frame);
+    }
+  }
+
+  /**
+   * Says that one frame is here, what is here beyond the next, and the credit left.
+   * @param {number} sequence
+   * @param {number} attempt
+   */
+  #ack(sequence, attempt) {
+    /** @type {[number, number][]} */
+    const received = [...this.held].map(([held, entry]) => [held, entry.attempt]);
+    if (!this.held.has(sequence)) received.unshift([sequence, attempt]);
+    return ack(this.epoch ?? 0, this.nextSequence, received.slice(0, LIMITS.maxAckPairs), WINDOW);
+  }
+}

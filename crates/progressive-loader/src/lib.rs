@@ -1,1 +1,36 @@
-//! Bytes by CID, URL or file, as a reader that is usable before the content is there.
+#![doc = include_str!("../README.md")]
+//!
+//! # Map of the crate, along the data path
+//!
+//! | module | is |
+//! |---|---|
+//! | `location` | what a person writes: a path, a CID, a URL |
+//! | `source` | [`ByteSource`]: ranges of one content, from anywhere |
+//! | `unixfs`, `multihash` | blocks: reading nodes, checking hashes, building trees |
+//! | `http_range` | what a server's answer to a range means |
+//! | `ranges`, `window` | which range to fetch next, what to keep: pure, no clock, no I/O |
+//! | `progress` | true figures of what was fetched |
+//! | [`driver`] | files, sockets, threads, the embedded [`Store`](driver::Store), the readers |
+#![forbid(unsafe_code)]
+
+pub mod driver;
+mod error;
+mod http_range;
+mod location;
+mod multihash;
+mod profile;
+mod progress;
+mod ranges;
+mod source;
+mod unixfs;
+mod window;
+
+pub use cid::Cid;
+pub use error::{BlockError, Cause, OpenError, Phase, ReadError};
+pub use location::{Location, LocationError};
+pub use profile::{Profile, ProfileError};
+pub use progress::{LoadSnapshot, RateMeter};
+pub use ranges::RangeSet;
+pub use source::ByteSource;
+pub use url::Url;
+pub use window::{Fetch, FetchId, Window, WindowConfig};

@@ -1,0 +1,13 @@
+//! A resource of an HTTP or HTTPS server as a [`ByteSource`](crate::ByteSource).
+//!
+//! | file | is |
+//! |---|---|
+//! | `client` | the client, its timeouts, which redirects it follows, one request |
+//! | `pull` | the bytes of one range: pieces, resumption, what to skip |
+//! | `source` | opening, and the body that waits between two ranges |
+
+mod client;
+mod pull;
+mod source;
+
+pub use source::HttpSource;

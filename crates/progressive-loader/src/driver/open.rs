@@ -1,0 +1,69 @@
+//! From a location to a reader.
+
+use crate::driver::file::FileSource;
+use crate::driver::http::HttpSource;
+use crate::driver::options::OpenOptions;
+use crate::driver::reader::ProgressiveReader;
+use crate::error::{OpenError, ReadError};
+use crate::location::Location;
+use crate::source::ByteSource;
+use cid::Cid;
+use std::sync::Arc;
+
+/// Opens `location` and learns its size; fetches nothing more until the reader asks.
+///
+/// Needs a tokio runtime with time and I/O enabled, which also runs the reader's fetches.
+///
+/// # Errors
+/// [`OpenError`], naming the location and what to do.
+pub async fn open(
+    location: &Location,
+    options: &OpenOptions,
+) -> Result<ProgressiveReader, OpenError> {
+    options.check()?;
+    let source = open_source(location, options).await?;
+    ProgressiveReader::new(source, options)
+}
+
+/// Opens `location` as a bare source, for those who read ranges themselves.
+///
+/// # Errors
+/// [`OpenError`], naming the location and what to do.
+pub async fn open_source(
+    location: &Location,
+    options: &OpenOptions,
+) -> Result<Arc<dyn ByteSource>, OpenError> {
+    options.check()?;
+    match location {
+        Location::File(path) => {
+            let path = path.clone();
+            let name = path.display().to_string();
+            let source = blocking(name, move || FileSource::open(&path)).await?;
+            Ok(Arc::new(source))
+        }
+        Location::Http(url) => Ok(Arc::new(HttpSource::open(url, &options.http).await?)),
+        Location::Ipfs { cid, path } => open_ipfs(*cid, path.clone(), options).await,
+    }
+}
+
+async fn open_ipfs(
+    cid: Cid,
+    path: Vec<String>,
+    options: &OpenOptions,
+) -> Result<Arc<dyn ByteSource>, OpenError> {
+    let store = options.store.clone().ok_or(OpenError::NoStore { cid })?;
+    let source = blocking(format!("ipfs://{cid}"), move || {
+        store.open_path(&cid, &path)
+    })
+    .await?;
+    Ok(Arc::new(source))
+}
+
+/// Runs `work` on a blocking thread. It is lost only when the runtime shuts down meanwhile.
+async fn blocking<T: Send + 'static>(
+    name: String,
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    let outcome = tokio::task::spawn_blocking(work).await;
+    outcome.unwrap_or_else(|_| Err(ReadError::Cancelled { name }.into()))
+}

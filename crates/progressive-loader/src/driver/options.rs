@@ -1,0 +1,108 @@
+//! The settings of [`open`](crate::driver::open), with their defaults and what they cost.
+//!
+//! Given by the caller; read by the reader and the HTTP source.
+
+use crate::driver::store::Store;
+use crate::error::OpenError;
+use std::time::Duration;
+
+/// How to open and read a content.
+#[derive(Debug, Clone)]
+pub struct OpenOptions {
+    /// Where `ipfs://` locations are looked up. Default: none, so they fail with
+    /// [`OpenError::NoStore`].
+    pub store: Option<Store>,
+    /// How to talk to HTTP servers.
+    pub http: HttpOptions,
+    /// How far ahead of the reader to fetch, in bytes: 64 KiB to 1 GiB. Default 8 MiB: three seconds
+    /// of a 20 Mbit/s video. It is memory of every reader.
+    pub lookahead_bytes: u64,
+    /// How much to keep of what lies outside the look-ahead, in bytes: 0 to 1 GiB. Default 4 MiB, so
+    /// that a demuxer that hops between an index and the data does not fetch either twice. It is
+    /// memory of every reader.
+    pub keep_behind_bytes: u64,
+}
+
+impl Default for OpenOptions {
+    fn default() -> Self {
+        Self {
+            store: None,
+            http: HttpOptions::default(),
+            lookahead_bytes: 8 << 20,
+            keep_behind_bytes: 4 << 20,
+        }
+    }
+}
+
+impl OpenOptions {
+    pub(crate) fn check(&self) -> Result<(), OpenError> {
+        let field = |field, value: u64, range: std::ops::RangeInclusive<u64>, text| {
+            if range.contains(&value) {
+                Ok(())
+            } else {
+                Err(OpenError::Option {
+                    field,
+                    value,
+                    range: text,
+                })
+            }
+        };
+        field(
+            "lookahead_bytes",
+            self.lookahead_bytes,
+            64 << 10..=1 << 30,
+            "64 KiB to 1 GiB",
+        )?;
+        field(
+            "keep_behind_bytes",
+            self.keep_behind_bytes,
+            0..=1 << 30,
+            "0 to 1 GiB",
+        )?;
+        field(
+            "http.max_redirects",
+            self.http.max_redirects.into(),
+            0..=20,
+            "0 to 20",
+        )?;
+        field(
+            "http.max_resumes",
+            self.http.max_resumes.into(),
+            0..=100,
+            "0 to 100",
+        )
+    }
+}
+
+/// How to talk to an HTTP server.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HttpOptions {
+    /// The longest that TCP and TLS may take. Default 5 s.
+    pub connect_timeout: Duration,
+    /// The longest from the request to the head of its answer. Default 10 s.
+    pub first_byte_timeout: Duration,
+    /// The longest between two pieces of a body. Default 10 s.
+    pub idle_timeout: Duration,
+    /// How many redirects to follow: 0 to 20. Default 5. From https to http, to another scheme, or from
+    /// a public to a private address none is.
+    pub max_redirects: u32,
+    /// How often to ask for the rest of a range whose body broke off, in a row without a byte of
+    /// progress: 0 to 100. Default 3.
+    pub max_resumes: u32,
+    /// How much of a body to read and throw away to get to a range, when the server ignores `Range`.
+    /// Default 64 MiB. It is network traffic, not memory.
+    pub max_discard_bytes: u64,
+}
+
+impl Default for HttpOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(5),
+            first_byte_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(10),
+            max_redirects: 5,
+            max_resumes: 3,
+            max_discard_bytes: 64 << 20,
+        }
+    }
+}

@@ -1,0 +1,343 @@
+//! The fetches behind a reader: one task per range on its way, started and cancelled as the
+//! [`Window`] says.
+//!
+//! Fed by the reader's moves and by the source's pieces; wakes the reader when there is something
+//! for it. Dropping the [`Fetcher`] aborts every task, which drops the requests behind them.
+
+use crate::driver::progress::LoadProgress;
+use crate::error::ReadError;
+use crate::source::ByteSource;
+use crate::window::{Fetch, FetchId, Window, WindowConfig};
+use bytes::Bytes;
+use futures_util::StreamExt;
+use std::collections::HashMap;
+use std::io::SeekFrom;
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use tokio::runtime::Handle;
+use tokio::task::AbortHandle;
+
+/// Owned by one reader; its tasks end with it.
+pub(super) struct Fetcher {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    source: Arc<dyn ByteSource>,
+    size_bytes: u64,
+    progress: LoadProgress,
+    runtime: Handle,
+    state: Mutex<State>,
+    /// Wakes a blocking reader; an async one is woken by `State::waker`.
+    arrived: Condvar,
+}
+
+struct State {
+    window: Window,
+    tasks: HashMap<FetchId, AbortHandle>,
+    /// What kept the byte at the reader's position from coming; told once, then tried again.
+    failure: Option<ReadError>,
+    waker: Option<Waker>,
+    closed: bool,
+}
+
+/// What the window wants done, decided under the lock and carried out without it.
+#[derive(Default)]
+struct Orders {
+    start: Vec<Fetch>,
+    cancel: Vec<AbortHandle>,
+}
+
+impl Fetcher {
+    pub(super) fn new(
+        source: Arc<dyn ByteSource>,
+        window: WindowConfig,
+        progress: LoadProgress,
+        runtime: Handle,
+    ) -> Self {
+        let state = State {
+            window: Window::new(window),
+            tasks: HashMap::new(),
+            failure: None,
+            waker: None,
+            closed: false,
+        };
+        let shared = Shared {
+            source,
+            size_bytes: window.size_bytes,
+            progress,
+            runtime,
+            state: Mutex::new(state),
+            arrived: Condvar::new(),
+        };
+        Self {
+            shared: Arc::new(shared),
+        }
+    }
+
+    pub(super) fn name(&self) -> String {
+        self.shared.source.name()
+    }
+
+    pub(super) fn size_bytes(&self) -> u64 {
+        self.shared.size_bytes
+    }
+
+    pub(super) fn progress(&self) -> LoadProgress {
+        self.shared.progress.clone()
+    }
+
+    pub(super) fn position(&self) -> u64 {
+        self.shared.lock().window.position()
+    }
+
+    /// Copies what is there at the position into `buf`, waiting on this thread until something is.
+    pub(super) fn read_blocking(&self, buf: &mut [u8]) -> Result<usize, ReadError> {
+        loop {
+            if let Some(outcome) = self.try_read(buf, None) {
+                return outcome;
+            }
+            let mut state = self.shared.lock();
+            while state.waits() {
+                state = self
+                    .shared
+                    .arrived
+                    .wait(state)
+                    .unwrap_or_else(PoisonError::into_inner);
+            }
+        }
+    }
+
+    /// The same for a task.
+    pub(super) fn poll_read(
+        &self,
+        context: &Context<'_>,
+        buf: &mut [u8],
+    ) -> Poll<Result<usize, ReadError>> {
+        self.try_read(buf, Some(context.waker()))
+            .map_or(Poll::Pending, Poll::Ready)
+    }
+
+    /// `None` when nothing is there yet; then the fetch of it is on its way, and `waker` is kept.
+    fn try_read(&self, buf: &mut [u8], waker: Option<&Waker>) -> Option<Result<usize, ReadError>> {
+        let mut state = self.shared.lock();
+        if buf.is_empty() || state.window.at_end() {
+            return Some(Ok(0));
+        }
+        let outcome = match state.window.peek() {
+            Some(piece) => {
+                let n = piece.len().min(buf.len());
+                buf[..n].copy_from_slice(&piece[..n]);
+                state.window.advance(n as u64);
+                Some(Ok(n))
+            }
+            None => match state.failure.take() {
+                Some(error) => return Some(Err(error)),
+                None => {
+                    state.waker = waker.cloned();
+                    state.window.needed_now();
+                    None
+                }
+            },
+        };
+        let orders = state.plan();
+        drop(state);
+        Shared::carry_out(&self.shared, orders);
+        outcome
+    }
+
+    /// Moves the reader; fetches that are no longer of use are cancelled at once.
+    pub(super) fn seek(&self, to: SeekFrom) -> std::io::Result<u64> {
+        let mut state = self.shared.lock();
+        let target = match to {
+            SeekFrom::Start(offset) => Some(offset),
+            SeekFrom::End(offset) => self.shared.size_bytes.checked_add_signed(offset),
+            SeekFrom::Current(offset) => state.window.position().checked_add_signed(offset),
+        };
+        let Some(target) = target else {
+            let text = format!("{}: seek to before the start ({to:?})", self.name());
+            return Err(std::io::Error::new(std::io::ErrorKind::InvalidInput, text));
+        };
+        if target == state.window.position() {
+            return Ok(target);
+        }
+        state.window.seek(target);
+        state.failure = None;
+        // Only what is useless is cancelled here; what is wanted now is fetched when it is read, so
+        // that a demuxer's seek to ask for the length costs nothing.
+        let orders = Orders {
+            start: Vec::new(),
+            cancel: state.cancel_stale(),
+        };
+        drop(state);
+        Shared::carry_out(&self.shared, orders);
+        Ok(target)
+    }
+}
+
+impl Drop for Fetcher {
+    fn drop(&mut self) {
+        let mut state = self.shared.lock();
+        state.closed = true;
+        let tasks: Vec<_> = state.tasks.drain().map(|(_, task)| task).collect();
+        drop(state);
+        for task in tasks {
+            task.abort();
+        }
+    }
+}
+
+impl State {
+    /// Whether a blocking reader has nothing to do but wait.
+    fn waits(&self) -> bool {
+        self.failure.is_none() && !self.closed && self.window.peek().is_none()
+    }
+
+    fn cancel_stale(&mut self) -> Vec<AbortHandle> {
+        let stale = self.window.take_stale();
+        stale
+            .iter()
+            .filter_map(|id| self.tasks.remove(id))
+            .collect()
+    }
+
+    fn plan(&mut self) -> Orders {
+        if self.closed || self.failure.is_some() {
+            return Orders::default();
+        }
+        let cancel = self.cancel_stale();
+        let start = std::iter::from_fn(|| self.window.next_fetch()).collect();
+        Orders { start, cancel }
+    }
+}
+
+impl Shared {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn carry_out(shared: &Arc<Self>, orders: Orders) {
+        for task in orders.cancel {
+            task.abort();
+        }
+        for fetch in orders.start {
+            let id = fetch.id;
+            // Made before the task, so that its drop tells the reader even when the runtime is gone.
+            let run = Run {
+                shared: Arc::clone(shared),
+                id,
+                over: false,
+            };
+            let task = shared.runtime.spawn(run.run(fetch)).abort_handle();
+            let mut state = shared.lock();
+            // It may be over already, or given up since it was planned.
+            if state.closed || !state.window.is_in_flight(id) {
+                task.abort();
+            } else {
+                state.tasks.insert(id, task);
+            }
+        }
+    }
+
+    fn wake(&self, mut state: MutexGuard<'_, State>) {
+        let waker = state.waker.take();
+        drop(state);
+        self.arrived.notify_all();
+        if let Some(waker) = waker {
+            waker.wake();
+        }
+    }
+}
+
+/// One fetch, on its task.
+struct Run {
+    shared: Arc<Shared>,
+    id: FetchId,
+    over: bool,
+}
+
+impl Run {
+    async fn run(mut self, fetch: Fetch) {
+        let outcome = self.fetch(&fetch).await;
+        self.end(outcome.err());
+    }
+
+    async fn fetch(&self, fetch: &Fetch) -> Result<(), ReadError> {
+        let source = Arc::clone(&self.shared.source);
+        let mut pieces = source.stream_range(fetch.range.clone());
+        let mut missing_bytes = fetch.range.end - fetch.range.start;
+        let short = |missing_bytes| ReadError::Short {
+            name: source.name(),
+            range: fetch.range.clone(),
+            missing_bytes,
+            attempts: 1,
+        };
+        while let Some(piece) = pieces.next().await {
+            let piece = piece?;
+            let Some(rest) = missing_bytes.checked_sub(piece.len() as u64) else {
+                return Err(ReadError::Overlong {
+                    name: source.name(),
+                    range: fetch.range.clone(),
+                });
+            };
+            missing_bytes = rest;
+            if !self.deliver(piece) {
+                return Ok(());
+            }
+        }
+        if missing_bytes > 0 {
+            Err(short(missing_bytes))
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Hands a piece to the reader; `false` when it is no longer wanted.
+    fn deliver(&self, piece: Bytes) -> bool {
+        let mut state = self.shared.lock();
+        let len = piece.len() as u64;
+        if state.closed || !state.window.received(self.id, piece) {
+            return false;
+        }
+        self.shared.progress.record(len, state.window.held().iter());
+        self.shared.wake(state);
+        true
+    }
+
+    fn end(&mut self, error: Option<ReadError>) {
+        self.over = true;
+        let mut state = self.shared.lock();
+        state.tasks.remove(&self.id);
+        match error {
+            Some(error) => {
+                tracing::debug!(source = self.shared.source.name(), %error, "fetch failed");
+                if state.window.failed(self.id) {
+                    state.failure = Some(error);
+                }
+            }
+            None => {
+                state.window.finished(self.id);
+            }
+        }
+        let orders = state.plan();
+        self.shared.wake(state);
+        Shared::carry_out(&self.shared, orders);
+    }
+}
+
+impl Drop for Run {
+    /// Aborted, or never run because the runtime is gone: the reader must not wait for it.
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let mut state = self.shared.lock();
+        state.tasks.remove(&self.id);
+        if state.window.failed(self.id) {
+            state.failure = Some(ReadError::Cancelled {
+                name: self.shared.source.name(),
+            });
+        }
+        self.shared.wake(state);
+    }
+}

@@ -1,0 +1,63 @@
+//! Hashes of blocks: making CIDs and checking bytes against them.
+//!
+//! Fed with blocks by the store; SHA-256 and SHA-512 run on aws-lc (SIMD where the CPU has it), the
+//! rarer functions on their Rust implementations.
+
+use crate::error::BlockError;
+use aws_lc_rs::digest;
+use cid::Cid;
+use cid::multihash::Multihash;
+use multihash_codetable::{Code, MultihashDigest};
+
+/// Multicodec of raw bytes.
+pub(crate) const RAW: u64 = 0x55;
+/// Multicodec of dag-pb nodes.
+pub(crate) const DAG_PB: u64 = 0x70;
+/// Multicodec of the identity "hash": the CID carries the block itself.
+pub(crate) const IDENTITY: u64 = 0x00;
+/// Multicodec of SHA-256.
+const SHA2_256: u64 = 0x12;
+/// Multicodec of SHA-512.
+const SHA2_512: u64 = 0x13;
+
+/// The SHA-256 multihash of `parts`, one after the other.
+pub(crate) fn sha2_256(parts: &[&[u8]]) -> Multihash<64> {
+    let mut context = digest::Context::new(&digest::SHA256);
+    for part in parts {
+        context.update(part);
+    }
+    wrap(SHA2_256, context.finish().as_ref())
+}
+
+/// Digests longer than a multihash holds do not exist among those made here.
+fn wrap(code: u64, digest: &[u8]) -> Multihash<64> {
+    Multihash::wrap(code, digest).unwrap_or_default()
+}
+
+/// Checks the block made of `parts` against the hash its CID names.
+pub(crate) fn verify(cid: &Cid, parts: &[&[u8]]) -> Result<(), BlockError> {
+    let expected = cid.hash();
+    let actual = match expected.code() {
+        SHA2_256 => sha2_256(parts),
+        SHA2_512 => wrap(
+            SHA2_512,
+            digest::digest(&digest::SHA512, &parts.concat()).as_ref(),
+        ),
+        IDENTITY => {
+            return if parts.concat() == expected.digest() {
+                Ok(())
+            } else {
+                Err(BlockError::HashMismatch)
+            };
+        }
+        code => match Code::try_from(code) {
+            Ok(function) => function.digest(&parts.concat()),
+            Err(_) => return Err(BlockError::UnsupportedHash(code)),
+        },
+    };
+    if actual == *expected {
+        Ok(())
+    } else {
+        Err(BlockError::HashMismatch)
+    }
+}

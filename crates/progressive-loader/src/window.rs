@@ -1,0 +1,293 @@
+//! The window planner: what to fetch next, what to keep, what to give up.
+//!
+//! Fed by the reader with its position and by the fetches with the pieces that arrive; feeds the
+//! driver with the next range to fetch, the fetches to cancel, and the reader with bytes. It does
+//! no I/O and knows no clock, so every decision can be replayed.
+//!
+//! Policy. Wanted is `[position, position + lookahead)` and nothing else: a reader that stops costs
+//! nothing more. Ranges end on multiples of the chunk size, so that neighbouring fetches share
+//! blocks rarely. When the memory budget (`lookahead + keep_behind`) is exceeded, whole pieces
+//! outside the wanted window are dropped, the one farthest from it first.
+
+use crate::ranges::RangeSet;
+use bytes::Bytes;
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+/// What a [`Window`] is made for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct WindowConfig {
+    /// The content's size in bytes.
+    pub size_bytes: u64,
+    /// How far ahead of the reader to fetch, in bytes; at least 1.
+    pub lookahead_bytes: u64,
+    /// How much to keep of what lies outside the look-ahead, in bytes.
+    pub keep_behind_bytes: u64,
+    /// The size of one fetch in bytes; lowered to half the look-ahead, so that one is always possible.
+    pub chunk_bytes: u64,
+    /// How many fetches may be on their way at once; at least 1.
+    pub max_in_flight: usize,
+}
+
+/// Names one fetch of a [`Window`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct FetchId(u64);
+
+/// One range to fetch.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fetch {
+    /// Hand this back with each piece, and at the end.
+    pub id: FetchId,
+    /// The bytes to fetch.
+    pub range: Range<u64>,
+}
+
+/// A fetch on its way: what has not arrived yet.
+#[derive(Debug)]
+struct InFlight {
+    id: FetchId,
+    rest: Range<u64>,
+}
+
+/// What is held, what is on its way, and what to do next. See the module's text for the policy.
+#[derive(Debug)]
+pub struct Window {
+    config: WindowConfig,
+    position: u64,
+    pieces: BTreeMap<u64, Bytes>,
+    held: RangeSet,
+    held_bytes: u64,
+    in_flight: Vec<InFlight>,
+    /// A fetch failed here; nothing at or past it is fetched ahead until the reader needs it.
+    blocked_from: Option<u64>,
+    next_id: u64,
+}
+
+impl Window {
+    /// A window at position 0 that holds nothing.
+    #[must_use]
+    pub fn new(config: WindowConfig) -> Self {
+        let lookahead_bytes = config.lookahead_bytes.max(1);
+        let config = WindowConfig {
+            lookahead_bytes,
+            chunk_bytes: config.chunk_bytes.clamp(1, (lookahead_bytes / 2).max(1)),
+            max_in_flight: config.max_in_flight.max(1),
+            ..config
+        };
+        Self {
+            config,
+            position: 0,
+            pieces: BTreeMap::new(),
+            held: RangeSet::new(),
+            held_bytes: 0,
+            in_flight: Vec::new(),
+            blocked_from: None,
+            next_id: 0,
+        }
+    }
+
+    /// Where the reader is, in bytes from the start; may lie past the end.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// Moves the reader. What is still useful stays; see [`Window::take_stale`] for what is not.
+    pub fn seek(&mut self, position: u64) {
+        self.position = position;
+        self.blocked_from = None;
+    }
+
+    /// The bytes held from the position on, up to the end of the piece they are in; `None` when the
+    /// byte at the position is not there. Does not move the position.
+    #[must_use]
+    pub fn peek(&self) -> Option<Bytes> {
+        let (&start, piece) = self.pieces.range(..=self.position).next_back()?;
+        let skip = usize::try_from(self.position - start).ok()?;
+        (skip < piece.len()).then(|| piece.slice(skip..))
+    }
+
+    /// Moves the reader forward by `bytes` it has read.
+    pub fn advance(&mut self, bytes: u64) {
+        self.position = self.position.saturating_add(bytes);
+    }
+
+    /// The reader waits for the byte at its position: a failure that was met while fetching ahead no
+    /// longer holds the fetch of it back.
+    pub fn needed_now(&mut self) {
+        self.blocked_from = None;
+    }
+
+    /// Whether the reader is at or past the end.
+    #[must_use]
+    pub fn at_end(&self) -> bool {
+        self.position >= self.config.size_bytes
+    }
+
+    /// The next range to fetch, now counted as on its way; `None` when there is nothing to do.
+    pub fn next_fetch(&mut self) -> Option<Fetch> {
+        if self.in_flight.len() >= self.config.max_in_flight {
+            return None;
+        }
+        let range = self.next_range()?;
+        let id = FetchId(self.next_id);
+        self.next_id += 1;
+        self.in_flight.push(InFlight {
+            id,
+            rest: range.clone(),
+        });
+        Some(Fetch { id, range })
+    }
+
+    fn next_range(&self) -> Option<Range<u64>> {
+        let window = self.wanted();
+        let mut covered = self.held.clone();
+        covered.extend(self.in_flight.iter().map(|fetch| fetch.rest.clone()));
+        let gap = covered.first_gap(window.start..self.config.size_bytes)?;
+        if gap.start >= window.end || self.blocked_from.is_some_and(|from| gap.start >= from) {
+            return None;
+        }
+        let chunk = self.config.chunk_bytes;
+        let chunk_end = (gap.start / chunk + 1).saturating_mul(chunk).min(gap.end);
+        (chunk_end <= window.end).then_some(gap.start..chunk_end)
+    }
+
+    /// `[position, position + lookahead)`, cut at the end of the content.
+    fn wanted(&self) -> Range<u64> {
+        let start = self.position.min(self.config.size_bytes);
+        start
+            ..start
+                .saturating_add(self.config.lookahead_bytes)
+                .min(self.config.size_bytes)
+    }
+
+    /// The fetches that the reader's last move made useless, no longer counted as on their way. When
+    /// the byte at the position is neither held nor coming and no slot is free, the farthest fetch
+    /// gives its slot up. A reader at the end usually only asks for the length and will come back: what
+    /// is on its way for it then is kept.
+    pub fn take_stale(&mut self) -> Vec<FetchId> {
+        let wanted = self.wanted();
+        if wanted.is_empty() {
+            return Vec::new();
+        }
+        let useful =
+            |fetch: &InFlight| fetch.rest.start < wanted.end && fetch.rest.end > wanted.start;
+        let mut stale: Vec<FetchId> = self
+            .in_flight
+            .extract_if(.., |fetch| !useful(fetch))
+            .map(|fetch| fetch.id)
+            .collect();
+        let coming = self
+            .in_flight
+            .iter()
+            .any(|fetch| fetch.rest.contains(&self.position));
+        let missing = self.held.run_end(self.position).is_none() && !coming;
+        if missing && self.in_flight.len() >= self.config.max_in_flight {
+            let farthest = (0..self.in_flight.len()).max_by_key(|&i| self.in_flight[i].rest.start);
+            stale.extend(farthest.map(|i| self.in_flight.swap_remove(i).id));
+        }
+        stale
+    }
+
+    /// A piece of fetch `id` arrived, in order. Returns whether the fetch is still wanted: `false`
+    /// for one that was given up, or that sends more than was asked.
+    pub fn received(&mut self, id: FetchId, piece: Bytes) -> bool {
+        let Some(fetch) = self.in_flight.iter_mut().find(|fetch| fetch.id == id) else {
+            return false;
+        };
+        let len = piece.len() as u64;
+        if len > fetch.rest.end - fetch.rest.start {
+            return false;
+        }
+        if len > 0 {
+            let start = fetch.rest.start;
+            fetch.rest.start += len;
+            self.held.insert(start..start + len);
+            self.held_bytes += len;
+            self.pieces.insert(start, piece);
+        }
+        self.evict();
+        true
+    }
+
+    /// Whether fetch `id` is still on its way.
+    #[must_use]
+    pub fn is_in_flight(&self, id: FetchId) -> bool {
+        self.in_flight.iter().any(|fetch| fetch.id == id)
+    }
+
+    /// Fetch `id` is over. Returns the bytes it still owed: empty when it delivered all.
+    pub fn finished(&mut self, id: FetchId) -> Range<u64> {
+        let index = self.in_flight.iter().position(|fetch| fetch.id == id);
+        index.map_or(0..0, |i| self.in_flight.swap_remove(i).rest)
+    }
+
+    /// Fetch `id` failed. Returns `true` when the reader stands on a byte it owed, so that the failure
+    /// is the reader's; otherwise nothing from there on is fetched until the reader gets there.
+    pub fn failed(&mut self, id: FetchId) -> bool {
+        let owed = self.finished(id);
+        if owed.is_empty() {
+            return false;
+        }
+        if owed.contains(&self.position) {
+            return true;
+        }
+        self.blocked_from = Some(
+            self.blocked_from
+                .map_or(owed.start, |from| from.min(owed.start)),
+        );
+        false
+    }
+
+    /// The ranges held in memory.
+    #[must_use]
+    pub fn held(&self) -> &RangeSet {
+        &self.held
+    }
+
+    /// How many bytes are held in memory: at most `lookahead + keep_behind` plus the pieces that
+    /// straddle the window's two edges.
+    #[must_use]
+    pub fn held_bytes(&self) -> u64 {
+        self.held_bytes
+    }
+
+    fn evict(&mut self) {
+        let budget = self
+            .config
+            .lookahead_bytes
+            .saturating_add(self.config.keep_behind_bytes);
+        while self.held_bytes > budget {
+            let Some(range) = self.farthest_unwanted() else {
+                return;
+            };
+            self.pieces.remove(&range.start);
+            self.held_bytes -= range.end - range.start;
+            self.held.remove(range);
+        }
+    }
+
+    /// The piece wholly outside the wanted window that lies farthest from it. Pieces are in order, so
+    /// it is the first one or the last one.
+    fn farthest_unwanted(&self) -> Option<Range<u64>> {
+        let wanted = self.wanted();
+        let span = |(&start, piece): (&u64, &Bytes)| start..start + piece.len() as u64;
+        let first = self
+            .pieces
+            .first_key_value()
+            .map(span)
+            .filter(|piece| piece.end <= wanted.start);
+        let last = self
+            .pieces
+            .last_key_value()
+            .map(span)
+            .filter(|piece| piece.start >= wanted.end);
+        let behind = first.map(|piece| (wanted.start - piece.end, piece));
+        let ahead = last.map(|piece| (piece.start - wanted.end, piece));
+        behind
+            .into_iter()
+            .chain(ahead)
+            .max_by_key(|(distance, _)| *distance)
+            .map(|(_, piece)| piece)
+    }
+}

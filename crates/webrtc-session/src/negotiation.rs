@@ -1,0 +1,228 @@
+//! Offers and answers: makes sessions out of them and changes living ones by them. Fed by the endpoint's handle with
+//! descriptions that `offer` has looked at, feeds `session`.
+//!
+//! str0m and its parsers see text from strangers here, so a panic of theirs is caught and becomes a refusal.
+
+use core::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::time::Instant;
+
+use str0m::change::{SdpAnswer, SdpOffer};
+use str0m::channel::{ChannelConfig, Reliability};
+use str0m::config::{CryptoProvider, DtlsCert};
+use str0m::{Candidate, Rtc};
+
+use crate::offer::{Description, MAX_CANDIDATES};
+use crate::session::Session;
+use crate::trickle::Fragment;
+use crate::{SdpError, SessionConfig, SessionError, SessionHandler};
+
+/// A channel to be opened by the connecting side.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ChannelSpec {
+    /// What the other side knows it by.
+    pub label: String,
+    /// Deliver messages in order. Default true.
+    pub ordered: bool,
+    /// Give a message up after this many retransmissions. Default `None`: never.
+    pub max_retransmits: Option<u16>,
+}
+
+impl ChannelSpec {
+    /// A reliable, ordered channel.
+    #[must_use]
+    pub fn reliable(label: &str) -> Self {
+        Self {
+            label: label.to_owned(),
+            ordered: true,
+            max_retransmits: None,
+        }
+    }
+
+    fn to_rtc(&self) -> ChannelConfig {
+        let reliability = self
+            .max_retransmits
+            .map_or(Reliability::Reliable, |retransmits| {
+                Reliability::MaxRetransmits { retransmits }
+            });
+        ChannelConfig {
+            label: self.label.clone(),
+            ordered: self.ordered,
+            reliability,
+            ..ChannelConfig::default()
+        }
+    }
+}
+
+/// The endpoint's certificate and cryptography. One certificate serves all sessions: making one costs more than all the
+/// rest of accepting an offer.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    provider: Arc<CryptoProvider>,
+    certificate: DtlsCert,
+}
+
+impl Identity {
+    /// `None` when the crypto provider fails.
+    pub(crate) fn generate() -> Option<Self> {
+        let provider = str0m::crypto::from_feature_flags();
+        let certificate = provider.dtls_provider.generate_certificate()?;
+        Some(Self {
+            provider: Arc::new(provider),
+            certificate,
+        })
+    }
+
+    fn rtc(
+        &self,
+        now: Instant,
+        config: &SessionConfig,
+        ice_lite: bool,
+        candidates: &[SocketAddr],
+    ) -> Rtc {
+        let mut rtc = Rtc::builder()
+            .set_crypto_provider(Arc::clone(&self.provider))
+            .set_dtls_cert(self.certificate.clone())
+            .set_ice_lite(ice_lite)
+            .clear_codecs()
+            .set_mtu(config.mtu_bytes..=usize::MAX)
+            .set_sctp_max_message_size(u32::try_from(config.max_message_bytes).unwrap_or(u32::MAX))
+            // The room ledger decides what may be buffered; str0m's own limit, shared by all channels, stays out of it.
+            .set_sctp_max_buffered_amount(usize::MAX)
+            .build(now);
+        for candidate in candidates
+            .iter()
+            .filter_map(|address| Candidate::host(*address, "udp").ok())
+        {
+            rtc.add_local_candidate(candidate);
+        }
+        rtc
+    }
+}
+
+/// A session that answers an offer, and the answer.
+pub(crate) fn answer_offer(
+    now: Instant,
+    identity: &Identity,
+    candidates: &[SocketAddr],
+    config: SessionConfig,
+    handler: Box<dyn SessionHandler>,
+    offer: Description,
+) -> Result<(Session, String), SdpError> {
+    let (rtc, answer) = refusing(|| {
+        let mut rtc = identity.rtc(now, &config, true, candidates);
+        let answer = apply_offer(&mut rtc, &offer.sdp)?;
+        Ok((rtc, answer))
+    })?;
+    let mut session = Session::new(now, rtc, handler, config);
+    session
+        .channels
+        .set_peer_max_message_bytes(offer.max_message_bytes);
+    session.negotiation.remote_ufrag = offer.ufrag;
+    Ok((session, answer))
+}
+
+/// A session that makes an offer, and the offer.
+pub(crate) fn make_offer(
+    now: Instant,
+    identity: &Identity,
+    candidates: &[SocketAddr],
+    config: SessionConfig,
+    handler: Box<dyn SessionHandler>,
+    channels: &[ChannelSpec],
+) -> Option<(Session, String)> {
+    let mut rtc = identity.rtc(now, &config, false, candidates);
+    let mut changes = rtc.sdp_api();
+    for channel in channels {
+        changes.add_channel_with_config(channel.to_rtc());
+    }
+    let (offer, pending) = changes.apply()?;
+    let mut session = Session::new(now, rtc, handler, config);
+    session.negotiation.pending = Some(pending);
+    Some((session, offer.to_sdp_string()))
+}
+
+impl Session {
+    /// The half of a check's username that names this session.
+    pub(crate) fn local_ufrag(&mut self) -> String {
+        self.rtc.direct_api().local_ice_credentials().ufrag
+    }
+
+    /// Takes the answer to this session's offer. The caller drains.
+    pub(crate) fn apply_answer(&mut self, answer: Description) -> Result<(), SessionError> {
+        let session = self.id;
+        let pending = self
+            .negotiation
+            .pending
+            .take()
+            .ok_or(SessionError::NotOffering { session })?;
+        refusing(|| {
+            let parsed = SdpAnswer::from_sdp_string(&answer.sdp).map_err(refused)?;
+            self.rtc
+                .sdp_api()
+                .accept_answer(pending, parsed)
+                .map_err(refused)
+        })?;
+        self.channels
+            .set_peer_max_message_bytes(answer.max_message_bytes);
+        self.negotiation.remote_ufrag = answer.ufrag;
+        Ok(())
+    }
+
+    /// Answers a new offer on the living connection: with new ICE credentials in it, that is an ICE restart
+    /// (RFC 8445 §9). The caller drains and tells the demultiplexer the new local ufrag.
+    pub(crate) fn apply_restart(&mut self, offer: Description) -> Result<String, SessionError> {
+        let answer = refusing(|| apply_offer(&mut self.rtc, &offer.sdp))?;
+        self.negotiation.remote_ufrag = offer.ufrag;
+        self.negotiation.candidates_added = 0;
+        Ok(answer)
+    }
+
+    /// Adds trickled candidates. The caller drains.
+    pub(crate) fn add_candidates(&mut self, fragment: &Fragment) -> Result<(), SessionError> {
+        if fragment
+            .ufrag
+            .as_ref()
+            .is_some_and(|ufrag| *ufrag != self.negotiation.remote_ufrag)
+        {
+            return Err(SdpError::OtherCredentials.into());
+        }
+        let room = MAX_CANDIDATES.saturating_sub(self.negotiation.candidates_added);
+        for candidate in fragment.candidates.iter().take(room) {
+            if let Ok(candidate) = Candidate::from_sdp_string(candidate) {
+                self.rtc.add_remote_candidate(candidate);
+                self.negotiation.candidates_added += 1;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn apply_offer(rtc: &mut Rtc, sdp: &str) -> Result<String, SdpError> {
+    let offer = SdpOffer::from_sdp_string(sdp).map_err(refused)?;
+    let answer = rtc.sdp_api().accept_offer(offer).map_err(refused)?;
+    Ok(answer.to_sdp_string())
+}
+
+#[allow(clippy::needless_pass_by_value)] // as map_err passes it
+fn refused(error: impl ToString) -> SdpError {
+    // The parser's message quotes what it read over several lines; one line fits an error.
+    let detail = error
+        .to_string()
+        .split_whitespace()
+        .collect::<Vec<_>>()
+        .join(" ");
+    SdpError::Refused {
+        detail: detail.chars().take(300).collect(),
+    }
+}
+
+fn refusing<T>(negotiate: impl FnOnce() -> Result<T, SdpError>) -> Result<T, SdpError> {
+    catch_unwind(AssertUnwindSafe(negotiate)).unwrap_or_else(|_| {
+        tracing::error!("the WebRTC stack panicked on a session description");
+        Err(SdpError::Refused {
+            detail: "the WebRTC stack cannot handle it".to_owned(),
+        })
+    })
+}

@@ -1,0 +1,94 @@
+//! The checks that are another program's: rustfmt, clippy, rustdoc.
+
+use std::process::Command;
+
+use anyhow::Result;
+
+use super::outcome::Outcome;
+use super::{Check, Context};
+use crate::process;
+use crate::setup;
+
+pub(super) const FMT: Check = Check {
+    name: "fmt",
+    about: "the code is formatted",
+    remedy: "cargo fmt --all",
+    compiles: false,
+    run: fmt,
+};
+
+pub(super) const CLIPPY: Check = Check {
+    name: "clippy",
+    about: "clippy has nothing to say about any target",
+    remedy: "mend what is printed above, or #[expect(…, reason = \"…\")] it where it is wrong",
+    compiles: true,
+    run: clippy,
+};
+
+pub(super) const RUSTDOC: Check = Check {
+    name: "rustdoc",
+    about: "the docs build, and every link in them leads somewhere",
+    remedy: "mend what is printed above",
+    compiles: true,
+    run: rustdoc,
+};
+
+fn fmt(context: &Context) -> Result<Outcome> {
+    setup::rust_components(&context.workspace)?;
+    let output = process::output(
+        context
+            .workspace
+            .cargo()
+            .args(["fmt", "--all", "--", "--check", "-l"]),
+    )?;
+    if output.status.success() {
+        return Ok(Outcome::Passed(Vec::new()));
+    }
+    let mut findings: Vec<String> = String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .map(|file| {
+            format!(
+                "{} is not formatted",
+                context.workspace.relative(file.as_ref())
+            )
+        })
+        .collect();
+    findings.dedup();
+    if findings.is_empty() {
+        findings.push(String::from_utf8_lossy(&output.stderr).trim().to_owned());
+    }
+    Ok(Outcome::Failed(findings))
+}
+
+fn clippy(context: &Context) -> Result<Outcome> {
+    setup::rust_components(&context.workspace)?;
+    let mut command = context.workspace.cargo();
+    command.args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--",
+        "-D",
+        "warnings",
+    ]);
+    passes(&mut command)
+}
+
+fn rustdoc(context: &Context) -> Result<Outcome> {
+    let mut command = context.workspace.cargo();
+    command
+        .args(["doc", "--workspace", "--no-deps"])
+        .env("RUSTDOCFLAGS", "-D warnings");
+    passes(&mut command)
+}
+
+/// Runs it in plain sight: these take minutes, and say themselves what is wrong.
+fn passes(command: &mut Command) -> Result<Outcome> {
+    if process::status(command)?.success() {
+        return Ok(Outcome::Passed(Vec::new()));
+    }
+    Ok(Outcome::failed(format!(
+        "`{}` found what is printed above",
+        process::describe(command)
+    )))
+}

@@ -1,0 +1,182 @@
+//! Who may depend on whom: the table of docs/architecture.md, checked against cargo metadata.
+
+use anyhow::Result;
+
+use super::outcome::Outcome;
+use super::{Check, Context};
+use crate::workspace::{Dependency, Package};
+
+pub(super) const CHECK: Check = Check {
+    name: "layers",
+    about: "crates depend only on the layers below them",
+    remedy: "move the code to the crate that may know both, or change the table in xtask/src/lint/layers.rs \
+             and docs/architecture.md together",
+    compiles: false,
+    run,
+};
+
+/// Each library crate and the crates of ours it may use, in data-path order.
+const MAY_USE: &[(&str, &[&str])] = &[
+    ("frame-buffer", &[]),
+    ("progressive-loader", &[]),
+    ("datachannel-transport", &[]),
+    ("jpeg-optimizer", &["frame-buffer"]),
+    ("media-source", &["frame-buffer", "progressive-loader"]),
+    ("webrtc-session", &["datachannel-transport"]),
+    (
+        "stream-service",
+        &[
+            "frame-buffer",
+            "progressive-loader",
+            "media-source",
+            "jpeg-optimizer",
+            "datachannel-transport",
+            "webrtc-session",
+        ],
+    ),
+    ("testkit", &[]),
+];
+
+/// Dependencies that only some of our packages may name, whatever the kind, and why.
+const RESERVED: &[(&str, &[&str], &str)] = &[
+    (
+        "str0m",
+        &["webrtc-session"],
+        "one crate knows the WebRTC library, so that it can be replaced",
+    ),
+    (
+        "quinn-udp",
+        &["webrtc-session"],
+        "sockets are the session's",
+    ),
+    (
+        "quinn",
+        &[],
+        "QUIC lanes are a crate of their own, not there yet",
+    ),
+    ("axum", &["stream-service"], "HTTP is the controller's"),
+    (
+        "ipfs-api-backend-hyper",
+        &[],
+        "it does not resolve afresh (docs/decisions/0006-own-kubo-rpc.md)",
+    ),
+];
+
+/// For main programs and our own tools; a library's errors are typed.
+const BINARIES_ONLY: &str = "anyhow";
+/// For tests alone.
+const DEV_ONLY: &str = "testkit";
+
+fn run(context: &Context) -> Result<Outcome> {
+    let mut findings = Vec::new();
+    for package in &context.packages {
+        let is_library = package.is_library_crate(&context.workspace);
+        findings.extend(
+            package
+                .dependencies
+                .iter()
+                .filter_map(|it| reserved(package, it)),
+        );
+        if is_library {
+            findings.extend(library(package));
+        }
+        for dependency in package
+            .dependencies
+            .iter()
+            .filter(|it| it.name == DEV_ONLY && !it.is_dev())
+        {
+            findings.push(format!(
+                "{} uses {} outside its tests",
+                package.name, dependency.name
+            ));
+        }
+    }
+    Ok(Outcome::from_findings(findings))
+}
+
+fn library(package: &Package) -> Vec<String> {
+    let Some((_, allowed)) = MAY_USE.iter().find(|(name, _)| *name == package.name) else {
+        return vec![format!("{} is in no layer", package.name)];
+    };
+    let is_ours = |name: &str| MAY_USE.iter().any(|(ours, _)| *ours == name);
+    package
+        .dependencies
+        .iter()
+        .filter(|dependency| !dependency.is_dev())
+        .filter(|it| {
+            it.name == BINARIES_ONLY || is_ours(&it.name) && !allowed.contains(&it.name.as_str())
+        })
+        .filter(|it| it.name != DEV_ONLY)
+        .map(|dependency| format!("{} must not depend on {}", package.name, dependency.name))
+        .collect()
+}
+
+fn reserved(package: &Package, dependency: &Dependency) -> Option<String> {
+    let (name, owners, why) = RESERVED
+        .iter()
+        .find(|(name, ..)| *name == dependency.name)?;
+    if owners.contains(&package.name.as_str()) {
+        return None;
+    }
+    Some(format!("{} must not depend on {name}: {why}", package.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn package(name: &str, dependencies: &[(&str, Option<&str>)]) -> Package {
+        let dependencies: Vec<_> = dependencies
+            .iter()
+            .map(|(name, kind)| serde_json::json!({ "name": name, "kind": kind, "features": [] }))
+            .collect();
+        serde_json::from_value(serde_json::json!({
+            "name": name,
+            "version": "0.1.0",
+            "manifest_path": format!("/checkout/crates/{name}/Cargo.toml"),
+            "dependencies": dependencies,
+            "targets": [],
+            "publish": null,
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn a_lower_layer_must_not_use_a_higher_one() {
+        let upward = package("frame-buffer", &[("media-source", None), ("serde", None)]);
+        assert_eq!(
+            library(&upward),
+            ["frame-buffer must not depend on media-source"]
+        );
+        let downward = package(
+            "media-source",
+            &[("frame-buffer", None), ("testkit", Some("dev"))],
+        );
+        assert!(library(&downward).is_empty());
+    }
+
+    #[test]
+    fn a_crate_without_a_layer_is_found() {
+        assert_eq!(
+            library(&package("new-crate", &[])),
+            ["new-crate is in no layer"]
+        );
+    }
+
+    #[test]
+    fn libraries_have_typed_errors() {
+        assert_eq!(
+            library(&package("frame-buffer", &[("anyhow", None)])).len(),
+            1
+        );
+        assert!(library(&package("frame-buffer", &[("anyhow", Some("dev"))])).is_empty());
+    }
+
+    #[test]
+    fn reserved_dependencies_are_held_back_in_tests_too() {
+        let user = package("stream-service", &[("str0m", Some("dev"))]);
+        assert!(reserved(&user, &user.dependencies[0]).is_some());
+        let owner = package("webrtc-session", &[("str0m", None)]);
+        assert!(reserved(&owner, &owner.dependencies[0]).is_none());
+    }
+}

@@ -31,13 +31,16 @@ export function bodyOf(form) {
   return body;
 }
 
+/** What a stream was made from, by the names that POST takes; `looping` is asked for as `loop`. */
+const MADE_FROM = /** @type {const} */ (['uri', 'name', 'quality', 'buffer_size', 'prefetch_threshold', 'width', 'height', 'framerate', 'use_progressive_loading', 'ice_servers', 'benchmark']);
+
 /**
- * What makes the same stream again.
+ * The body that makes the same stream again.
  * @param {import('./api.js').Stream} stream
  */
 export function bodyAgain(stream) {
-  const { uri, name, quality, buffer_size, prefetch_threshold, looping } = stream;
-  return { uri, name, quality, buffer_size, prefetch_threshold, loop: looping ?? false };
+  const known = MADE_FROM.map((name) => [name, stream[name]]).filter(([, value]) => value !== null && value !== undefined);
+  return { ...Object.fromEntries(known), loop: stream.looping ?? false };
 }
 
 export class AddDialog {

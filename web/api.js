@@ -18,7 +18,12 @@
  * @property {Quality} quality
  * @property {number} buffer_size frames, 1–120
  * @property {number} prefetch_threshold 0.1–0.9
- * @property {number | null} [framerate]
+ * @property {number | null} [width] of the rendition, when it is not the source's
+ * @property {number | null} [height]
+ * @property {number | null} [framerate] the most frames a second, when limited
+ * @property {boolean} [use_progressive_loading]
+ * @property {RTCIceServer[]} [ice_servers]
+ * @property {boolean} [benchmark]
  * @property {boolean} [looping]
  * @property {string} whep_url
  * @property {string} [mjpeg_url]
@@ -78,7 +83,7 @@ export async function request(url, options = {}) {
     if (signal?.aborted) throw error;
     const detail = abort.signal.aborted
       ? `The server did not answer within ${timeoutMs / 1000} s.`
-      : 'The server cannot be reached. Is stream-server running, at this address?';
+      : 'No answer came. Is stream-server still running, at this address?';
     throw new ApiError(0, { title: 'Server unreachable', detail });
   } finally {
     clearTimeout(timer);

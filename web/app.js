@@ -42,8 +42,6 @@ const canvas = /** @type {HTMLCanvasElement} */ (byId('video'));
 let lastDrawnMs = 0;
 /** The stream as the server described it last, kept when it is gone. @type {import('./api.js').Stream | null} */
 let lastKnown = null;
-/** Stopped from this page, so it must not come back by itself. @type {string | null} */
-let stoppedHere = null;
 
 const watcher = new Watcher({
   onState: () => render(),
@@ -72,7 +70,7 @@ const controls = new BufferControls((stream) => directory.put(stream));
 const dashboard = new Dashboard();
 const charts = CHARTS.map((spec) => new Chart(spec));
 const feed = new MetricsFeed({
-  onMetrics: (metrics) => report.setMetrics(metrics),
+  onMetrics: (metrics) => takeMetrics(metrics),
   onEnded: () => void directory.refresh(),
 });
 
@@ -84,6 +82,13 @@ function drawn(frame) {
   stage.fit(frame.width, frame.height);
   canvas.dispatchEvent(new CustomEvent('frameway:frame', { detail: frame }));
   if (starved) render();
+}
+
+/** @param {any} metrics */
+function takeMetrics(metrics) {
+  report.setMetrics(metrics);
+  const stream = directory.find(watcher.state.streamId);
+  if (stream && metrics.state && metrics.state !== stream.state) void directory.refresh();
 }
 
 function render() {
@@ -99,7 +104,7 @@ function render() {
       listProblem: directory.problem, starved, fault: nothingDrawable ? player.lastFault : null,
     });
     stage.show(view, { retryAtMs: state.retryAtMs, others: directory.streams.filter(({ id }) => id !== state.streamId) });
-    menu.show(directory.streams, state.streamId);
+    menu.show(directory.streams, state.streamId, lastKnown?.id === state.streamId ? lastKnown?.name : undefined);
     controls.show(stream);
     renderButtons(state, stream);
     directory.setEager(view.tone !== 'live' && state.phase !== 'paused');
@@ -128,9 +133,9 @@ function directoryChanged() {
   if (stream) lastKnown = stream;
   if (!state.streamId) {
     const first = addressedStream() ? null : directory.first();
-    if (first && stoppedHere === null) watch(first);
+    if (first) watch(first);
   } else if (state.phase === 'gone') comeBack();
-  else if (!stream && directory.listed && !directory.problem && state.phase === 'reconnecting') watcher.gone('');
+  else if (!stream && directory.listed && !directory.problem && ['reconnecting', 'closed'].includes(state.phase)) watcher.gone('');
   render();
 }
 
@@ -139,7 +144,7 @@ function comeBack() {
   const { streamId } = watcher.state;
   const twin = lastKnown?.id === streamId ? directory.twinOf(/** @type {any} */ (lastKnown)) : null;
   const back = directory.find(streamId) ?? twin;
-  if (back && back.id !== stoppedHere) watch(back);
+  if (back) watch(back);
 }
 
 /** @param {import('./api.js').Stream} stream */
@@ -155,7 +160,6 @@ function watch(stream) {
 
 /** A person chose a stream: the address says so from now on. @param {string} id */
 function choose(id) {
-  stoppedHere = null;
   window.history.pushState(null, '', `/?stream=${encodeURIComponent(id)}`);
   followAddress();
 }
@@ -172,6 +176,7 @@ function followAddress() {
 function act(action) {
   if (action === 'add') adding.open();
   else if (action === 'again') void startAgain();
+  else if (action === 'mjpeg') window.open(directory.find(watcher.state.streamId)?.mjpeg_url, '_blank', 'noopener');
   else {
     void directory.refresh();
     watcher.resume();
@@ -204,13 +209,11 @@ async function stop() {
   }
   disarmStop();
   try {
-    stoppedHere = stream.id;
     await stopStream(stream.id);
     watcher.gone('');
     directory.remove(stream.id);
     notify(`“${stream.name || stream.id}” was stopped.`, { label: 'Start it again', act: () => void startAgain() });
   } catch (error) {
-    stoppedHere = null;
     notify(`The stream was not stopped. ${describeError(error)}`);
   }
 }
@@ -226,7 +229,6 @@ async function startAgain() {
   const before = lastKnown;
   try {
     if (directory.find(before.id)) await stopStream(before.id);
-    stoppedHere = null;
     const stream = await createStream(bodyAgain(before));
     directory.put(stream);
     watch(stream);
@@ -244,7 +246,8 @@ async function copyStats() {
 /** Once a second: one sample for the charts, new figures, and a look at whether frames still come. */
 function sample() {
   const page = report.page();
-  const metrics = report.metrics();
+  const stream = directory.find(page.stream);
+  const metrics = stream ? report.metrics() : null;
   const playing = page.phase === 'playing';
   const values = {
     fill: metrics?.buffer?.fill ?? null,
@@ -255,7 +258,7 @@ function sample() {
     bitrate_bps: playing ? page.bitrate_bps : null,
   };
   for (const chart of charts) chart.push({ atMs: performance.now(), values });
-  dashboard.show({ page, metrics, viewer: report.viewer(), stream: directory.find(watcher.state.streamId) });
+  dashboard.show({ page, metrics, viewer: report.viewer(), stream });
   render();
 }
 

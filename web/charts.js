@@ -91,7 +91,7 @@ export class Chart {
       this.lines[index].setAttribute('d', runs.map((run) => `M${run.map(([x, y]) => `${x} ${y}`).join('L')}`).join(''));
       if (index === 0) this.area.setAttribute('d', runs.map(areaUnder).join(''));
     });
-    setText(this.top, this.spec.format(scale));
+    setText(this.top, `to ${this.spec.format(scale).replace(/\.0+(?=\D|$)/, '')}`);
     this.#drawValues();
     this.image.setAttribute('aria-label', this.#summary());
   }

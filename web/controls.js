@@ -70,6 +70,10 @@ export class BufferControls {
     this.size.setAttribute('aria-valuetext', words);
     setText(byId('prefetch-threshold-value'), percent(this.threshold.valueAsNumber));
     this.threshold.setAttribute('aria-valuetext', percent(this.threshold.valueAsNumber));
+    for (const slider of [this.size, this.threshold]) {
+      const share = (slider.valueAsNumber - Number(slider.min)) / (Number(slider.max) - Number(slider.min));
+      slider.style.setProperty('--share', String(share));
+    }
   }
 
   /**

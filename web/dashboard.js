@@ -14,7 +14,7 @@ const STAGES = { decode_ms: 'Decode', encode_ms: 'Encode', send_ms: 'Send', ack_
 
 /** The figures in their order: a name, a hint, and the value out of all that is known. */
 const FIGURES = /** @type {[string, string, (all: Known) => string][]} */ ([
-  ['Frame age', 'From leaving the server’s buffer to being drawn here, over 10 s: half of the frames are younger, 95 % are', ({ page }) => `${milliseconds(page.age_ms.p50)} / ${milliseconds(page.age_ms.p95)}`],
+  ['Frame age p50 / p95', 'From leaving the server’s buffer to being drawn here, over 10 s: half of the frames are younger, 95 % are', ({ page }) => `${milliseconds(page.age_ms.p50)} / ${milliseconds(page.age_ms.p95)}`],
   ['Frames drawn', 'By this page, since it was opened', ({ page }) => number(page.frames.drawn)],
   ['Dropped here', 'Frames that this page was too slow to draw', ({ page }) => number(page.frames.dropped + page.frames.undecodable)],
   ['Dropped at server', 'Frames not sent to this viewer because its connection was busy', ({ viewer }) => number(viewer?.frames_dropped)],
@@ -55,7 +55,7 @@ export class Dashboard {
   /** @param {Known} known */
   #glance({ page }) {
     setText(byId('glance-age'), milliseconds(page.age_ms.p50));
-    setText(byId('glance-fps'), page.phase === 'playing' ? `${number(page.fps.drawn, 1)} fps` : UNKNOWN);
+    setText(byId('glance-fps'), page.phase === 'playing' ? number(page.fps.drawn, 1) : UNKNOWN);
     setText(byId('glance-frame'), number(page.frame?.source_id));
   }
 

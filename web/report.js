@@ -42,7 +42,7 @@ export class Report {
   /** This page in the server's list of viewers. */
   viewer() {
     const id = this.watcher.session?.id;
-    return (id && this.metrics()?.viewers?.find((/** @type {any} */ viewer) => viewer.id === id)) || null;
+    return (id && this.metrics()?.viewers?.find((/** @type {any} */ viewer) => String(viewer.id) === id)) || null;
   }
 
   /** What was measured in this page. Ages and times in ms, rates per second. */

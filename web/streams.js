@@ -132,10 +132,11 @@ export class StreamMenu {
   /**
    * @param {import('./api.js').Stream[]} streams
    * @param {string | null} currentId
+   * @param {string} [knownAs] its name, should it not be among them any more
    */
-  show(streams, currentId) {
+  show(streams, currentId, knownAs) {
     const current = streams.find((stream) => stream.id === currentId);
-    setText(byId('stream-name'), current?.name || currentId || 'Streams');
+    setText(byId('stream-name'), current?.name || knownAs || currentId || 'Streams');
     setText(byId('stream-count'), streams.length === 1 ? '1 stream' : `${streams.length} streams`);
     const fingerprint = JSON.stringify([currentId, streams.map(({ id, name, state, viewers, video }) => [id, name, state, viewers, video?.width])]);
     if (fingerprint === this.shown) return;

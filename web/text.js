@@ -7,7 +7,7 @@
  */
 
 /**
- * @typedef {'retry' | 'resume' | 'again' | 'add' | 'token'} Action
+ * @typedef {'retry' | 'resume' | 'again' | 'add' | 'token' | 'mjpeg'} Action `mjpeg`: watch without WebRTC
  *
  * @typedef {object} View
  * @property {string} label one or two words, for the status pill
@@ -38,7 +38,7 @@ export function describe(situation) {
   const { watch, stream } = situation;
   switch (watch.phase) {
     case 'idle': return idle(situation);
-    case 'unsupported': return view('bad', 'No WebRTC', 'WebRTC is not available', `${watch.text} Frames travel by WebRTC: try a current Firefox, Chrome, Edge or Safari, and check that no extension or policy turns it off.`, ['retry']);
+    case 'unsupported': return view('bad', 'No WebRTC', 'WebRTC is not available', `${watch.text} Frames travel by WebRTC: try a current Firefox, Chrome, Edge or Safari, and check that no extension or policy turns it off.`, withMjpeg(['retry'], stream));
     case 'locked': return view('bad', 'Locked', 'This server wants an access token', 'Ask whoever runs it for the token in its --token-file. It is kept in this tab only.', ['token']);
     case 'paused': return view('idle', 'Paused', 'Paused', 'The connection is closed, so nothing is transferred.', ['resume']);
     case 'gone': return gone(situation);
@@ -47,8 +47,8 @@ export function describe(situation) {
   }
   if (stream?.state === 'failed' && (watch.phase !== 'playing' || situation.starved)) return failed(stream);
   if (watch.phase === 'connecting' && watch.failures === 0) return view('busy', 'Connecting', 'Connecting…');
-  if (watch.phase === 'connecting') return view('busy', 'Reconnecting', 'Connecting again…', reason(situation));
-  if (watch.phase === 'reconnecting') return view('busy', 'Reconnecting', problemTitle(watch.kind), reason(situation), ['retry'], watch.kind === 'refused');
+  if (watch.phase === 'connecting') return view('busy', 'Retrying', 'Connecting again…', reason(situation));
+  if (watch.phase === 'reconnecting') return view('busy', 'Retrying', problemTitle(watch.kind), reason(situation), watch.kind === 'no-path' ? withMjpeg(['retry'], stream) : ['retry'], watch.kind === 'refused');
   return connected(situation);
 }
 
@@ -64,6 +64,14 @@ export function describe(situation) {
 function view(tone, label, title, detail, actions = [], offersOthers = false) {
   return { tone, label, title, detail, actions, offersOthers };
 }
+
+/**
+ * Where no frames come by WebRTC, the same stream still comes as MJPEG, over plain HTTP.
+ * @param {Action[]} actions
+ * @param {import('./api.js').Stream | null} stream
+ * @returns {Action[]}
+ */
+const withMjpeg = (actions, stream) => (stream?.mjpeg_url ? [...actions, 'mjpeg'] : actions);
 
 /** @param {Situation} situation */
 function idle({ listed, anyStreams, listProblem }) {
@@ -96,7 +104,7 @@ function connected({ watch, stream, starved, fault }) {
     return view('idle', 'Ended', 'The video has ended', 'Every frame was played; it does not loop.', ['again'], true);
   }
   if (watch.phase === 'waiting') {
-    return view('busy', 'Buffering', 'Waiting for the first frame…', stream?.state === 'starting' ? 'The server is opening the source and filling the buffer.' : undefined);
+    return view('busy', 'Buffering', watch.watched ? 'Waiting for frames…' : 'Waiting for the first frame…', stream?.state === 'starting' ? 'The server is opening the source and filling the buffer.' : undefined);
   }
   if (starved && stream?.state === 'paused') return view('idle', 'Paused', 'The stream is paused at the server');
   if (starved) return view('busy', 'Stalled', 'No new frames', 'Connected, but the source delivers nothing right now. The last frame stays until it does.');
@@ -142,7 +150,8 @@ export function describeHealth(health) {
  */
 export function describeError(error) {
   const problem = /** @type {{problem?: import('./api.js').Problem}} */ (error)?.problem;
-  const text = error instanceof Error ? error.message : String(error);
+  const message = error instanceof Error ? error.message : String(error);
+  const text = capital(problem?.field ? message.replace(`${problem.field}: `, '') : message);
   const range = problem?.range;
-  return range && !text.includes(range) ? `${text} Allowed: ${range}.` : text;
+  return range && !text.includes(range) ? `${text.replace(/[.;]?$/, '')}; allowed: ${range}.` : text;
 }

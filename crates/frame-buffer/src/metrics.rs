@@ -41,7 +41,7 @@ pub struct BufferMetrics {
     pub capacity: usize,
     /// Frames in the ring.
     pub fill: usize,
-    /// `fill / size`, 0 to 1.
+    /// `fill / size`, 0 to 1; above 1 while a ring that was made smaller drains.
     pub fill_ratio: f64,
     /// Share of the ring to fill before playback begins, as set.
     pub prefetch_threshold: f64,
@@ -66,7 +66,7 @@ pub struct BufferMetrics {
     pub dropped_oldest: u64,
     /// Frames that came while the ring was full.
     pub dropped_newest: u64,
-    /// Frames that a smaller size had no room for.
+    /// Frames that a smaller size had no room for, under a policy that drops.
     pub dropped_on_shrink: u64,
     /// Frames that a seek threw away.
     pub cleared: u64,

@@ -184,24 +184,30 @@ impl RingBuffer {
         cleared
     }
 
-    /// Sets the size in frames, 1 to 120, at once. Where the ring holds more, the oldest frames
-    /// are dropped (under [`OverflowPolicy::DropNewest`] the newest) and counted as
-    /// `dropped_on_shrink`. Returns how many.
+    /// Sets the size in frames, 1 to 120, at once. Where the ring holds more, the policy decides:
+    /// under [`OverflowPolicy::Wait`] nothing is lost, the ring takes no frame until pops have
+    /// brought it below the size; under [`OverflowPolicy::DropOldest`] the oldest frames are dropped,
+    /// under [`OverflowPolicy::DropNewest`] the newest, counted as `dropped_on_shrink`. Returns how
+    /// many were dropped.
     ///
     /// # Errors
     /// [`ConfigError::Size`]; the size is then as before.
     pub fn set_size(&mut self, size: usize) -> Result<usize, ConfigError> {
         self.config.set_size(size)?;
-        let excess = self.frames.len().saturating_sub(size);
-        for _ in 0..excess {
-            match self.config.overflow() {
-                OverflowPolicy::DropNewest => self.remove_newest(),
-                OverflowPolicy::Wait | OverflowPolicy::DropOldest => self.remove_oldest(),
-            };
+        let held = self.frames.len();
+        match self.config.overflow() {
+            OverflowPolicy::Wait => {}
+            OverflowPolicy::DropOldest => {
+                while self.frames.len() > size && self.remove_oldest().is_some() {}
+            }
+            OverflowPolicy::DropNewest => {
+                while self.frames.len() > size && self.remove_newest().is_some() {}
+            }
         }
-        self.count.dropped_on_shrink += excess as u64;
+        let dropped = held - self.frames.len();
+        self.count.dropped_on_shrink += dropped as u64;
         self.settle();
-        Ok(excess)
+        Ok(dropped)
     }
 
     /// Sets the prefetch threshold, a share of the size, 0.1 to 0.9, at once. Playback that has

@@ -129,10 +129,14 @@ impl Model {
             return Err(());
         }
         self.size = size;
-        let excess = self.held.len().saturating_sub(size);
+        let excess = match self.policy {
+            OverflowPolicy::Wait => 0,
+            _ => self.held.len().saturating_sub(size),
+        };
         match self.policy {
+            OverflowPolicy::Wait => {}
             OverflowPolicy::DropNewest => self.held.truncate(size),
-            OverflowPolicy::Wait | OverflowPolicy::DropOldest => drop(self.held.drain(..excess)),
+            OverflowPolicy::DropOldest => drop(self.held.drain(..excess)),
         }
         self.dropped_on_shrink += excess as u64;
         Ok(excess)
@@ -362,4 +366,25 @@ fn settings_out_of_range_are_named() {
     }
     assert!(BufferConfig::new(1, 0.1, wait).is_ok());
     assert!(BufferConfig::new(120, 0.9, wait).is_ok());
+}
+
+#[test]
+fn a_waiting_ring_made_smaller_drains_without_losing_a_frame() {
+    let config = BufferConfig::new(30, 0.5, OverflowPolicy::Wait).unwrap();
+    let mut ring = RingBuffer::new(config);
+    let picture = tiny_picture();
+    for n in 0..30 {
+        assert!(matches!(ring.push(frame(n, &picture)), PushOutcome::Stored));
+    }
+    assert_eq!(ring.set_size(5), Ok(0));
+    assert_eq!((ring.metrics().fill, ring.metrics().size), (30, 5));
+    let mut next = 30;
+    for shown in 0..60 {
+        assert!(matches!(ring.pop(Instant::now()), Popped::Frame(frame) if frame.id.0 == shown));
+        if matches!(ring.push(frame(next, &picture)), PushOutcome::Stored) {
+            next += 1;
+        }
+        assert_eq!(ring.fill(), usize::max(5, 29 - shown as usize));
+    }
+    assert_eq!(ring.metrics().dropped_on_shrink, 0);
 }

@@ -1,0 +1,109 @@
+//! The part that touches files and the runtime: from a [`VideoUri`] to a source of frames.
+//!
+//! Fed by the loader with bytes; feeds the demuxers.
+
+mod folder;
+
+pub use folder::open_folder;
+
+use std::path::Path;
+
+use frame_buffer::FramePool;
+use progressive_loader::Location;
+use progressive_loader::driver::{LoadProgress, OpenOptions};
+
+use crate::{FrameSource, OpenError, TestPattern, VideoUri, open_reader_at};
+
+/// An open video, and how much of it has been loaded.
+pub struct Opened {
+    /// The frames.
+    pub source: Box<dyn FrameSource>,
+    /// True figures of the bytes fetched; `None` for the pattern and for a folder, which are not loaded.
+    pub progress: Option<LoadProgress>,
+}
+
+/// Opens a video by its name. The container is read on a blocking thread, and the frames are to be taken
+/// from one as well: the source waits for its bytes.
+///
+/// # Errors
+/// [`OpenError::Load`] when the bytes cannot be reached, otherwise as [`open_reader`](crate::open_reader).
+pub async fn open(
+    uri: &VideoUri,
+    options: &OpenOptions,
+    pool: FramePool,
+) -> Result<Box<dyn FrameSource>, OpenError> {
+    Ok(open_with_progress(uri, options, pool).await?.source)
+}
+
+/// As [`open`], with the loader's progress.
+///
+/// # Errors
+/// As [`open`].
+pub async fn open_with_progress(
+    uri: &VideoUri,
+    options: &OpenOptions,
+    pool: FramePool,
+) -> Result<Opened, OpenError> {
+    let rate = uri.default_frame_rate();
+    let location = match uri {
+        VideoUri::Test(pattern) => {
+            let pattern = *pattern;
+            let source = blocking("test:", move || {
+                let source = TestPattern::new(pattern, pool)?;
+                Ok(Box::new(source) as Box<dyn FrameSource>)
+            });
+            return Ok(unloaded(source.await?));
+        }
+        VideoUri::Location(location) | VideoUri::LocationAt { location, .. } => location,
+    };
+    let name = location.to_string();
+    if let Location::File(path) = location
+        && is_folder(path).await
+    {
+        let path = path.clone();
+        let source = blocking(&name, move || open_folder(&path, rate, pool));
+        return Ok(unloaded(source.await?));
+    }
+    let reader = progressive_loader::driver::open(location, options)
+        .await
+        .map_err(|source| OpenError::Load {
+            name: name.clone(),
+            source: source.into(),
+        })?;
+    let progress = Some(reader.progress());
+    let label = name.clone();
+    let source = blocking(&name, move || {
+        let len_bytes = reader.len();
+        open_reader_at(Box::new(reader.into_blocking()), len_bytes, &label, rate, pool)
+    });
+    Ok(Opened {
+        source: source.await?,
+        progress,
+    })
+}
+
+fn unloaded(source: Box<dyn FrameSource>) -> Opened {
+    Opened {
+        source,
+        progress: None,
+    }
+}
+
+async fn is_folder(path: &Path) -> bool {
+    let metadata = tokio::fs::metadata(path).await;
+    metadata.is_ok_and(|metadata| metadata.is_dir())
+}
+
+/// Runs what blocks where it may.
+async fn blocking<T: Send + 'static>(
+    name: &str,
+    work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
+) -> Result<T, OpenError> {
+    let done = tokio::task::spawn_blocking(work).await;
+    done.unwrap_or_else(|source| {
+        Err(OpenError::Load {
+            name: name.to_owned(),
+            source: source.into(),
+        })
+    })
+}

@@ -1,0 +1,252 @@
+//! JPEG to pooled I420 pictures, by libjpeg-turbo.
+//!
+//! Fed by every MJPEG source with one JPEG at a time. The header is read first, and nothing is allocated
+//! for a size beyond the limits; 4:2:0 is taken as it is, other chroma is resampled, RGB converted.
+
+use frame_buffer::{ColorRange, FramePool, Picture, PictureError, PictureMut, PictureSize};
+use turbojpeg::{
+    Colorspace, DecompressHeader, Decompressor, Image, PixelFormat, Subsamp, YuvImage,
+    yuv_pixels_len,
+};
+
+/// Largest picture: 8192x4096. A JPEG of a few bytes can declare 65535x65535.
+const MAX_PIXELS: usize = 8192 * 4096;
+/// Most scans of a progressive JPEG: encoders write about ten, and each one costs a pass over the picture.
+const MAX_SCANS: u32 = 100;
+/// Row alignment of the decoder's output: one cache line.
+const ROW_ALIGN_BYTES: usize = 64;
+
+/// Why a JPEG was not decoded.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JpegError {
+    #[error("{0}")]
+    Damaged(String),
+    #[error("a JPEG of {width}x{height} is beyond the limit of {MAX_PIXELS} pixels")]
+    TooLarge { width: usize, height: usize },
+    #[error("{0} JPEG is not decoded here")]
+    Unsupported(&'static str),
+    #[error(transparent)]
+    Picture(#[from] PictureError),
+}
+
+/// Decodes one JPEG after another, reusing its memory.
+pub(crate) struct JpegDecoder {
+    turbo: Decompressor,
+    pool: FramePool,
+    scratch: Vec<u8>,
+}
+
+impl JpegDecoder {
+    pub(crate) fn new(pool: FramePool) -> Result<Self, JpegError> {
+        let mut turbo = Decompressor::new().map_err(damaged)?;
+        turbo.set_scan_limit(MAX_SCANS).map_err(damaged)?;
+        Ok(Self {
+            turbo,
+            pool,
+            scratch: Vec::new(),
+        })
+    }
+
+    /// The size that a JPEG declares, if it can be decoded here.
+    pub(crate) fn size(&mut self, jpeg: &[u8]) -> Result<PictureSize, JpegError> {
+        self.header(jpeg).map(|(_, size)| size)
+    }
+
+    fn header(&mut self, jpeg: &[u8]) -> Result<(DecompressHeader, PictureSize), JpegError> {
+        let header = self.turbo.read_header(jpeg).map_err(damaged)?;
+        let (width, height) = (header.width, header.height);
+        if width.saturating_mul(height) > MAX_PIXELS {
+            return Err(JpegError::TooLarge { width, height });
+        }
+        if header.is_lossless {
+            return Err(JpegError::Unsupported("lossless"));
+        }
+        if matches!(header.colorspace, Colorspace::CMYK | Colorspace::YCCK) {
+            return Err(JpegError::Unsupported("CMYK"));
+        }
+        let size = PictureSize::new(width as u32, height as u32)?;
+        Ok((header, size))
+    }
+
+    /// Decodes a JPEG whole.
+    pub(crate) fn decode(&mut self, jpeg: &[u8]) -> Result<Picture, JpegError> {
+        let (header, size) = self.header(jpeg)?;
+        let mut picture = self.pool.take(size)?;
+        picture.set_range(ColorRange::Full);
+        let planar = matches!(header.colorspace, Colorspace::YCbCr | Colorspace::Gray)
+            && header.subsamp != Subsamp::Unknown;
+        if planar {
+            self.decode_planes(jpeg, &header, &mut picture)?;
+        } else {
+            self.decode_rgb(jpeg, size, &mut picture)?;
+        }
+        Ok(picture.freeze())
+    }
+
+    fn decode_planes(
+        &mut self,
+        jpeg: &[u8],
+        header: &DecompressHeader,
+        picture: &mut PictureMut,
+    ) -> Result<(), JpegError> {
+        let mut image = YuvImage {
+            pixels: (),
+            width: header.width,
+            align: ROW_ALIGN_BYTES,
+            height: header.height,
+            subsamp: header.subsamp,
+        };
+        let (width, height, subsamp) = (image.width, image.height, image.subsamp);
+        let len = yuv_pixels_len(width, ROW_ALIGN_BYTES, height, subsamp).map_err(damaged)?;
+        self.scratch.resize(len, 0);
+        let target = YuvImage {
+            pixels: self.scratch.as_mut_slice(),
+            width,
+            align: ROW_ALIGN_BYTES,
+            height,
+            subsamp,
+        };
+        tolerate(self.turbo.decompress_to_yuv(jpeg, target))?;
+        if subsamp == Subsamp::Gray {
+            // Grey has no chroma planes, and its subsampling has no meaning.
+            image.subsamp = Subsamp::None;
+            let stride = image.y_width();
+            copy_plane(&self.scratch, stride, picture);
+            picture.u_mut().fill(128);
+            picture.v_mut().fill(128);
+            return Ok(());
+        }
+        let (luma, chroma) = self.scratch.split_at(image.y_width() * image.y_height());
+        let (u, v) = chroma.split_at(image.uv_width() * image.uv_height());
+        if subsamp == Subsamp::Sub2x2 {
+            let strides = [image.y_width(), image.uv_width(), image.uv_width()];
+            return Ok(picture.copy_planes([luma, u, v], strides)?);
+        }
+        copy_plane(luma, image.y_width(), picture);
+        let chroma = Chroma {
+            stride: image.uv_width(),
+            columns: header.width.div_ceil(subsamp.width()),
+            rows: image.uv_height(),
+            factor_x: subsamp.width(),
+            factor_y: subsamp.height(),
+        };
+        let (columns, stride) = (picture.size().chroma_width() as usize, picture.c_stride());
+        let [_, to_u, to_v] = picture.planes_mut();
+        chroma.resample(u, to_u, columns, stride);
+        chroma.resample(v, to_v, columns, stride);
+        Ok(())
+    }
+
+    fn decode_rgb(
+        &mut self,
+        jpeg: &[u8],
+        size: PictureSize,
+        picture: &mut PictureMut,
+    ) -> Result<(), JpegError> {
+        let [width, height] = [size.width as usize, size.height as usize];
+        self.scratch.resize(width * height * 3, 0);
+        let target = Image {
+            pixels: self.scratch.as_mut_slice(),
+            width,
+            pitch: width * 3,
+            height,
+            format: PixelFormat::RGB,
+        };
+        tolerate(self.turbo.decompress(jpeg, target))?;
+        write_rgb(&self.scratch, picture);
+        Ok(())
+    }
+}
+
+fn damaged(error: turbojpeg::Error) -> JpegError {
+    JpegError::Damaged(error.to_string())
+}
+
+/// Lets pass what libjpeg only warns about and that costs no sample: cameras pad frames between the scan
+/// and the end marker. Every other warning (data cut off, bad codes) means grey or torn blocks.
+fn tolerate(result: turbojpeg::Result<()>) -> Result<(), JpegError> {
+    const HARMLESS: &str = "extraneous bytes before marker";
+    match result {
+        Err(error) if !error.to_string().contains(HARMLESS) => Err(damaged(error)),
+        _ => Ok(()),
+    }
+}
+
+fn copy_plane(luma: &[u8], stride: usize, picture: &mut PictureMut) {
+    let width = picture.size().width as usize;
+    let own_stride = picture.y_stride();
+    let rows = picture.y_mut().chunks_mut(own_stride);
+    for (to, from) in rows.zip(luma.chunks(stride)) {
+        to[..width].copy_from_slice(&from[..width]);
+    }
+}
+
+/// A chroma plane that is not 4:2:0.
+struct Chroma {
+    stride: usize,
+    columns: usize,
+    rows: usize,
+    /// Luma samples per chroma sample.
+    factor_x: usize,
+    factor_y: usize,
+}
+
+impl Chroma {
+    /// Each 4:2:0 sample covers two by two luma samples: it becomes the mean of the four source samples
+    /// that those had (the same one several times where the source is coarser).
+    fn resample(&self, from: &[u8], to: &mut [u8], columns: usize, to_stride: usize) {
+        for (row, to) in to.chunks_mut(to_stride).enumerate() {
+            let [top, bottom] = [2 * row, 2 * row + 1].map(|y| {
+                let y = (y / self.factor_y).min(self.rows - 1);
+                &from[y * self.stride..][..self.columns]
+            });
+            if self.factor_x == 2 {
+                for ((to, a), b) in to[..columns].iter_mut().zip(top).zip(bottom) {
+                    *to = ((u16::from(*a) + u16::from(*b) + 1) / 2) as u8;
+                }
+                continue;
+            }
+            for (column, to) in to[..columns].iter_mut().enumerate() {
+                let [left, right] = [2 * column, 2 * column + 1]
+                    .map(|x| (x / self.factor_x).min(self.columns - 1));
+                let sum = [top[left], top[right], bottom[left], bottom[right]]
+                    .map(u16::from)
+                    .iter()
+                    .sum::<u16>();
+                *to = ((sum + 2) / 4) as u8;
+            }
+        }
+    }
+}
+
+/// RGB to full-range YCbCr (ITU-T T.871 §7), chroma of the mean colour of each two by two pixels.
+fn write_rgb(rgb: &[u8], picture: &mut PictureMut) {
+    let size = picture.size();
+    let [width, height] = [size.width as usize, size.height as usize];
+    let [y_stride, c_stride, _] = picture.strides();
+    let [luma, u, v] = picture.planes_mut();
+    let pixel = |x: usize, y: usize| {
+        let at = (y.min(height - 1) * width + x.min(width - 1)) * 3;
+        [rgb[at], rgb[at + 1], rgb[at + 2]].map(i32::from)
+    };
+    for y in 0..height {
+        for x in 0..width {
+            let [r, g, b] = pixel(x, y);
+            luma[y * y_stride + x] = ((19595 * r + 38470 * g + 7471 * b + 32768) >> 16) as u8;
+        }
+    }
+    for y in 0..height.div_ceil(2) {
+        for x in 0..width.div_ceil(2) {
+            let corners = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| pixel(2 * x + dx, 2 * y + dy));
+            let [r, g, b] = [0, 1, 2].map(|c| corners.iter().map(|p| p[c]).sum::<i32>());
+            let at = y * c_stride + x;
+            u[at] = chroma_sample(-11059 * r - 21709 * g + 32768 * b);
+            v[at] = chroma_sample(32768 * r - 27439 * g - 5329 * b);
+        }
+    }
+}
+
+/// A sum over four pixels in 1/65536, centred at 128.
+fn chroma_sample(sum: i32) -> u8 {
+    (((sum + (1 << 17)) >> 18) + 128).clamp(0, 255) as u8
+}

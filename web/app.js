@@ -86,7 +86,9 @@ function drawn(frame) {
 
 /** @param {any} metrics */
 function takeMetrics(metrics) {
+  const first = report.lastMetrics === null;
   report.setMetrics(metrics);
+  if (first) sample();
   const stream = directory.find(watcher.state.streamId);
   if (stream && metrics.state && metrics.state !== stream.state) void directory.refresh();
 }
@@ -144,7 +146,13 @@ function comeBack() {
   const { streamId } = watcher.state;
   const twin = lastKnown?.id === streamId ? directory.twinOf(/** @type {any} */ (lastKnown)) : null;
   const back = directory.find(streamId) ?? twin;
-  if (back) watch(back);
+  if (back) replaceBy(back);
+}
+
+/** Watches what stands in for the present stream; an address that named that one names this one now. @param {import('./api.js').Stream} stream */
+function replaceBy(stream) {
+  if (addressedStream() && addressedStream() !== stream.id) window.history.replaceState(null, '', addressOf(stream.id));
+  watch(stream);
 }
 
 /** @param {import('./api.js').Stream} stream */
@@ -158,9 +166,14 @@ function watch(stream) {
   watcher.watch(stream.id, stream.whep_url || undefined);
 }
 
-/** A person chose a stream: the address says so from now on. @param {string} id */
+/** @param {string} id */
+const addressOf = (id) => `/?stream=${encodeURIComponent(id)}`;
+
+/** A person chose a stream: the address says so from now on, and Back leads to the one before. @param {string} id */
 function choose(id) {
-  window.history.pushState(null, '', `/?stream=${encodeURIComponent(id)}`);
+  const { streamId } = watcher.state;
+  if (streamId && !addressedStream()) window.history.replaceState(null, '', addressOf(streamId));
+  window.history.pushState(null, '', addressOf(id));
   followAddress();
 }
 
@@ -231,8 +244,7 @@ async function startAgain() {
     if (directory.find(before.id)) await stopStream(before.id);
     const stream = await createStream(bodyAgain(before));
     directory.put(stream);
-    watch(stream);
-    if (addressedStream() && stream.id !== before.id) window.history.replaceState(null, '', `/?stream=${encodeURIComponent(stream.id)}`);
+    replaceBy(stream);
   } catch (error) {
     notify(`The stream could not be started again. ${describeError(error)}`);
   }

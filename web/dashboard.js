@@ -54,7 +54,7 @@ export class Dashboard {
 
   /** @param {Known} known */
   #glance({ page }) {
-    setText(byId('glance-age'), milliseconds(page.age_ms.p50));
+    setText(byId('glance-age'), page.phase === 'playing' ? milliseconds(page.age_ms.p50) : UNKNOWN);
     setText(byId('glance-fps'), page.phase === 'playing' ? number(page.fps.drawn, 1) : UNKNOWN);
     setText(byId('glance-frame'), number(page.frame?.source_id));
   }

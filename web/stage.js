@@ -12,7 +12,7 @@ import { streamLink } from './streams.js';
 const COUNTDOWN_MS = 250;
 
 /** @type {Record<import('./text.js').Action, string>} */
-const ACTION_WORDS = { retry: 'Retry now', resume: 'Watch', again: 'Start it again', add: 'Add a stream', mjpeg: 'Watch as MJPEG', token: '' };
+const ACTION_WORDS = { retry: 'Retry now', resume: 'Resume', again: 'Start it again', add: 'Add a stream', mjpeg: 'Watch as MJPEG', token: '' };
 
 /**
  * @typedef {object} StageHandlers

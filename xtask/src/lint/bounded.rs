@@ -19,25 +19,33 @@ fn run(context: &Context) -> Result<Outcome> {
     for package in &context.packages {
         for source in source::read_tree(&package.dir().join("src"))? {
             let place = context.workspace.relative(&source.path);
-            let unbounded = source::paths(&source.code).into_iter().filter(is_unbounded);
-            findings.extend(
-                unbounded
-                    .map(|path| format!("{place}:{} `{}`", path.line, path.segments.join("::"))),
-            );
+            for path in unbounded(&source::paths(&source.code)) {
+                findings.push(format!(
+                    "{place}:{} `{}`",
+                    path.line,
+                    path.segments.join("::")
+                ));
+            }
         }
     }
     Ok(Outcome::from_findings(findings))
 }
 
-fn is_unbounded(path: &CodePath) -> bool {
-    let text = path.segments.join("::");
+/// Those among one file's `paths` that name an unbounded channel.
+fn unbounded(paths: &[CodePath]) -> Vec<&CodePath> {
     // std's `mpsc::channel` has no capacity; tokio's of the same name takes one.
-    text == "std::sync::mpsc::channel"
-        || path
-            .segments
-            .last()
-            .is_some_and(|last| last == "unbounded_channel")
-        || path.segments.len() > 1 && text.ends_with("::unbounded")
+    let is_std = paths
+        .iter()
+        .any(|path| path.segments.join("::").starts_with("std::sync::mpsc"));
+    let is_unbounded = |path: &&CodePath| {
+        let text = path.segments.join("::");
+        let last = path.segments.last().map_or("", String::as_str);
+        text == "std::sync::mpsc::channel"
+            || is_std && text == "mpsc::channel"
+            || last == "unbounded_channel"
+            || last == "unbounded" && path.segments.len() > 1
+    };
+    paths.iter().filter(is_unbounded).collect()
 }
 
 #[cfg(test)]
@@ -46,7 +54,7 @@ mod tests {
 
     fn is_found(text: &str) -> bool {
         let (code, _) = source::production(text).unwrap();
-        source::paths(&code).iter().any(is_unbounded)
+        !unbounded(&source::paths(&code)).is_empty()
     }
 
     #[test]
@@ -55,6 +63,9 @@ mod tests {
             "fn f() { let (tx, rx) = tokio::sync::mpsc::unbounded_channel(); }"
         ));
         assert!(is_found("use std::sync::mpsc::{channel, Receiver};"));
+        assert!(is_found(
+            "use std::sync::mpsc; fn f() { let (tx, rx) = mpsc::channel(); }"
+        ));
         assert!(is_found("fn f() { futures::channel::mpsc::unbounded() }"));
     }
 
@@ -62,6 +73,9 @@ mod tests {
     fn channels_with_a_capacity_pass() {
         assert!(!is_found(
             "fn f() { tokio::sync::mpsc::channel(8); std::sync::mpsc::sync_channel(1); }"
+        ));
+        assert!(!is_found(
+            "use tokio::sync::mpsc; fn f() { mpsc::channel(8); }"
         ));
         assert!(!is_found("fn f(unbounded: bool) -> bool { unbounded }"));
     }

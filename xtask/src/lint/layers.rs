@@ -55,11 +55,7 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         "QUIC lanes are a crate of their own, not there yet",
     ),
     ("axum", &["stream-service"], "HTTP is the controller's"),
-    (
-        "ipfs-api-backend-hyper",
-        &[],
-        "it does not resolve afresh (docs/decisions/0006-own-kubo-rpc.md)",
-    ),
+    ("ipfs-api-backend-hyper", &[], "it does not resolve afresh"),
 ];
 
 /// For main programs and our own tools; a library's errors are typed.

@@ -1,0 +1,206 @@
+//! Frames that have begun to travel and are not settled, by sequence number.
+//!
+//! Fed when a frame's first chunk is handed to a lane; emptied from the front by acks. It knows nothing
+//! of messages or modes: what to do is decided in `input` and `lanes`.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use crate::limits::MAX_WINDOW_FRAMES;
+use crate::link::LaneId;
+use crate::wire::{ChunkMeta, Window};
+
+/// One frame under way.
+#[derive(Debug)]
+pub(super) struct Flight {
+    pub(super) meta: ChunkMeta,
+    pub(super) payload: Bytes,
+    pub(super) offered_at: Instant,
+    pub(super) attempt: u16,
+    /// The latest attempt of which every chunk was handed to a lane.
+    pub(super) sent_attempt: Option<u16>,
+    pub(super) refusals: u8,
+    pub(super) state: FlightState,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum FlightState {
+    /// To be sent again by whichever lane asks next.
+    Waiting,
+    /// Being chunked.
+    Sending { lane: LaneId, offset: u32 },
+    /// All chunks are with the lane.
+    Sent { lane: LaneId, at: Instant },
+    /// Arrived whole, not yet delivered in order.
+    Received { rtt: Option<Duration> },
+    /// Will not be delivered; holds its number until those before it are settled.
+    Dropped,
+}
+
+impl Flight {
+    fn is_open(&self) -> bool {
+        self.state != FlightState::Dropped
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct FlightTable {
+    base: u64,
+    frames: VecDeque<Flight>,
+    waiting: BTreeSet<u64>,
+    open_frames: usize,
+    open_bytes: u64,
+}
+
+impl FlightTable {
+    pub(super) fn new(base: u64) -> Self {
+        Self {
+            base,
+            frames: VecDeque::new(),
+            waiting: BTreeSet::new(),
+            open_frames: 0,
+            open_bytes: 0,
+        }
+    }
+
+    /// The first sequence number not settled.
+    pub(super) fn base(&self) -> u64 {
+        self.base
+    }
+
+    /// The first sequence number not in use.
+    pub(super) fn next(&self) -> u64 {
+        self.base + self.frames.len() as u64
+    }
+
+    pub(super) fn open_frames(&self) -> usize {
+        self.open_frames
+    }
+
+    pub(super) fn open_bytes(&self) -> u64 {
+        self.open_bytes
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    /// Whether one more frame of that length may begin.
+    pub(super) fn admits(&self, bytes: u64, window: Window) -> bool {
+        let alone = self.open_frames == 0;
+        let fits = self.open_bytes + bytes <= window.bytes;
+        window.bytes > 0
+            && self.open_frames < window.frames as usize
+            && (alone || fits)
+            && self.frames.len() < MAX_WINDOW_FRAMES as usize
+    }
+
+    pub(super) fn push(&mut self, flight: Flight) {
+        self.open_frames += 1;
+        self.open_bytes += flight.payload.len() as u64;
+        self.frames.push_back(flight);
+    }
+
+    pub(super) fn get(&self, sequence: u64) -> Option<&Flight> {
+        self.frames
+            .get(usize::try_from(sequence.checked_sub(self.base)?).ok()?)
+    }
+
+    pub(super) fn get_mut(&mut self, sequence: u64) -> Option<&mut Flight> {
+        self.frames
+            .get_mut(usize::try_from(sequence.checked_sub(self.base)?).ok()?)
+    }
+
+    /// The lowest frame that is to be sent again.
+    pub(super) fn first_waiting(&self) -> Option<u64> {
+        self.waiting.first().copied()
+    }
+
+    /// Sets what a frame is doing, keeping the count of those to be sent again.
+    pub(super) fn set_state(&mut self, sequence: u64, state: FlightState) {
+        let Some(flight) = self.get_mut(sequence) else {
+            return;
+        };
+        flight.state = state;
+        if state == FlightState::Waiting {
+            self.waiting.insert(sequence);
+        } else {
+            self.waiting.remove(&sequence);
+        }
+    }
+
+    /// Puts a frame back to be sent again under the next attempt number. The last number serves for all
+    /// that follow: the pieces are the same, and pieces received twice do no harm.
+    pub(super) fn requeue(&mut self, sequence: u64) {
+        if let Some(flight) = self.get_mut(sequence) {
+            flight.attempt = flight.attempt.saturating_add(1);
+            self.set_state(sequence, FlightState::Waiting);
+        }
+    }
+
+    /// Lets go of a frame's payload and of its share of the window.
+    pub(super) fn drop_frame(&mut self, sequence: u64) {
+        let Some(flight) = self.get_mut(sequence).filter(|flight| flight.is_open()) else {
+            return;
+        };
+        let bytes = std::mem::take(&mut flight.payload).len() as u64;
+        self.open_bytes -= bytes;
+        self.open_frames -= 1;
+        self.set_state(sequence, FlightState::Dropped);
+    }
+
+    /// Replaces the payload by another (an empty one, for a frame that is given up).
+    pub(super) fn replace_payload(&mut self, sequence: u64, payload: Bytes) {
+        let Some(flight) = self.get_mut(sequence) else {
+            return;
+        };
+        let after = payload.len() as u64;
+        let before = std::mem::replace(&mut flight.payload, payload).len() as u64;
+        self.open_bytes = self.open_bytes - before + after;
+    }
+
+    /// Takes the first frame out if its number is below `until`.
+    pub(super) fn pop_below(&mut self, until: u64) -> Option<(u64, Flight)> {
+        if self.base >= until {
+            return None;
+        }
+        let flight = self.frames.pop_front()?;
+        let sequence = self.base;
+        self.base += 1;
+        self.waiting.remove(&sequence);
+        if flight.is_open() {
+            self.open_frames -= 1;
+            self.open_bytes -= flight.payload.len() as u64;
+        }
+        Some((sequence, flight))
+    }
+
+    /// Takes dropped frames off the front: they hold nobody's number any more.
+    pub(super) fn trim(&mut self) {
+        while self.frames.front().is_some_and(|flight| !flight.is_open()) {
+            self.frames.pop_front();
+            self.base += 1;
+        }
+    }
+
+    /// The frames that a lane holds, sending or sent.
+    pub(super) fn on_lane(&self, id: LaneId) -> Vec<u64> {
+        let held = |flight: &Flight| {
+            matches!(flight.state,
+                FlightState::Sending { lane, .. } | FlightState::Sent { lane, .. } if lane == id)
+        };
+        (self.base..)
+            .zip(&self.frames)
+            .filter(|(_, f)| held(f))
+            .map(|(s, _)| s)
+            .collect()
+    }
+
+    /// The highest frame that may still be delivered.
+    pub(super) fn newest_open(&self) -> Option<u64> {
+        let from_end = self.frames.iter().rev().position(Flight::is_open)? as u64;
+        Some(self.next() - 1 - from_end)
+    }
+}

@@ -1,0 +1,68 @@
+//! Frames that wait to begin: they have no sequence number yet.
+//!
+//! Fed by `offer`; emptied when a lane begins a frame. What to do when full is the mode's: replace the
+//! oldest, or hand the new one back.
+
+use std::collections::VecDeque;
+use std::time::{Duration, Instant};
+
+use super::event::OutgoingFrame;
+
+#[derive(Debug)]
+pub(super) struct PendingFrame {
+    pub(super) frame: OutgoingFrame,
+    pub(super) payload_hash: u64,
+    pub(super) offered_at: Instant,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Pending {
+    frames: VecDeque<PendingFrame>,
+    bytes: u64,
+}
+
+impl Pending {
+    pub(super) fn len(&self) -> usize {
+        self.frames.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.frames.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    pub(super) fn first(&self) -> Option<&PendingFrame> {
+        self.frames.front()
+    }
+
+    pub(super) fn push(&mut self, frame: PendingFrame) {
+        self.bytes += frame.frame.payload.len() as u64;
+        self.frames.push_back(frame);
+    }
+
+    pub(super) fn pop(&mut self) -> Option<PendingFrame> {
+        let first = self.frames.pop_front()?;
+        self.bytes -= first.frame.payload.len() as u64;
+        Some(first)
+    }
+
+    /// When the first frame's deadline passes.
+    pub(super) fn expires_at(&self, deadline: Option<Duration>) -> Option<Instant> {
+        self.first()?.offered_at.checked_add(deadline?)
+    }
+
+    /// Takes the first frame out if its deadline has passed.
+    pub(super) fn pop_expired(
+        &mut self,
+        now: Instant,
+        deadline: Option<Duration>,
+    ) -> Option<PendingFrame> {
+        if self.expires_at(deadline)? > now {
+            return None;
+        }
+        self.pop()
+    }
+}

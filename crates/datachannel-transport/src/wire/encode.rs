@@ -1,0 +1,264 @@
+//! Messages to bytes: each is one MessagePack array, appended to the caller's buffer.
+//!
+//! Fed by the two machines; feeds a lane. `rmp` writes every element at its shortest. The payload of
+//! a chunk is copied exactly once, from the frame into the caller's buffer.
+
+use std::convert::Infallible;
+
+use rmp::encode::{
+    ByteBuf, ValueWriteError, write_array_len, write_bin_len, write_f64, write_map_len, write_nil,
+    write_sint, write_str, write_uint,
+};
+
+use super::message::{
+    Ack, Chunk, ChunkMeta, ClientStats, FrameErrorReport, FrameTotals, Hello, Message, Role, kind,
+};
+use super::pairs::Received;
+use crate::limits::{MAX_TEXT_BYTES, WIRE_VERSION};
+
+/// Bytes of `bin` framing ahead of a payload, at most.
+const BIN_HEADER_BYTES: usize = 5;
+
+/// Appends `message` to `out` as one whole message. Texts beyond 256 B are cut at a character.
+pub fn encode(epoch: u32, message: &Message<'_>, out: &mut Vec<u8>) {
+    let mut writer = Writer::take(out);
+    let w = &mut writer;
+    match message {
+        Message::Hello(hello) => write_hello(w, epoch, hello),
+        Message::Chunk(chunk) => {
+            let position = ChunkPosition::of(chunk);
+            write_chunk_prefix(w, epoch, &position, chunk.meta.as_ref());
+            w.bin(chunk.payload);
+        }
+        Message::Ack(ack) => write_ack(w, epoch, ack),
+        Message::Eof(FrameTotals {
+            frames,
+            bytes,
+            hash,
+        }) => {
+            w.uints(kind::EOF, epoch, &[*frames, *bytes, *hash]);
+        }
+        Message::FrameError(report) => write_frame_error(w, epoch, report),
+        Message::Ping { t0_us } => w.uints(kind::PING, epoch, &[*t0_us]),
+        Message::Pong { t0_us, t1_us } => w.uints(kind::PONG, epoch, &[*t0_us, *t1_us]),
+        Message::Goodbye { code, text } => {
+            w.start(kind::GOODBYE, epoch, 2);
+            w.uint(code.code().into());
+            w.text(text);
+        }
+        Message::ClientStats(stats) => write_client_stats(w, epoch, stats),
+        Message::EofAck { frames, hash } => w.uints(kind::EOF_ACK, epoch, &[*frames, *hash]),
+        Message::Unknown { kind } => w.start(*kind, epoch, 0),
+    }
+    writer.give_back(out);
+}
+
+/// Where a piece belongs: the fixed part of a chunk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChunkPosition {
+    pub(crate) sequence: u64,
+    pub(crate) attempt: u16,
+    pub(crate) frame_bytes: u32,
+    pub(crate) offset: u32,
+}
+
+impl ChunkPosition {
+    fn of(chunk: &Chunk<'_>) -> Self {
+        let Chunk {
+            sequence,
+            attempt,
+            frame_bytes,
+            offset,
+            ..
+        } = *chunk;
+        Self {
+            sequence,
+            attempt,
+            frame_bytes,
+            offset,
+        }
+    }
+}
+
+/// Appends the largest chunk of `frame` from `position.offset` on that is at most `max_bytes` long as a
+/// message, and returns how many payload bytes it took. `None`, with `out` as it was, when that would be
+/// fewer than `least` and not the rest of the frame.
+pub(crate) fn encode_chunk_within(
+    epoch: u32,
+    position: &ChunkPosition,
+    meta: Option<&ChunkMeta>,
+    frame: &[u8],
+    (least, max_bytes): (usize, usize),
+    out: &mut Vec<u8>,
+) -> Option<usize> {
+    let start = out.len();
+    let mut writer = Writer::take(out);
+    write_chunk_prefix(&mut writer, epoch, position, meta);
+    let header = writer.0.as_slice().len() - start + BIN_HEADER_BYTES;
+    let rest = frame.get(position.offset as usize..).unwrap_or_default();
+    let room = max_bytes.checked_sub(header);
+    let taken = room.map(|room| room.min(rest.len()));
+    let taken = taken.filter(|&taken| taken == rest.len() || taken >= least.max(1));
+    if let Some(taken) = taken {
+        writer.bin(&rest[..taken]);
+    }
+    writer.give_back(out);
+    if taken.is_none() {
+        out.truncate(start);
+    }
+    taken
+}
+
+fn write_hello(w: &mut Writer, epoch: u32, hello: &Hello) {
+    let role = match hello.role {
+        Role::Sender => 0,
+        Role::Receiver => 1,
+    };
+    let Hello {
+        max_message_bytes,
+        window,
+        next_sequence,
+        ..
+    } = *hello;
+    let elements = [
+        role,
+        max_message_bytes,
+        window.frames.into(),
+        window.bytes,
+        next_sequence,
+    ];
+    w.uints(kind::HELLO, epoch, &elements);
+}
+
+fn write_chunk_prefix(
+    w: &mut Writer,
+    epoch: u32,
+    position: &ChunkPosition,
+    meta: Option<&ChunkMeta>,
+) {
+    w.start(kind::CHUNK, epoch, 6);
+    w.uint(position.sequence);
+    w.uint(position.attempt.into());
+    w.uint(position.frame_bytes.into());
+    w.uint(position.offset.into());
+    match meta {
+        Some(meta) => write_meta(w, meta),
+        None => w.nil(),
+    }
+}
+
+fn write_meta(w: &mut Writer, meta: &ChunkMeta) {
+    let frame = &meta.frame;
+    w.array(10);
+    w.uint(frame.source_id);
+    w.sint(frame.pts_us);
+    w.uint(frame.duration_us.into());
+    w.uint(frame.width.into());
+    w.uint(frame.height.into());
+    w.uint(frame.encoding.code().into());
+    w.uint(frame.quality.into());
+    w.uint(u64::from(frame.keyframe) | u64::from(meta.given_up) << 1);
+    w.uint(frame.released_us);
+    w.uint(meta.payload_hash);
+}
+
+fn write_ack(w: &mut Writer, epoch: u32, ack: &Ack<'_>) {
+    w.start(kind::ACK, epoch, 4);
+    w.uint(ack.next_sequence);
+    w.array(ack.received.len() as u32);
+    for Received { sequence, attempt } in ack.received.iter() {
+        w.array(2);
+        w.uint(sequence);
+        w.uint(attempt.into());
+    }
+    w.uint(ack.window.frames.into());
+    w.uint(ack.window.bytes);
+}
+
+fn write_frame_error(w: &mut Writer, epoch: u32, report: &FrameErrorReport<'_>) {
+    w.start(kind::FRAME_ERROR, epoch, 4);
+    w.uint(report.refused.sequence);
+    w.uint(report.refused.attempt.into());
+    w.uint(report.code.code().into());
+    w.text(report.text);
+}
+
+fn write_client_stats(w: &mut Writer, epoch: u32, stats: &ClientStats) {
+    w.start(kind::CLIENT_STATS, epoch, 1);
+    w.map(stats.len() as u32);
+    for (name, value) in stats.iter() {
+        w.text(name);
+        w.float(value);
+    }
+}
+
+/// The caller's buffer while it is written to. `ByteBuf` cannot fail, so nothing here can.
+struct Writer(ByteBuf);
+
+impl Writer {
+    fn take(out: &mut Vec<u8>) -> Self {
+        Self(ByteBuf::from_vec(std::mem::take(out)))
+    }
+
+    fn give_back(self, out: &mut Vec<u8>) {
+        *out = self.0.into_vec();
+    }
+
+    fn start(&mut self, kind: u64, epoch: u32, elements: u32) {
+        self.array(3 + elements);
+        self.uint(WIRE_VERSION);
+        self.uint(kind);
+        self.uint(epoch.into());
+    }
+
+    fn uints(&mut self, kind: u64, epoch: u32, elements: &[u64]) {
+        self.start(kind, epoch, elements.len() as u32);
+        for element in elements {
+            self.uint(*element);
+        }
+    }
+
+    fn array(&mut self, len: u32) {
+        infallible(write_array_len(&mut self.0, len));
+    }
+
+    fn map(&mut self, len: u32) {
+        infallible(write_map_len(&mut self.0, len));
+    }
+
+    fn uint(&mut self, value: u64) {
+        infallible(write_uint(&mut self.0, value));
+    }
+
+    fn sint(&mut self, value: i64) {
+        infallible(write_sint(&mut self.0, value));
+    }
+
+    fn float(&mut self, value: f64) {
+        infallible(write_f64(&mut self.0, value));
+    }
+
+    fn nil(&mut self) {
+        let Ok(()) = write_nil(&mut self.0);
+    }
+
+    fn text(&mut self, text: &str) {
+        let cut = text.floor_char_boundary(MAX_TEXT_BYTES);
+        infallible(write_str(&mut self.0, &text[..cut]));
+    }
+
+    fn bin(&mut self, payload: &[u8]) {
+        infallible(write_bin_len(&mut self.0, payload.len() as u32));
+        self.0.as_mut_vec().extend_from_slice(payload);
+    }
+}
+
+/// Takes a result that cannot be an error.
+fn infallible<T>(written: Result<T, ValueWriteError<Infallible>>) {
+    match written {
+        Ok(_) => {}
+        Err(
+            ValueWriteError::InvalidMarkerWrite(never) | ValueWriteError::InvalidDataWrite(never),
+        ) => match never {},
+    }
+}

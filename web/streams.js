@@ -6,6 +6,7 @@
  */
 import { ApiError, listStreams } from './api.js';
 import { byId, h, setText } from './dom.js';
+import { takeEarlyList } from './early.js';
 import { number } from './format.js';
 
 /** Between two looks while all is well, ms; the metrics bring the rest as it happens. */
@@ -36,7 +37,7 @@ export class Directory {
     if (this.asking) return;
     this.asking = true;
     try {
-      this.streams = await listStreams();
+      this.streams = await (takeEarlyList() ?? listStreams());
       this.listed = true;
       this.problem = null;
       this.locked = false;

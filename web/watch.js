@@ -15,6 +15,7 @@
  */
 import { ApiError, listStreams } from './api.js';
 import { retryDelayMs } from './backoff.js';
+import { takeEarlyOffer } from './early.js';
 import { FrameLink } from './link.js';
 import { GOODBYE } from './protocol.js';
 import { openSession, prepareOffer, SessionError } from './whep.js';
@@ -49,9 +50,6 @@ export class Watcher {
     this.attempt = null;
     this.retryTimer = 0;
     this.url = '';
-    /** @type {Promise<import('./whep.js').Offer> | null} made ahead, to save the first viewer's time */
-    this.early = prepareOffer();
-    this.early.catch(() => { /* told when it is used */ });
   }
 
   /**
@@ -118,10 +116,8 @@ export class Watcher {
     const attempt = new AbortController();
     this.attempt = attempt;
     this.#set({ phase: 'connecting', retryAtMs: null });
-    const early = this.early;
-    this.early = null;
     try {
-      const offer = await (early ?? prepareOffer());
+      const offer = await (takeEarlyOffer() ?? prepareOffer());
       if (attempt.signal.aborted) return offer.peer.close();
       const session = await openSession(this.url, offer, attempt.signal);
       if (attempt.signal.aborted) return session.close();

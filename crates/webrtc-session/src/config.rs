@@ -79,14 +79,11 @@ pub struct SessionConfig {
     pub max_channels: usize,
     /// A session that has not connected after this is closed.
     pub connect_timeout: Duration,
-    /// A session that lost its peer is closed after this, unless the peer is heard again. The loss itself is noticed
-    /// [`SILENCE`] after the last datagram.
+    /// Without a datagram for this long a session counts as disconnected.
+    pub silence_timeout: Duration,
+    /// A session that counts as disconnected is closed after this, unless the peer is heard again.
     pub disconnect_timeout: Duration,
 }
-
-/// Without a datagram for this long a session counts as disconnected. ICE consent checks come at least every 6 s
-/// (RFC 7675 §5.1: 5 s ± 20 %), Chromium's every 2.5 s.
-pub const SILENCE: Duration = Duration::from_secs(7);
 
 impl SessionConfig {
     /// Towards a browser.
@@ -99,6 +96,7 @@ impl SessionConfig {
     /// | `max_message_bytes` | 256 KiB | what browsers announce too |
     /// | `max_channels` | 16 | a page opens one or a few |
     /// | `connect_timeout` | 15 s | ICE gives up on a pair after about as long |
+    /// | `silence_timeout` | 7 s | ICE consent checks come at least every 6 s (RFC 7675 §5.1), Chromium's every 2.5 s |
     /// | `disconnect_timeout` | 10 s | outlasts a change of network |
     #[must_use]
     pub fn browser() -> Self {
@@ -109,6 +107,7 @@ impl SessionConfig {
             max_message_bytes: 256 * KIB,
             max_channels: 16,
             connect_timeout: Duration::from_secs(15),
+            silence_timeout: Duration::from_secs(7),
             disconnect_timeout: Duration::from_secs(10),
         }
     }

@@ -20,7 +20,7 @@ mod stats;
 mod stun;
 mod trickle;
 
-pub use config::{EndpointConfig, SILENCE, SessionConfig};
+pub use config::{EndpointConfig, SessionConfig};
 pub use deadlines::Deadlines;
 pub use driver::{Accepted, Endpoint, PendingSession, SessionWaker};
 pub use error::{AcceptError, BindError, ConfigError, ConnectError, SdpError, SessionError};

@@ -12,7 +12,6 @@ use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
 use crate::ack_clock::AckClock;
 use crate::channels::Channels;
-use crate::config::SILENCE;
 use crate::{CloseReason, SessionConfig, SessionHandler, SessionId, SessionState, SessionStats};
 
 /// Takes the datagrams a session sends.
@@ -225,7 +224,9 @@ impl Session {
             self.finish(now, reason, outbox);
             return;
         }
-        if self.state == SessionState::Connected && now >= self.last_heard + SILENCE {
+        if self.state == SessionState::Connected
+            && now >= self.last_heard + self.config.silence_timeout
+        {
             self.lost(now);
         }
         if self.rtc_deadline <= now {
@@ -263,7 +264,7 @@ impl Session {
     pub(crate) fn deadline(&self, now: Instant) -> Option<Instant> {
         let state = match self.state {
             SessionState::Connecting => self.created + self.config.connect_timeout,
-            SessionState::Connected => self.last_heard + SILENCE,
+            SessionState::Connected => self.last_heard + self.config.silence_timeout,
             SessionState::Disconnected => self.disconnected_at + self.config.disconnect_timeout,
             SessionState::Closed { .. } => return None,
         };

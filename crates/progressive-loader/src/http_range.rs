@@ -122,7 +122,7 @@ fn parse_content_range(text: &str) -> Option<(Range<u64>, Option<u64>)> {
         Some(parse_number(total)?)
     };
     let sane = first <= last && last < u64::MAX && total.is_none_or(|total| last < total);
-    (unit.eq_ignore_ascii_case("bytes") && sane).then_some((first..last + 1, total))
+    (unit.eq_ignore_ascii_case("bytes") && sane).then(|| (first..last + 1, total))
 }
 
 /// Digits only: `str::parse` would also take a sign.

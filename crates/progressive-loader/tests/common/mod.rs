@@ -1,0 +1,45 @@
+//! What several tests need: content, archives, and an HTTP server that misbehaves on demand.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr
+)]
+
+pub mod car;
+pub mod http;
+
+use sha3::Shake256;
+use sha3::digest::{ExtendableOutput, Update, XofReader};
+use std::path::PathBuf;
+
+/// The content that the recorded CIDs were made from: SHAKE-256 of `0/0`, `0/1`, …, a mebibyte each.
+pub fn shake(size: usize) -> Vec<u8> {
+    let mut content = vec![0; size];
+    for (number, block) in content.chunks_mut(1 << 20).enumerate() {
+        let mut hasher = Shake256::default();
+        hasher.update(format!("0/{number}").as_bytes());
+        hasher.finalize_xof().read(block);
+    }
+    content
+}
+
+/// Content in which every stretch of a few bytes tells where it lies.
+pub fn numbered(size: usize) -> Vec<u8> {
+    (0..size as u64)
+        .map(|i| (i ^ (i >> 8).wrapping_mul(31) ^ (i >> 16).wrapping_mul(17)) as u8)
+        .collect()
+}
+
+/// A file that lies beside the checkout on some machines; `None`, with the reason printed, elsewhere.
+pub fn shared_fixture(name: &str) -> Option<PathBuf> {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../../../shared/ipfs-fixtures")
+        .join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {} is not there", path.display());
+    None
+}

@@ -111,7 +111,8 @@ function render() {
     renderButtons(state, stream);
     directory.setEager(view.tone !== 'live' && state.phase !== 'paused');
     feed.follow(stream ? state.streamId : null);
-    setText(document.head.querySelector('title') ?? document.head, stream ? `${stream.name || stream.id} · Frameway` : 'Frameway');
+    document.title = stream ? `${stream.name || stream.id} · Frameway` : 'Frameway';
+    setText(byId('page-heading'), stream ? `Stream “${stream.name || stream.id}”` : 'Frameway');
   });
 }
 

@@ -45,11 +45,6 @@ impl Input {
         self.position
     }
 
-    /// Bytes from here to the declared end.
-    pub(crate) fn remaining_bytes(&self) -> u64 {
-        self.len_bytes.saturating_sub(self.position)
-    }
-
     pub(crate) fn seek_to(&mut self, offset: u64) -> io::Result<()> {
         match offset.checked_signed_diff(self.position) {
             Some(0) => {}

@@ -1,0 +1,191 @@
+//! What several tests share.
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr,
+    reason = "tests; each file uses its part"
+)]
+
+pub mod mux;
+
+use std::io::Cursor;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use frame_buffer::{FramePool, Picture, PictureSize, VideoFrame};
+use media_source::{DecodeError, FrameSource, OpenError, open_reader};
+use turbojpeg::{Compressor, Subsamp, YuvImage};
+
+pub const SMALL: PictureSize = PictureSize {
+    width: 160,
+    height: 96,
+};
+
+pub fn open(bytes: Vec<u8>) -> Result<Box<dyn FrameSource>, OpenError> {
+    let len = bytes.len() as u64;
+    open_reader(Box::new(Cursor::new(bytes)), len, "clip", FramePool::new(4))
+}
+
+/// Every frame; an error ends the test.
+pub fn frames(source: &mut dyn FrameSource) -> Vec<VideoFrame> {
+    std::iter::from_fn(|| source.next_frame().unwrap()).collect()
+}
+
+/// Frames and errors as they come, until the end or a fatal error. Bounded, since an end must come.
+pub fn outcomes(source: &mut dyn FrameSource) -> Vec<Result<VideoFrame, DecodeError>> {
+    let mut outcomes = Vec::new();
+    for _ in 0..10_000 {
+        match source.next_frame() {
+            Ok(None) => return outcomes,
+            Ok(Some(frame)) => outcomes.push(Ok(frame)),
+            Err(error) => {
+                let fatal = !error.is_recoverable();
+                outcomes.push(Err(error));
+                if fatal {
+                    assert!(source.next_frame().unwrap().is_none(), "a fatal error is the end");
+                    return outcomes;
+                }
+            }
+        }
+    }
+    panic!("the source does not end");
+}
+
+/// The number in a frame's strip.
+pub fn number(picture: &Picture) -> u32 {
+    let size = picture.size();
+    testkit::read_frame_number_luma(picture.y(), picture.y_stride(), size.width, size.height)
+        .unwrap()
+}
+
+pub fn numbers(frames: &[VideoFrame]) -> Vec<u32> {
+    frames.iter().map(|f| number(&f.picture)).collect()
+}
+
+/// Ids rise by one, pts strictly, and each frame ends where the next one starts.
+pub fn assert_seamless(frames: &[VideoFrame]) {
+    for pair in frames.windows(2) {
+        assert_eq!(pair[1].id.0, pair[0].id.0 + 1);
+        assert!(pair[1].pts > pair[0].pts);
+        assert_eq!(pair[1].pts, pair[0].pts + pair[0].duration);
+    }
+}
+
+/// A picture as a 4:2:0 JPEG.
+pub fn jpeg(picture: &Picture, quality: i32) -> Vec<u8> {
+    let size = picture.size();
+    let [width, height] = [size.width as usize, size.height as usize];
+    let even = |n: usize| n.next_multiple_of(2);
+    let mut pixels = Vec::new();
+    for y in 0..even(height) {
+        let row = &picture.y()[y.min(height - 1) * picture.y_stride()..][..width];
+        pixels.extend_from_slice(row);
+        pixels.resize(pixels.len() + even(width) - width, row[width - 1]);
+    }
+    for plane in [picture.u(), picture.v()] {
+        for row in plane.chunks(picture.c_stride()) {
+            pixels.extend_from_slice(&row[..width.div_ceil(2)]);
+        }
+    }
+    let image = YuvImage {
+        pixels: pixels.as_slice(),
+        width,
+        align: 1,
+        height,
+        subsamp: Subsamp::Sub2x2,
+    };
+    let mut compressor = Compressor::new().unwrap();
+    compressor.set_quality(quality).unwrap();
+    compressor.compress_yuv_to_vec(image).unwrap()
+}
+
+/// The pattern's first frames as JPEGs.
+pub fn pattern_jpegs(count: u64) -> Vec<Vec<u8>> {
+    let options = media_source::PatternOptions {
+        size: SMALL,
+        frames: Some(count),
+        ..Default::default()
+    };
+    let mut pattern = media_source::TestPattern::new(options, FramePool::new(2)).unwrap();
+    let mut jpegs = Vec::new();
+    while let Some(frame) = pattern.next_frame().unwrap() {
+        jpegs.push(jpeg(&frame.picture, 80));
+    }
+    jpegs
+}
+
+pub fn millis(ms: u64) -> Duration {
+    Duration::from_millis(ms)
+}
+
+/// A clip handed to every developer; `None` (and a reason on stderr) where it is absent.
+pub fn shared_clip(name: &str) -> Option<PathBuf> {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let path = root.join("../shared/media").join(name);
+    if path.exists() {
+        return Some(path);
+    }
+    eprintln!("skipped: {} is absent", path.display());
+    None
+}
+
+/// Whether a tool can be run; says so on stderr when it cannot.
+pub fn have(tool: &str) -> bool {
+    let found = Command::new(tool).arg("-version").output().is_ok();
+    if !found {
+        eprintln!("skipped: {tool} is not on PATH");
+    }
+    found
+}
+
+/// ffmpeg's decode of a file: I420 frames without padding, one behind another.
+pub fn ffmpeg_i420(path: &Path) -> Vec<u8> {
+    let output = Command::new("ffmpeg")
+        .args(["-v", "error", "-i"])
+        .arg(path)
+        .args(["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "rawvideo"])
+        .args(["-pix_fmt", "yuv420p", "-"])
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    output.stdout
+}
+
+/// A picture's planes without padding.
+pub fn packed(picture: &Picture) -> Vec<u8> {
+    use frame_buffer::Plane;
+    let planes = Plane::ALL.into_iter().map(|plane| picture.plane(plane));
+    planes.flat_map(|p| p.rows().flatten().copied().collect::<Vec<_>>()).collect()
+}
+
+/// Asserts that a source's frames are exactly ffmpeg's; returns how many there are.
+pub fn assert_equals_ffmpeg(source: &mut dyn FrameSource, path: &Path) -> usize {
+    let expected = ffmpeg_i420(path);
+    let size = source.info().size;
+    let frame_bytes = (size.width * size.height
+        + 2 * size.chroma_width() * size.chroma_height()) as usize;
+    let mut count = 0;
+    for expected in expected.chunks(frame_bytes) {
+        let frame = source.next_frame().unwrap().expect("as many frames as ffmpeg");
+        assert!(packed(&frame.picture) == expected, "frame {count} differs from ffmpeg's");
+        count += 1;
+    }
+    assert!(source.next_frame().unwrap().is_none(), "more frames than ffmpeg");
+    count
+}
+
+/// Presentation times by ffprobe, in seconds.
+pub fn ffprobe_times(path: &Path) -> Vec<f64> {
+    let output = Command::new("ffprobe")
+        .args(["-v", "error", "-select_streams", "v:0", "-show_entries"])
+        .args(["frame=pts_time", "-of", "csv=p=0"])
+        .arg(path)
+        .output()
+        .unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let lines = text.lines().map(|line| line.trim_end_matches(','));
+    lines.filter(|l| !l.is_empty()).map(|l| l.parse().unwrap()).collect()
+}

@@ -1,1 +1,17 @@
-//! Streams and viewers over HTTP: the controller that wires the whole watch path.
+#![doc = include_str!("../README.md")]
+#![forbid(unsafe_code)]
+
+mod controller;
+mod model;
+mod pipeline;
+mod service;
+
+pub use model::params::{
+    BUFFER_SIZE_FRAMES, CreateStream, FRAME_RATE, IceServer, PREFETCH_THRESHOLD, ParamError, PatchStream, SIDE_PIXELS,
+    StreamChange, StreamParams,
+};
+pub use model::quality::{AutoQuality, QualityChoice, UnknownQuality};
+pub use model::registry::{CreateError, MAX_STREAMS};
+pub use model::stream::MAX_VIEWERS_PER_STREAM;
+pub use pipeline::open::SourceError;
+pub use service::{Service, ServiceConfig, ServiceError};

@@ -1,0 +1,14 @@
+//! HTTP: each route is a thin reading of the request, one call into the model, and the answer.
+
+mod auth;
+mod events;
+mod health;
+mod mjpeg;
+mod page;
+mod problem;
+mod prometheus;
+mod routes;
+mod streams;
+mod whep;
+
+pub(crate) use routes::{App, router};

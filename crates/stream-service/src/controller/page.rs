@@ -1,0 +1,45 @@
+//! The viewer page, embedded in the binary: `GET /` and `GET /assets/{file}`.
+
+use axum::extract::Path;
+use axum::response::{IntoResponse, Response};
+use http::{HeaderMap, StatusCode, header};
+
+use super::problem::Problem;
+
+/// One file of `web/`.
+struct Asset {
+    name: &'static str,
+    kind: &'static str,
+    body: &'static str,
+}
+
+include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
+
+/// Nothing but the page's own files, its frames (blob:) and its own server.
+const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; connect-src 'self'; object-src 'none'; \
+                      base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
+
+pub(super) async fn index(headers: HeaderMap) -> Response {
+    serve("index.html", &headers)
+}
+
+pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
+    serve(&name, &headers)
+}
+
+fn serve(name: &str, headers: &HeaderMap) -> Response {
+    let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
+        return Problem::not_found(format!("the page has no file {name:?}; the page itself is at /")).into_response();
+    };
+    let cached = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == ASSETS_TAG.as_bytes());
+    let common = [
+        (header::ETAG, ASSETS_TAG),
+        (header::CACHE_CONTROL, "no-cache"),
+        (header::CONTENT_SECURITY_POLICY, POLICY),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    ];
+    if cached {
+        return (StatusCode::NOT_MODIFIED, common).into_response();
+    }
+    (common, [(header::CONTENT_TYPE, asset.kind)], asset.body).into_response()
+}

@@ -1,0 +1,284 @@
+//! One stream: what it plays, how it stands, and the ring between its two threads.
+//!
+//! [`crate::pipeline::producer`] fills the ring, [`crate::pipeline::releaser`] empties it; controllers read
+//! and change the rest. Every lock here is held for microseconds, never across a decode, an encode or an await.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
+
+use datachannel_transport::TimingWindow;
+use frame_buffer::{BufferConfig, OverflowPolicy, RingBuffer};
+use jpeg_optimizer::{CacheConfig, EncodeCache, StreamKey};
+use media_source::VideoInfo;
+use progressive_loader::driver::LoadProgress;
+use tokio::sync::watch;
+
+use super::meters::RateMeter;
+use super::params::{StreamChange, StreamParams};
+use super::quality::QualityChoice;
+use super::viewer::{Totals, Viewer, ViewerId};
+use crate::pipeline::fanout::Released;
+
+/// A stream's name in URLs: lower-case letters, digits and `-`.
+pub type StreamId = String;
+
+/// The most viewers of one stream, over all transports.
+pub const MAX_VIEWERS_PER_STREAM: usize = 512;
+
+/// How a stream stands.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum StreamState {
+    /// Filling the ring up to the prefetch threshold.
+    Starting,
+    /// Frames go out at the content's own rate.
+    Playing,
+    /// Nobody watches: the position is held, the ring is full, the next viewer gets the next frame.
+    Paused,
+    /// The last frame went out; the next viewer starts it again.
+    Ended,
+    /// The source broke; says how.
+    Failed(String),
+}
+
+impl StreamState {
+    /// The state's name in JSON.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Playing => "playing",
+            Self::Paused => "paused",
+            Self::Ended => "ended",
+            Self::Failed(_) => "failed",
+        }
+    }
+}
+
+/// The part of a stream that its two threads share.
+#[derive(Debug)]
+pub(crate) struct Playback {
+    pub(crate) ring: RingBuffer,
+    pub(crate) state: StreamState,
+    /// Set once, when the stream is deleted.
+    pub(crate) stopped: bool,
+    /// Set when an ended stream has a viewer again: the producer rewinds.
+    pub(crate) restart: bool,
+    /// Viewers whose channel is open, and MJPEG clients.
+    pub(crate) watching: usize,
+    /// Viewers whose channel has just opened: they get the frame released last, at once.
+    pub(crate) newcomers: Vec<ViewerId>,
+}
+
+/// What the pipeline counts.
+#[derive(Debug)]
+pub(crate) struct Meters {
+    pub(crate) decoded: RateMeter,
+    pub(crate) released: RateMeter,
+    pub(crate) delivered: RateMeter,
+    pub(crate) delivered_bytes: RateMeter,
+    pub(crate) decode: TimingWindow,
+    pub(crate) decode_errors: u64,
+}
+
+/// One stream.
+#[derive(Debug)]
+pub(crate) struct Stream {
+    pub(crate) id: StreamId,
+    pub(crate) params: StreamParams,
+    pub(crate) created_at: SystemTime,
+    pub(crate) started: Instant,
+    pub(crate) info: VideoInfo,
+    pub(crate) progress: Option<LoadProgress>,
+    playback: Mutex<Playback>,
+    /// Signalled when the ring has room, or the stream stops or restarts.
+    pub(crate) room: Condvar,
+    /// Signalled when the ring has frames, somebody watches, or the stream stops.
+    pub(crate) frames: Condvar,
+    quality: Mutex<QualityChoice>,
+    viewers: Mutex<Vec<std::sync::Arc<Viewer>>>,
+    pub(crate) meters: Mutex<Meters>,
+    /// The frame released last, for viewers that come between two frames and for MJPEG clients.
+    pub(crate) latest: watch::Sender<Option<Released>>,
+    /// Tells async tasks that the stream was deleted.
+    stop_signal: watch::Sender<bool>,
+    next_viewer: AtomicU64,
+    /// Every viewer's encodes, once per quality.
+    pub(crate) cache: EncodeCache,
+    pub(crate) cache_key: StreamKey,
+    /// What viewers that have left had counted.
+    pub(crate) left: Mutex<Totals>,
+    /// Where the stream's sessions live, to be woken and closed.
+    pub(crate) endpoint: webrtc_session::driver::Endpoint,
+    pub(crate) failure: OnceLock<String>,
+}
+
+/// A lock whose holder panicked still guards sound data here: every critical section leaves it consistent.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Stream {
+    pub(crate) fn new(
+        id: StreamId,
+        params: StreamParams,
+        opened: (VideoInfo, Option<LoadProgress>),
+        endpoint: webrtc_session::driver::Endpoint,
+        now: Instant,
+    ) -> Result<Self, frame_buffer::ConfigError> {
+        let config = BufferConfig::new(params.buffer_size, params.prefetch_threshold, OverflowPolicy::Wait)?;
+        let meter = || RateMeter::new(now);
+        Ok(Self {
+            id,
+            quality: Mutex::new(params.quality),
+            params,
+            created_at: SystemTime::now(),
+            started: now,
+            info: opened.0,
+            progress: opened.1,
+            playback: Mutex::new(Playback {
+                ring: RingBuffer::new(config),
+                state: StreamState::Starting,
+                stopped: false,
+                restart: false,
+                watching: 0,
+                newcomers: Vec::new(),
+            }),
+            room: Condvar::new(),
+            frames: Condvar::new(),
+            viewers: Mutex::new(Vec::new()),
+            meters: Mutex::new(Meters {
+                decoded: meter(),
+                released: meter(),
+                delivered: meter(),
+                delivered_bytes: meter(),
+                decode: TimingWindow::default(),
+                decode_errors: 0,
+            }),
+            latest: watch::Sender::new(None),
+            stop_signal: watch::Sender::new(false),
+            next_viewer: AtomicU64::new(1),
+            cache: jpeg_optimizer::driver::encode_cache(CacheConfig::default()),
+            cache_key: StreamKey::unique(),
+            left: Mutex::new(Totals::default()),
+            endpoint,
+            failure: OnceLock::new(),
+        })
+    }
+
+    pub(crate) fn playback(&self) -> MutexGuard<'_, Playback> {
+        lock(&self.playback)
+    }
+
+    pub(crate) fn quality(&self) -> QualityChoice {
+        *lock(&self.quality)
+    }
+
+    /// How the stream stands now.
+    pub(crate) fn state(&self) -> StreamState {
+        self.playback().state.clone()
+    }
+
+    /// Applies a checked change at once.
+    pub(crate) fn change(&self, change: StreamChange) -> Result<(), frame_buffer::ConfigError> {
+        let mut playback = self.playback();
+        if let Some(threshold) = change.prefetch_threshold {
+            playback.ring.set_prefetch_threshold(threshold)?;
+        }
+        if let Some(size) = change.buffer_size {
+            playback.ring.set_size(size)?;
+        }
+        drop(playback);
+        if let Some(quality) = change.quality {
+            *lock(&self.quality) = quality;
+        }
+        self.room.notify_all();
+        self.frames.notify_all();
+        Ok(())
+    }
+
+    /// Ends both threads. Viewers are told by the registry.
+    pub(crate) fn stop(&self) {
+        self.playback().stopped = true;
+        self.room.notify_all();
+        self.frames.notify_all();
+        self.latest.send_replace(None);
+        self.stop_signal.send_replace(true);
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        *self.stop_signal.borrow()
+    }
+
+    /// Done once the stream was deleted.
+    pub(crate) async fn stopped(&self) {
+        let _ = self.stop_signal.subscribe().wait_for(|stopped| *stopped).await;
+    }
+
+    /// The source broke for good.
+    pub(crate) fn fail(&self, error: String) {
+        let mut playback = self.playback();
+        playback.state = StreamState::Failed(error);
+        drop(playback);
+        self.frames.notify_all();
+    }
+
+    /// Somebody began to watch: playback starts, goes on, or starts again. A viewer that is named gets the frame
+    /// released last at once.
+    pub(crate) fn begin_watching(&self, newcomer: Option<ViewerId>) {
+        let mut playback = self.playback();
+        playback.watching += 1;
+        playback.newcomers.extend(newcomer);
+        if playback.state == StreamState::Ended {
+            playback.restart = true;
+            playback.state = StreamState::Starting;
+        }
+        drop(playback);
+        self.room.notify_all();
+        self.frames.notify_all();
+    }
+
+    pub(crate) fn end_watching(&self) {
+        let mut playback = self.playback();
+        playback.watching = playback.watching.saturating_sub(1);
+    }
+
+    pub(crate) fn next_viewer_id(&self) -> ViewerId {
+        self.next_viewer.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Takes a viewer in, or refuses it when the stream has all it serves.
+    pub(crate) fn add_viewer(&self, viewer: std::sync::Arc<Viewer>) -> bool {
+        let mut viewers = lock(&self.viewers);
+        if viewers.len() >= MAX_VIEWERS_PER_STREAM {
+            return false;
+        }
+        viewers.push(viewer);
+        true
+    }
+
+    pub(crate) fn remove_viewer(&self, id: ViewerId) -> Option<std::sync::Arc<Viewer>> {
+        let mut viewers = lock(&self.viewers);
+        let index = viewers.iter().position(|viewer| viewer.id == id)?;
+        Some(viewers.swap_remove(index))
+    }
+
+    pub(crate) fn viewers(&self) -> Vec<std::sync::Arc<Viewer>> {
+        lock(&self.viewers).clone()
+    }
+
+    pub(crate) fn viewer(&self, id: ViewerId) -> Option<std::sync::Arc<Viewer>> {
+        lock(&self.viewers).iter().find(|viewer| viewer.id == id).cloned()
+    }
+
+    /// Calls `each` for every viewer, without copying the list; `each` must be quick and must not add or remove one.
+    pub(crate) fn for_each_viewer(&self, mut each: impl FnMut(&std::sync::Arc<Viewer>)) {
+        lock(&self.viewers).iter().for_each(&mut each);
+    }
+
+    /// How long a frame of this stream lasts on average; a stall is told in such steps.
+    pub(crate) fn mean_frame_duration(&self) -> Duration {
+        let rate = self.info.frame_rate;
+        if rate.is_finite() && rate > 0.1 { Duration::from_secs_f64(1.0 / rate) } else { Duration::from_millis(40) }
+    }
+}

@@ -1,0 +1,156 @@
+//! The service as a whole: one HTTP socket, one UDP socket, the streams between them.
+//!
+//! Used by the binaries and by whoever embeds the service; wires [`crate::model`] to [`crate::controller`].
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::Instant;
+
+use progressive_loader::driver::Store;
+use tokio::net::TcpListener;
+use webrtc_session::EndpointConfig;
+use webrtc_session::driver::Endpoint;
+
+use crate::controller::{App, router};
+use crate::model::params::StreamParams;
+use crate::model::registry::{CreateError, Registry};
+use crate::pipeline::open::SourceSettings;
+
+/// What the service binds and serves.
+#[derive(Debug, Clone)]
+pub struct ServiceConfig {
+    /// Address of the page and the API. Port 0 picks one. Default `127.0.0.1:8080`.
+    pub http: SocketAddr,
+    /// Address of the one UDP socket that carries all media. Port 0 picks one. Default `127.0.0.1:0`.
+    pub udp: SocketAddr,
+    /// Addresses that browsers are told to send media to. Default: those of this machine that `udp` covers.
+    pub advertised: Vec<IpAddr>,
+    /// Where CIDs are looked up. Default: nowhere.
+    pub store: Option<Store>,
+    /// What every request but `/healthz` must carry as a bearer token. Default: nothing is asked for, and
+    /// [`Service::bind`] then refuses an `http` address other than loopback unless `insecure` is set.
+    pub token: Option<String>,
+    /// Serve other machines without a token.
+    pub insecure: bool,
+}
+
+impl Default for ServiceConfig {
+    fn default() -> Self {
+        Self {
+            http: SocketAddr::from(([127, 0, 0, 1], 8080)),
+            udp: SocketAddr::from(([127, 0, 0, 1], 0)),
+            advertised: Vec::new(),
+            store: None,
+            token: None,
+            insecure: false,
+        }
+    }
+}
+
+/// Why the service did not start, or stopped serving.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ServiceError {
+    /// The HTTP address cannot be had.
+    #[error("cannot listen on {address} (HTTP): {source}; stop what uses the port, or choose another with --http HOST:PORT (port 0 picks a free one)")]
+    Http {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The UDP address cannot be had.
+    #[error("cannot use {address} (UDP): {source}; stop what uses the port, or choose another with --udp HOST:PORT (port 0 picks a free one)")]
+    Udp {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the socket said.
+        source: webrtc_session::BindError,
+    },
+    /// Other machines could use the server without a token.
+    #[error("{address} can be reached from other machines and there is no token: give --token-file FILE, listen on 127.0.0.1, or accept the risk with --insecure")]
+    Exposed {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// Serving HTTP broke off.
+    #[error("serving HTTP broke off: {0}")]
+    Serve(std::io::Error),
+}
+
+/// A bound service; [`run`](Self::run) serves it.
+#[derive(Debug)]
+pub struct Service {
+    listener: TcpListener,
+    http_address: SocketAddr,
+    registry: Arc<Registry>,
+    token: Option<String>,
+}
+
+impl Service {
+    /// Takes both sockets. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// An address that cannot be had, or one that other machines reach while there is no token.
+    pub async fn bind(config: ServiceConfig) -> Result<Self, ServiceError> {
+        let address = config.http;
+        if config.token.is_none() && !config.insecure && !address.ip().to_canonical().is_loopback() {
+            return Err(ServiceError::Exposed { address });
+        }
+        let http_error = |source| ServiceError::Http { address, source };
+        let listener = TcpListener::bind(address).await.map_err(http_error)?;
+        let http_address = listener.local_addr().map_err(http_error)?;
+        let mut udp = EndpointConfig::new(config.udp);
+        udp.advertised = config.advertised;
+        let endpoint = Endpoint::bind(udp)
+            .map_err(|source| ServiceError::Udp { address: config.udp, source })?;
+        let settings = SourceSettings { store: config.store };
+        let registry = Arc::new(Registry::new(settings, endpoint, Instant::now()));
+        Ok(Self { listener, http_address, registry, token: config.token })
+    }
+
+    /// Where the page is.
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// Starts a stream; returns its id.
+    ///
+    /// # Errors
+    /// The source cannot be played, or there are too many streams.
+    pub async fn add_stream(&self, params: StreamParams) -> Result<String, CreateError> {
+        Ok(self.registry.create(params).await?.id.clone())
+    }
+
+    /// Serves until `shutdown` is done; then stops every stream, says goodbye to every viewer and returns.
+    ///
+    /// # Errors
+    /// The HTTP socket broke.
+    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), ServiceError> {
+        let app = router(App::new(Arc::clone(&self.registry), self.token));
+        let registry = Arc::clone(&self.registry);
+        let drain = async move {
+            shutdown.await;
+            // Ends every event stream and every multipart answer, which would otherwise hold the server open.
+            registry.delete_all().await;
+        };
+        let served = axum::serve(self.listener, app).with_graceful_shutdown(drain);
+        tokio::select! {
+            result = served => result.map_err(ServiceError::Serve)?,
+            () = drained_for_too_long(&self.registry) => {}
+        }
+        self.registry.endpoint().shutdown().await;
+        Ok(())
+    }
+}
+
+/// How long open requests may keep a stopped server alive.
+const MAX_DRAIN: std::time::Duration = std::time::Duration::from_secs(3);
+
+async fn drained_for_too_long(registry: &Registry) {
+    registry.stopping().await;
+    tokio::time::sleep(MAX_DRAIN).await;
+    tracing::warn!("requests still open after {MAX_DRAIN:?}; closing them");
+}

@@ -16,7 +16,7 @@ use testkit::{
 
 /// A picture with a busy background, so that the strip's edges are not spared by the codec.
 fn picture(width: u32, height: u32, number: u32) -> GrayImage {
-    let mut gray = GrayImage::from_fn(width, height, |x, y| Luma([(x * 7 ^ y * 13) as u8]));
+    let mut gray = GrayImage::from_fn(width, height, |x, y| Luma([((x * 7) ^ (y * 13)) as u8]));
     write_frame_number(&mut gray, width as usize, width, height, number).unwrap();
     gray
 }

@@ -68,8 +68,9 @@ pub const INITIAL_WINDOW_FRAMES: u32 = 2;
 pub const INITIAL_WINDOW_BYTES: u64 = 64 * 1024;
 
 /// Separate runs of bytes held of one frame whose chunks arrive out of order; one more and the
-/// attempt is refused and asked for again.
-pub const MAX_RUNS_PER_FRAME: usize = 64;
+/// attempt is refused and asked for again. A lane would have to shuffle 16 MiB of 16 KiB chunks to get
+/// there; the list takes 8 KiB.
+pub const MAX_RUNS_PER_FRAME: usize = 1024;
 
 /// Attempts of one frame that the receiver may refuse before the sender gives the frame up.
 pub const MAX_REFUSALS_PER_FRAME: u8 = 4;

@@ -33,7 +33,7 @@ impl<'a> Cursor<'a> {
 
     /// An unsigned integer of at most `max`.
     pub(crate) fn uint(&mut self, element: &'static str, max: u64) -> Result<u64, DecodeError> {
-        let value: u64 = read_int(&mut self.rest).map_err(|e| number_error(element, e))?;
+        let value: u64 = read_int(&mut self.rest).map_err(|e| number_error(element, &e))?;
         if value > max {
             Err(DecodeError::OutOfRange {
                 element,
@@ -58,7 +58,7 @@ impl<'a> Cursor<'a> {
     }
 
     pub(crate) fn i64(&mut self, element: &'static str) -> Result<i64, DecodeError> {
-        read_int(&mut self.rest).map_err(|e| number_error(element, e))
+        read_int(&mut self.rest).map_err(|e| number_error(element, &e))
     }
 
     /// An integer or a float.
@@ -71,8 +71,8 @@ impl<'a> Cursor<'a> {
         {
             Some(Marker::F32) => read_f32(&mut self.rest)
                 .map(f64::from)
-                .map_err(|e| value_error(element, e)),
-            Some(Marker::F64) => read_f64(&mut self.rest).map_err(|e| value_error(element, e)),
+                .map_err(|e| value_error(element, &e)),
+            Some(Marker::F64) => read_f64(&mut self.rest).map_err(|e| value_error(element, &e)),
             Some(Marker::U64) => Ok(self.u64(element)? as f64),
             _ => Ok(self.i64(element)? as f64),
         }
@@ -80,19 +80,19 @@ impl<'a> Cursor<'a> {
 
     /// The length of an array. It claims no more than one element per byte that is there.
     pub(crate) fn array(&mut self, element: &'static str) -> Result<u64, DecodeError> {
-        let claimed = read_array_len(&mut self.rest).map_err(|e| value_error(element, e))?;
+        let claimed = read_array_len(&mut self.rest).map_err(|e| value_error(element, &e))?;
         self.claim(element, claimed.into())
     }
 
     /// The number of entries of a map.
     pub(crate) fn map(&mut self, element: &'static str) -> Result<u64, DecodeError> {
-        let claimed = read_map_len(&mut self.rest).map_err(|e| value_error(element, e))?;
+        let claimed = read_map_len(&mut self.rest).map_err(|e| value_error(element, &e))?;
         self.claim(element, u64::from(claimed) * 2)
             .map(|_| claimed.into())
     }
 
     pub(crate) fn bin(&mut self, element: &'static str) -> Result<&'a [u8], DecodeError> {
-        let len = read_bin_len(&mut self.rest).map_err(|e| value_error(element, e))?;
+        let len = read_bin_len(&mut self.rest).map_err(|e| value_error(element, &e))?;
         self.take(element, len)
     }
 
@@ -102,7 +102,7 @@ impl<'a> Cursor<'a> {
         element: &'static str,
         max: usize,
     ) -> Result<&'a str, DecodeError> {
-        let len = read_str_len(&mut self.rest).map_err(|e| value_error(element, e))?;
+        let len = read_str_len(&mut self.rest).map_err(|e| value_error(element, &e))?;
         if len as usize > max {
             return Err(DecodeError::OutOfRange {
                 element,
@@ -144,12 +144,12 @@ impl<'a> Cursor<'a> {
             2 => u64::from(
                 self.rest
                     .read_data_u16()
-                    .map_err(|e| value_error(ELEMENT, e))?,
+                    .map_err(|e| value_error(ELEMENT, &e))?,
             ),
             _ => u64::from(
                 self.rest
                     .read_data_u32()
-                    .map_err(|e| value_error(ELEMENT, e))?,
+                    .map_err(|e| value_error(ELEMENT, &e))?,
             ),
         };
         match marker {
@@ -207,7 +207,7 @@ fn fixed_length(marker: Marker) -> u64 {
     }
 }
 
-fn value_error(element: &'static str, error: ValueReadError<BytesReadError>) -> DecodeError {
+fn value_error(element: &'static str, error: &ValueReadError<BytesReadError>) -> DecodeError {
     match error {
         ValueReadError::TypeMismatch(found) => DecodeError::WrongType {
             element,
@@ -217,7 +217,7 @@ fn value_error(element: &'static str, error: ValueReadError<BytesReadError>) -> 
     }
 }
 
-fn number_error(element: &'static str, error: NumValueReadError<BytesReadError>) -> DecodeError {
+fn number_error(element: &'static str, error: &NumValueReadError<BytesReadError>) -> DecodeError {
     match error {
         NumValueReadError::TypeMismatch(found) => DecodeError::WrongType {
             element,

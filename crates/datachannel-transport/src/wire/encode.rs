@@ -3,11 +3,9 @@
 //! Fed by the two machines; feeds a lane. `rmp` writes every element at its shortest. The payload of
 //! a chunk is copied exactly once, from the frame into the caller's buffer.
 
-use std::convert::Infallible;
-
 use rmp::encode::{
-    ByteBuf, ValueWriteError, write_array_len, write_bin_len, write_f64, write_map_len, write_nil,
-    write_sint, write_str, write_uint,
+    ByteBuf, write_array_len, write_bin_len, write_f64, write_map_len, write_nil, write_sint,
+    write_str, write_uint,
 };
 
 use super::message::{
@@ -219,23 +217,23 @@ impl Writer {
     }
 
     fn array(&mut self, len: u32) {
-        infallible(write_array_len(&mut self.0, len));
+        let Ok(_) = write_array_len(&mut self.0, len);
     }
 
     fn map(&mut self, len: u32) {
-        infallible(write_map_len(&mut self.0, len));
+        let Ok(_) = write_map_len(&mut self.0, len);
     }
 
     fn uint(&mut self, value: u64) {
-        infallible(write_uint(&mut self.0, value));
+        let Ok(_) = write_uint(&mut self.0, value);
     }
 
     fn sint(&mut self, value: i64) {
-        infallible(write_sint(&mut self.0, value));
+        let Ok(_) = write_sint(&mut self.0, value);
     }
 
     fn float(&mut self, value: f64) {
-        infallible(write_f64(&mut self.0, value));
+        let Ok(_) = write_f64(&mut self.0, value);
     }
 
     fn nil(&mut self) {
@@ -244,21 +242,11 @@ impl Writer {
 
     fn text(&mut self, text: &str) {
         let cut = text.floor_char_boundary(MAX_TEXT_BYTES);
-        infallible(write_str(&mut self.0, &text[..cut]));
+        let Ok(_) = write_str(&mut self.0, &text[..cut]);
     }
 
     fn bin(&mut self, payload: &[u8]) {
-        infallible(write_bin_len(&mut self.0, payload.len() as u32));
+        let Ok(_) = write_bin_len(&mut self.0, payload.len() as u32);
         self.0.as_mut_vec().extend_from_slice(payload);
-    }
-}
-
-/// Takes a result that cannot be an error.
-fn infallible<T>(written: Result<T, ValueWriteError<Infallible>>) {
-    match written {
-        Ok(_) => {}
-        Err(
-            ValueWriteError::InvalidMarkerWrite(never) | ValueWriteError::InvalidDataWrite(never),
-        ) => match never {},
     }
 }

@@ -133,11 +133,13 @@ function renderButtons(state, stream) {
 function directoryChanged() {
   const { state } = watcher;
   const stream = directory.find(state.streamId);
+  const revived = stream && lastKnown?.id === stream.id && lastKnown.created_at !== stream.created_at;
   if (stream) lastKnown = stream;
   if (!state.streamId) {
     const first = addressedStream() ? null : directory.first();
     if (first) watch(first);
   } else if (state.phase === 'gone') comeBack();
+  else if (state.phase === 'closed' && revived) watcher.resume();
   else if (!stream && directory.listed && !directory.problem && ['reconnecting', 'closed'].includes(state.phase)) watcher.gone('');
   render();
 }

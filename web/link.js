@@ -45,6 +45,8 @@ export class FrameLink {
     this.clock = new ServerClock();
     this.silentTicks = 0;
     this.over = false;
+    /** Whether the sender has said that no frame will follow. */
+    this.finished = false;
     /** @type {string | null} the last message that could not be read */
     this.lastFault = null;
     this.listening = new AbortController();
@@ -100,6 +102,7 @@ export class FrameLink {
   #answer(message) {
     if (message.kind === 'pong') this.clock.addPong(message.t0Us, message.t1Us, pageClockUs());
     else if (message.kind === 'ping') this.#send(pong(message.epoch, message.t0Us, pageClockUs()));
+    else if (message.kind === 'eof') this.finished = true;
     else if (message.kind === 'goodbye') {
       this.#end();
       this.handlers.onGoodbye(message.text, message.code);

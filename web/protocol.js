@@ -211,8 +211,8 @@ export function frameError(epoch, sequence, attempt, code, reason) {
 
 /**
  * @param {number} epoch
- * @param {number} frames
- * @param {number | bigint} hash
+ * @param {number} frames delivered by this side
+ * @param {number | bigint} hash 0 in realtime mode
  */
 export function eofAck(epoch, frames, hash) {
   return encode([VERSION, KIND.eofAck, epoch, frames, hash]);

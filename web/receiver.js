@@ -99,7 +99,7 @@ export class FrameReceiver {
     }
     if (first) handled.replies.push(this.greeting());
     if (message.kind === 'chunk') this.#chunk(message, handled);
-    else if (message.kind === 'eof') handled.replies.push(eofAck(message.epoch, message.frames, message.hash));
+    else if (message.kind === 'eof') handled.replies.push(eofAck(message.epoch, this.stats.frames - this.held.size, 0));
     else if (message.kind === 'unknown') this.stats.unknownKind += 1;
     return handled;
   }

@@ -42,7 +42,7 @@ export function describe(situation) {
     case 'locked': return view('bad', 'Locked', 'This server wants an access token', 'Ask whoever runs it for the token in its --token-file. It is kept in this tab only.', ['token']);
     case 'paused': return view('idle', 'Paused', 'Paused', 'The connection is closed, so nothing is transferred.', ['resume']);
     case 'gone': return gone(situation);
-    case 'closed': return view('idle', 'Closed', 'The server closed this view', watch.text ? `It said: “${watch.text}”. The stream itself goes on.` : 'The stream itself goes on.', ['resume'], true);
+    case 'closed': return closed(situation);
     default: break;
   }
   if (stream?.state === 'failed' && (watch.phase !== 'playing' || situation.starved)) return failed(stream);
@@ -97,12 +97,20 @@ function failed(stream) {
   return view('bad', 'Failed', 'The stream has failed', `${error} The source was ${stream.uri}. Mend the source and start it again, or choose another.`, ['again', 'add'], true);
 }
 
+const ended = () => view('idle', 'Ended', 'The video has ended', 'Every frame was played; it does not loop.', ['again'], true);
+
+/** @param {Situation} situation */
+function closed({ watch, stream }) {
+  if (stream?.state === 'failed') return failed(stream);
+  if (stream?.state === 'ended' || watch.kind === 'finished') return ended();
+  const said = watch.text ? `It said: “${watch.text}”. ` : '';
+  return view('idle', 'Closed', 'The server closed this view', `${said}The stream itself goes on.`, ['resume'], true);
+}
+
 /** @param {Situation} situation */
 function connected({ watch, stream, starved, fault }) {
   if (fault) return view('bad', 'No picture', 'Frames arrive but cannot be drawn', `${capital(fault)}.`, ['retry']);
-  if (stream?.state === 'ended' && (starved || watch.phase === 'waiting')) {
-    return view('idle', 'Ended', 'The video has ended', 'Every frame was played; it does not loop.', ['again'], true);
-  }
+  if (stream?.state === 'ended' && (starved || watch.phase === 'waiting')) return ended();
   if (watch.phase === 'waiting') {
     return view('busy', 'Buffering', watch.watched ? 'Waiting for frames…' : 'Waiting for the first frame…', stream?.state === 'starting' ? 'The server is opening the source and filling the buffer.' : undefined);
   }

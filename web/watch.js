@@ -133,7 +133,7 @@ export class Watcher {
     this.link = new FrameLink(session.channel, {
       onFrame: (frame) => this.#frame(frame),
       onGoodbye: (text, code) => void this.#goodbye(text, code),
-      onLost: (reason) => this.#lost('lost', reason),
+      onLost: (reason) => (this.link?.finished ? this.#finished() : this.#lost('lost', reason)),
       figures: this.handlers.figures,
     });
     session.peer.addEventListener('connectionstatechange', () => {
@@ -169,6 +169,12 @@ export class Watcher {
     const delayMs = retryDelayMs(this.state.failures);
     this.retryTimer = window.setTimeout(() => void this.#connect(), delayMs);
     this.#set({ phase: 'reconnecting', kind, text, failures: this.state.failures + 1, retryAtMs: performance.now() + delayMs });
+  }
+
+  /** The last frame has been shown; the connection is of no more use. */
+  #finished() {
+    this.#hangUp('every frame has arrived');
+    this.#set({ phase: 'closed', kind: 'finished', text: null, retryAtMs: null });
   }
 
   /**

@@ -99,6 +99,9 @@ test('each state says what is wrong and what to do', () => {
   const failed = describe(situation({ phase: 'waiting' }, { stream: { state: 'failed', error: 'No such file.', uri: 'x.mp4' } }));
   assert.match(failed.detail ?? '', /No such file\. The source was x\.mp4/);
   assert.match(describe(situation({ phase: 'playing' }, { starved: true, stream: { state: 'ended' } })).title ?? '', /ended/);
+  assert.match(describe(situation({ phase: 'closed', text: 'bye' })).detail ?? '', /“bye”/);
+  assert.match(describe(situation({ phase: 'closed', kind: 'finished' })).title ?? '', /ended/);
+  assert.match(describe(situation({ phase: 'closed' }, { stream: { state: 'failed', error: 'Gone.', uri: 'x' } })).title ?? '', /failed/);
   assert.match(describe(situation({ phase: 'idle' }, { listProblem: 'No answer came.' })).detail ?? '', /keeps asking/);
 });
 

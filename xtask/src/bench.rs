@@ -24,8 +24,8 @@ pub(crate) fn run(workspace: &Workspace, args: &args::Bench) -> Result<ExitCode>
     if args.filter.is_some() {
         return Ok(ExitCode::SUCCESS);
     }
-    let packages = workspace.packages()?;
-    let has_figures = packages
+    let has_figures = workspace
+        .packages
         .iter()
         .filter(|package| package.name == PACKAGE)
         .flat_map(|package| &package.targets)

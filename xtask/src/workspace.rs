@@ -10,25 +10,26 @@ use serde::Deserialize;
 
 use crate::process;
 
-/// The checkout this xtask was built from.
-#[derive(Debug)]
+/// The checkout that the command was called in.
+#[derive(Debug, Deserialize)]
 pub(crate) struct Workspace {
+    #[serde(rename = "workspace_root")]
     pub(crate) root: PathBuf,
+    /// Where cargo puts what it builds, wherever that is configured.
+    #[serde(rename = "target_directory")]
+    pub(crate) target_dir: PathBuf,
+    /// The members and their declared dependencies.
+    pub(crate) packages: Vec<Package>,
 }
 
 impl Workspace {
     /// Asks cargo, so that a moved checkout or a call from a subfolder is found all the same.
     pub(crate) fn locate() -> Result<Self> {
         let mut command = process::cargo();
-        command.args(["locate-project", "--workspace", "--message-format", "plain"]);
-        let manifest =
+        command.args(["metadata", "--format-version", "1", "--no-deps"]);
+        let text =
             process::stdout(&mut command).context("run this inside the project's checkout")?;
-        let root = Path::new(manifest.trim())
-            .parent()
-            .context("cargo named a manifest without a folder")?;
-        Ok(Self {
-            root: root.to_owned(),
-        })
+        serde_json::from_str(&text).context("cargo metadata printed something unexpected")
     }
 
     /// Cargo, run at the root.
@@ -38,28 +39,6 @@ impl Workspace {
         command
     }
 
-    /// The members and their declared dependencies, sorted by name.
-    pub(crate) fn packages(&self) -> Result<Vec<Package>> {
-        let text =
-            process::stdout(
-                self.cargo()
-                    .args(["metadata", "--format-version", "1", "--no-deps"]),
-            )?;
-        let metadata: Metadata =
-            serde_json::from_str(&text).context("cargo metadata printed something unexpected")?;
-        let mut packages = metadata.packages;
-        packages.sort_by(|a, b| a.name.cmp(&b.name));
-        Ok(packages)
-    }
-
-    /// Where cargo puts what it builds.
-    pub(crate) fn target_dir(&self) -> PathBuf {
-        match std::env::var_os("CARGO_TARGET_DIR") {
-            Some(dir) => self.root.join(dir),
-            None => self.root.join("target"),
-        }
-    }
-
     /// `path` as a person names it: relative to the root, with forward slashes.
     pub(crate) fn relative(&self, path: &Path) -> String {
         path.strip_prefix(&self.root)
@@ -67,11 +46,6 @@ impl Workspace {
             .to_string_lossy()
             .replace('\\', "/")
     }
-}
-
-#[derive(Deserialize)]
-struct Metadata {
-    packages: Vec<Package>,
 }
 
 /// One member of the workspace.

@@ -16,7 +16,7 @@ pub(super) const CHECK: Check = Check {
 
 fn run(context: &Context) -> Result<Outcome> {
     let mut findings = Vec::new();
-    for package in &context.packages {
+    for package in &context.workspace.packages {
         for source in source::read_tree(&package.dir().join("src"))? {
             let place = context.workspace.relative(&source.path);
             for path in unbounded(&source::paths(&source.code)) {

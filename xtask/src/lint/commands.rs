@@ -53,6 +53,8 @@ fn fmt(context: &Context) -> Result<Outcome> {
             )
         })
         .collect();
+    // A module that several tests share is named once for each.
+    findings.sort();
     findings.dedup();
     if findings.is_empty() {
         findings.push(String::from_utf8_lossy(&output.stderr).trim().to_owned());

@@ -23,7 +23,7 @@ const SHORTEST_README: usize = 15;
 fn run(context: &Context) -> Result<Outcome> {
     let root = &context.workspace.root;
     let mut findings = Vec::new();
-    for package in &context.packages {
+    for package in &context.workspace.packages {
         let is_library = package.is_library_crate(&context.workspace);
         if is_library || package.dir().starts_with(root.join("bins")) {
             findings.extend(readme(context, package));
@@ -68,6 +68,7 @@ fn readme(context: &Context, package: &Package) -> Option<String> {
 /// The `.rs` files in `dir` that are no target of `package`.
 fn unlisted(context: &Context, package: &str, kind: &str, dir: &Path) -> Result<Vec<String>> {
     let package = context
+        .workspace
         .packages
         .iter()
         .find(|it| it.name == package)

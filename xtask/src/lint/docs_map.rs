@@ -75,6 +75,7 @@ fn unmapped(context: &Context) -> Result<Vec<String>> {
             .any(|path| path.starts_with(&format!("{dir}/")))
     };
     Ok(context
+        .workspace
         .packages
         .iter()
         .map(|package| context.workspace.relative(package.dir()))

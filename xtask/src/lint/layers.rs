@@ -65,7 +65,7 @@ const DEV_ONLY: &str = "testkit";
 
 fn run(context: &Context) -> Result<Outcome> {
     let mut findings = Vec::new();
-    for package in &context.packages {
+    for package in &context.workspace.packages {
         let is_library = package.is_library_crate(&context.workspace);
         findings.extend(
             package

@@ -24,13 +24,12 @@ use anyhow::{Result, bail};
 
 use crate::args;
 use crate::setup::{self, Policy, Purpose};
-use crate::workspace::{Package, Workspace};
+use crate::workspace::Workspace;
 use outcome::Outcome;
 
 /// What a check may look at.
 struct Context {
     workspace: Workspace,
-    packages: Vec<Package>,
     policy: Policy,
 }
 
@@ -76,12 +75,7 @@ pub(crate) fn run(workspace: Workspace, args: &args::Lint, policy: Policy) -> Re
     if chosen.iter().any(|check| check.compiles) {
         setup::run(&workspace, Purpose::Build, policy)?;
     }
-    let packages = workspace.packages()?;
-    let context = Context {
-        workspace,
-        packages,
-        policy,
-    };
+    let context = Context { workspace, policy };
     let mut results = Vec::new();
     for check in chosen {
         eprintln!("… {}: {}", check.name, check.about);

@@ -54,7 +54,7 @@ const IMPURE: &[(&[&str], &[&str])] = &[
 
 fn run(context: &Context) -> Result<Outcome> {
     let mut findings = Vec::new();
-    for package in &context.packages {
+    for package in &context.workspace.packages {
         if !package.is_library_crate(&context.workspace) || EXEMPT.contains(&package.name.as_str())
         {
             continue;

@@ -18,7 +18,7 @@ const FEATURE: &str = "require-simd";
 fn run(context: &Context) -> Result<Outcome> {
     let mut users = 0;
     let mut findings = Vec::new();
-    for package in &context.packages {
+    for package in &context.workspace.packages {
         for dependency in package
             .dependencies
             .iter()

@@ -54,7 +54,7 @@ impl Report {
 
 fn run(context: &Context) -> Result<Outcome> {
     let mut report = Report::default();
-    for package in &context.packages {
+    for package in &context.workspace.packages {
         for source in source::read_tree(&package.dir().join("src"))? {
             let place = context.workspace.relative(&source.path);
             report.add(&place, source::code_lines(&source.code).len(), &FILE);

@@ -11,8 +11,10 @@ use crate::process;
 /// How packages get onto this machine.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum System {
-    /// Debian, Ubuntu and their kin.
+    /// Debian and its kin.
     Apt(Rights),
+    /// Ubuntu and its kin: the same, but for Chromium, which is a snap there.
+    Ubuntu(Rights),
     /// Fedora and its kin.
     Dnf,
     /// macOS with or without Homebrew.
@@ -43,6 +45,9 @@ impl System {
             Family::Debian if process::find_program("apt-get").is_some() => {
                 Self::Apt(Rights::detect())
             }
+            Family::Ubuntu if process::find_program("apt-get").is_some() => {
+                Self::Ubuntu(Rights::detect())
+            }
             Family::Fedora => Self::Dnf,
             _ => Self::Unknown,
         }
@@ -50,61 +55,67 @@ impl System {
 
     /// Whether [`System::install`] may be called.
     pub(crate) fn can_install(self) -> bool {
-        matches!(self, Self::Apt(Rights::Root | Rights::Sudo))
+        matches!(
+            self,
+            Self::Apt(Rights::Root | Rights::Sudo) | Self::Ubuntu(Rights::Root | Rights::Sudo)
+        )
     }
 
     /// One command (or sentence) that brings all of `tools`.
     pub(crate) fn how_to_install(self, tools: &[&Tool]) -> String {
-        let packages = |of: fn(&Tool) -> &'static [&'static str]| -> Vec<&str> {
-            tools
-                .iter()
-                .flat_map(|tool| of(tool).iter().copied())
-                .collect()
-        };
+        let debs = self.debs(tools).join(" ");
         match self {
-            Self::Apt(_) => format!(
-                "install them: sudo apt-get install {}",
-                packages(|tool| tool.apt).join(" ")
-            ),
-            Self::Dnf => format!(
-                "install them: sudo dnf install {}",
-                packages(|tool| tool.dnf).join(" ")
-            ),
+            Self::Apt(_) | Self::Ubuntu(_) => format!("install them: sudo apt-get install {debs}"),
+            Self::Dnf => {
+                let packages: Vec<_> = tools.iter().flat_map(|tool| tool.dnf).copied().collect();
+                format!("install them: sudo dnf install {}", packages.join(" "))
+            }
             Self::Brew => brew_advice(tools),
             Self::Unknown => format!(
-                "install them with your system's package manager (Debian calls them {})",
-                packages(|tool| tool.apt).join(" ")
+                "install them with your system's package manager (Debian calls them {debs})"
             ),
         }
     }
 
     /// Installs by apt-get, its progress on stderr.
     pub(crate) fn install(self, tools: &[&Tool]) -> Result<()> {
-        let packages: Vec<_> = tools
-            .iter()
-            .flat_map(|tool| tool.apt.iter().copied())
-            .collect();
+        let debs = self.debs(tools);
         // The lists of a fresh machine are empty or old: fetch them once. One mirror that does not
         // answer is no reason to stop; the installation says what could not be found.
-        if let Err(error) = process::run(&mut self.apt_get(&["update"])?) {
+        if let Err(error) = process::run(&mut self.apt_get(&["update"])) {
             eprintln!("{error:#}; going on with the package lists there are");
         }
-        process::run(
-            self.apt_get(&["install", "--yes", "--no-install-recommends"])?
-                .args(&packages),
-        )
-        .with_context(|| {
+        let mut install = self.apt_get(&["install", "--yes", "--no-install-recommends"]);
+        process::run(install.args(&debs)).with_context(|| {
             format!(
                 "cannot install {}; {}",
-                packages.join(" "),
+                debs.join(" "),
                 self.how_to_install(tools)
             )
         })
     }
 
-    fn apt_get(self, arguments: &[&str]) -> Result<Command> {
+    /// What apt calls `tools` here.
+    fn debs(self, tools: &[&Tool]) -> Vec<&'static str> {
+        let all = tools.iter().flat_map(|tool| tool.apt).copied();
+        match self {
+            // The package of this name brings the snap.
+            Self::Ubuntu(_) => all
+                .map(|name| {
+                    if name == "chromium" {
+                        "chromium-browser"
+                    } else {
+                        name
+                    }
+                })
+                .collect(),
+            _ => all.collect(),
+        }
+    }
+
+    fn apt_get(self, arguments: &[&str]) -> Command {
         let mut command = match self {
-            Self::Apt(Rights::Sudo) => {
+            Self::Apt(Rights::Sudo) | Self::Ubuntu(Rights::Sudo) => {
                 let mut sudo = Command::new("sudo");
                 sudo.args(["-n", "DEBIAN_FRONTEND=noninteractive", "apt-get"]);
                 sudo
@@ -121,7 +132,7 @@ impl System {
             .args(arguments)
             .stdin(std::process::Stdio::null())
             .stdout(stderr);
-        Ok(command)
+        command
     }
 }
 
@@ -169,6 +180,7 @@ impl Rights {
 /// A distribution's kin, by `ID` and `ID_LIKE` of os-release(5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
+    Ubuntu,
     Debian,
     Fedora,
     Other,
@@ -186,7 +198,9 @@ impl Family {
                 .flat_map(|value| value.trim_matches('"').split(' '))
                 .any(|name| name == family)
         };
-        if is("debian") || is("ubuntu") {
+        if is("ubuntu") {
+            Self::Ubuntu
+        } else if is("debian") {
             Self::Debian
         } else if is("fedora") || is("rhel") {
             Self::Fedora
@@ -209,7 +223,7 @@ mod tests {
         );
         assert_eq!(
             Family::of("ID=linuxmint\nID_LIKE=\"ubuntu debian\"\n"),
-            Family::Debian
+            Family::Ubuntu
         );
         assert_eq!(
             Family::of("ID=\"rocky\"\nID_LIKE=\"rhel centos fedora\"\n"),
@@ -222,7 +236,7 @@ mod tests {
     #[test]
     fn only_apt_with_rights_installs() {
         assert!(System::Apt(Rights::Root).can_install());
-        assert!(System::Apt(Rights::Sudo).can_install());
+        assert!(System::Ubuntu(Rights::Sudo).can_install());
         for system in [
             System::Apt(Rights::None),
             System::Dnf,

@@ -30,6 +30,7 @@ const CONTENT: [&str; 3] = ["Cargo.toml", "README.md", "src/lib.rs"];
 
 fn run(context: &Context) -> Result<Outcome> {
     let libraries: Vec<&Package> = context
+        .workspace
         .packages
         .iter()
         .filter(|package| {
@@ -37,7 +38,7 @@ fn run(context: &Context) -> Result<Outcome> {
         })
         .collect();
     package(context, &libraries)?;
-    let home = context.workspace.target_dir().join("outside");
+    let home = context.workspace.target_dir.join("outside");
     let unpacked = unpack(context, &libraries, &home.join("crates"))?;
     let outside = Outside::new(&context.workspace, &home, &unpacked)?;
     let mut findings = Vec::new();
@@ -76,7 +77,7 @@ fn unpack(
         let stem = format!("{}-{}", library.name, library.version);
         let archive = context
             .workspace
-            .target_dir()
+            .target_dir
             .join("package")
             .join(format!("{stem}.crate"));
         process::stdout(

@@ -55,13 +55,13 @@ impl<'a> Outside<'a> {
         )?;
         fs::write(dir.join("src/main.rs"), text)?;
 
-        eprintln!("  examples/{example}, outside");
+        eprintln!("$ cargo check  # examples/{example}, outside");
         let mut check = process::cargo();
         // The same target folder and profile: what resolves to the same version is not built twice.
         check
-            .args(["check", "--quiet"])
+            .arg("check")
             .current_dir(&dir)
-            .env("CARGO_TARGET_DIR", self.workspace.target_dir());
+            .env("CARGO_TARGET_DIR", &self.workspace.target_dir);
         if !check.status().context("cannot start cargo")?.success() {
             bail!("examples/{example} does not build outside the workspace");
         }
@@ -157,6 +157,8 @@ mod tests {
     fn the_strangers_manifest_names_what_the_example_uses_and_no_more() {
         let workspace = Workspace {
             root: PathBuf::from("/p"),
+            target_dir: PathBuf::from("/p/target"),
+            packages: Vec::new(),
         };
         let unpacked = ["frame-buffer", "media-source"].map(|name| {
             (

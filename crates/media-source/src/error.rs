@@ -13,11 +13,11 @@ use frame_buffer::{FrameId, PictureError};
 #[non_exhaustive]
 pub enum OpenError {
     /// The bytes could not be reached at all.
-    #[error("{name}: {source}")]
+    #[error("{source}")]
     Load {
         /// The input.
         name: String,
-        /// What the loader said.
+        /// What the loader said; it names the input itself.
         source: Box<dyn std::error::Error + Send + Sync>,
     },
     /// The bytes stopped coming while the container was read.

@@ -207,8 +207,8 @@ impl Chroma {
                 continue;
             }
             for (column, to) in to[..columns].iter_mut().enumerate() {
-                let [left, right] = [2 * column, 2 * column + 1]
-                    .map(|x| (x / self.factor_x).min(self.columns - 1));
+                let [left, right] =
+                    [2 * column, 2 * column + 1].map(|x| (x / self.factor_x).min(self.columns - 1));
                 let sum = [top[left], top[right], bottom[left], bottom[right]]
                     .map(u16::from)
                     .iter()
@@ -237,7 +237,8 @@ fn write_rgb(rgb: &[u8], picture: &mut PictureMut) {
     }
     for y in 0..height.div_ceil(2) {
         for x in 0..width.div_ceil(2) {
-            let corners = [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| pixel(2 * x + dx, 2 * y + dy));
+            let corners =
+                [(0, 0), (1, 0), (0, 1), (1, 1)].map(|(dx, dy)| pixel(2 * x + dx, 2 * y + dy));
             let [r, g, b] = [0, 1, 2].map(|c| corners.iter().map(|p| p[c]).sum::<i32>());
             let at = y * c_stride + x;
             u[at] = chroma_sample(-11059 * r - 21709 * g + 32768 * b);

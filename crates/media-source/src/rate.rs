@@ -43,6 +43,9 @@ impl Rate {
     /// When frame `index` starts, and how long it lasts.
     pub(crate) fn times(self, index: u64) -> (Duration, Duration) {
         let start = self.start(index);
-        (start, self.start(index.saturating_add(1)).saturating_sub(start))
+        (
+            start,
+            self.start(index.saturating_add(1)).saturating_sub(start),
+        )
     }
 }

@@ -27,7 +27,21 @@ pub(crate) enum Container {
 pub(crate) fn sniff(head: &[u8]) -> Container {
     match head {
         [_, _, _, _, kind @ ..] if is_top_level_box(kind) => Container::Mp4,
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'A', b'V', b'I', b' ', ..] => Container::Avi,
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'A',
+            b'V',
+            b'I',
+            b' ',
+            ..,
+        ] => Container::Avi,
         [0xff, 0xd8, 0xff, ..] => Container::Jpeg,
         _ if is_multipart(head) => Container::Multipart,
         _ => match unsupported_container(head) {
@@ -75,7 +89,21 @@ fn unsupported_container(head: &[u8]) -> Option<(&'static str, &'static str)> {
         [b'F', b'L', b'V', 1, ..] => ("FLV", UNKNOWN_CODEC),
         [b'G', b'I', b'F', b'8', ..] => ("GIF", "GIF animation"),
         [0x89, b'P', b'N', b'G', ..] => ("PNG", "PNG"),
-        [b'R', b'I', b'F', b'F', _, _, _, _, b'W', b'E', b'B', b'P', ..] => ("WebP", "WebP"),
+        [
+            b'R',
+            b'I',
+            b'F',
+            b'F',
+            _,
+            _,
+            _,
+            _,
+            b'W',
+            b'E',
+            b'B',
+            b'P',
+            ..,
+        ] => ("WebP", "WebP"),
         [b'D', b'K', b'I', b'F', ..] => ("IVF", UNKNOWN_CODEC),
         [0x30, 0x26, 0xb2, 0x75, ..] => ("ASF or WMV", UNKNOWN_CODEC),
         [0, 0, 1, 0xba, ..] => ("MPEG program stream", UNKNOWN_CODEC),
@@ -111,9 +139,10 @@ pub(crate) fn unsupported(name: &str, container: &str, codec: &str) -> OpenError
         name: name.to_owned(),
         codec: codec.to_owned(),
         container: container.to_owned(),
-        hint: "re-encode it with: ffmpeg -i INPUT -c:v libx264 -pix_fmt yuv420p -movflags +faststart \
+        hint:
+            "re-encode it with: ffmpeg -i INPUT -c:v libx264 -pix_fmt yuv420p -movflags +faststart \
                OUTPUT.mp4"
-            .to_owned(),
+                .to_owned(),
     }
 }
 

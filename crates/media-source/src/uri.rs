@@ -150,7 +150,8 @@ fn parse_pattern(uri: &str, query: &str) -> Result<PatternOptions, UriError> {
             "fps" => options.fps = parse_fps(uri, value)?,
             "frames" => {
                 let frames = value.parse();
-                let bad = |_| UriError::bad(uri, "frames", value, "a whole number, e.g. frames=300");
+                let bad =
+                    |_| UriError::bad(uri, "frames", value, "a whole number, e.g. frames=300");
                 options.frames = Some(frames.map_err(bad)?);
             }
             _ => {

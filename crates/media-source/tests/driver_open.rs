@@ -1,5 +1,10 @@
 //! Opening by name: files, folders, the pattern, and what is not there.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod common;
 
@@ -28,7 +33,10 @@ async fn a_file_is_played_and_its_loading_counted() {
     let opened = open(&path.display().to_string()).await.unwrap();
     let progress = opened.progress.unwrap();
     assert_eq!(progress.total_bytes(), bytes.len() as u64);
-    assert_eq!(numbers(&play(opened.source).await), (0..10).collect::<Vec<_>>());
+    assert_eq!(
+        numbers(&play(opened.source).await),
+        (0..10).collect::<Vec<_>>()
+    );
     assert_eq!(progress.fetched_bytes(), bytes.len() as u64);
 }
 
@@ -38,7 +46,9 @@ async fn a_folder_is_played_at_the_rate_in_its_name() {
     for (i, jpeg) in pattern_jpegs(3).iter().enumerate() {
         std::fs::write(dir.path().join(format!("{i}.jpg")), jpeg).unwrap();
     }
-    let opened = open(&format!("{}?fps=10", dir.path().display())).await.unwrap();
+    let opened = open(&format!("{}?fps=10", dir.path().display()))
+        .await
+        .unwrap();
     assert!(opened.progress.is_none());
     let frames = play(opened.source).await;
     assert_eq!(numbers(&frames), [0, 1, 2]);

@@ -1,5 +1,10 @@
 //! Whatever the bytes are: no panic, an end, and bounded memory.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 #![allow(unsafe_code, reason = "the counting allocator")]
 
 mod common;
@@ -86,7 +91,13 @@ fn small_mjpeg() -> Vec<u8> {
 
 fn small_avi() -> Vec<u8> {
     let chunk = |id: &[u8], body: Vec<u8>| {
-        [id, &(body.len() as u32).to_le_bytes(), &body, &vec![0; body.len() % 2]].concat()
+        [
+            id,
+            &(body.len() as u32).to_le_bytes(),
+            &body,
+            &vec![0; body.len() % 2],
+        ]
+        .concat()
     };
     let mut strh = b"vidsMJPG".to_vec();
     strh.extend([0; 12]);
@@ -95,9 +106,14 @@ fn small_avi() -> Vec<u8> {
     strf[16..20].copy_from_slice(b"MJPG");
     let strl = [b"strl".to_vec(), chunk(b"strh", strh), chunk(b"strf", strf)].concat();
     let hdrl = [b"hdrl".to_vec(), chunk(b"LIST", strl)].concat();
-    let frames = pattern_jpegs(3).into_iter().map(|jpeg| chunk(b"00dc", jpeg));
+    let frames = pattern_jpegs(3)
+        .into_iter()
+        .map(|jpeg| chunk(b"00dc", jpeg));
     let movi = [b"movi".to_vec(), frames.collect::<Vec<_>>().concat()].concat();
-    chunk(b"RIFF", [b"AVI ".to_vec(), chunk(b"LIST", hdrl), chunk(b"LIST", movi)].concat())
+    chunk(
+        b"RIFF",
+        [b"AVI ".to_vec(), chunk(b"LIST", hdrl), chunk(b"LIST", movi)].concat(),
+    )
 }
 
 fn small_multipart() -> Vec<u8> {
@@ -134,7 +150,10 @@ fn truncation_anywhere_is_an_error_or_fewer_frames() {
         let ends = (0..bytes.len()).filter(|end| *end < 1500 || end % 97 == 0);
         for end in ends {
             let delivered = try_to_play(bytes[..end].to_vec());
-            assert!(delivered <= frames, "{name}: {delivered} frames of {end} bytes");
+            assert!(
+                delivered <= frames,
+                "{name}: {delivered} frames of {end} bytes"
+            );
         }
     }
     let largest = LARGEST_BYTES.load(Ordering::Relaxed);
@@ -148,7 +167,11 @@ fn damage_anywhere_is_survived() {
             let mut rng = Rng::new(seed);
             let mut damaged = bytes.clone();
             // Half of the runs damage the structure near the start only.
-            let reach = if seed % 2 == 0 { bytes.len() } else { bytes.len().min(1500) } as u64;
+            let reach = if seed % 2 == 0 {
+                bytes.len()
+            } else {
+                bytes.len().min(1500)
+            } as u64;
             for _ in 0..=rng.below(8) {
                 let at = rng.below(reach) as usize;
                 damaged[at] = match rng.below(4) {
@@ -169,7 +192,9 @@ fn damage_anywhere_is_survived() {
 #[test]
 fn counts_that_cannot_be_true_take_no_memory() {
     let bytes = small_h264(0, true);
-    for kind in [b"stsz", b"stts", b"ctts", b"stsc", b"stco", b"elst", b"stsd"] {
+    for kind in [
+        b"stsz", b"stts", b"ctts", b"stsc", b"stco", b"elst", b"stsd",
+    ] {
         let at = bytes.windows(4).position(|w| w == kind).unwrap();
         // The count stands after version and flags; stsz has the common size before it.
         for offset in [8, 12] {

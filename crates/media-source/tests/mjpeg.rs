@@ -1,12 +1,19 @@
 //! MJPEG in every wrapping, and JPEG in every sampling.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod common;
 
 use std::time::Duration;
 
 use common::mux::{Mux, MuxSample, bx, visual_entry};
-use common::{SMALL, assert_seamless, frames, have, jpeg, millis, numbers, open, outcomes, pattern_jpegs};
+use common::{
+    SMALL, assert_seamless, frames, have, jpeg, millis, numbers, open, outcomes, pattern_jpegs,
+};
 use frame_buffer::{ColorRange, FramePool, PictureSize};
 use media_source::{DecodeError, FrameSource, PatternOptions, TestPattern, driver};
 use turbojpeg::{Image, PixelFormat, Subsamp};
@@ -32,7 +39,10 @@ fn avi(compression: &[u8; 4], rate: (u32, u32), frames: u32, movi: &[Vec<u8>]) -
     }
     let mut strf = vec![0; 40];
     strf[16..20].copy_from_slice(compression);
-    let sound = list(b"strl", &[chunk(b"strh", b"auds01234567"), chunk(b"strf", b"")]);
+    let sound = list(
+        b"strl",
+        &[chunk(b"strh", b"auds01234567"), chunk(b"strf", b"")],
+    );
     let video = list(b"strl", &[chunk(b"strh", &strh), chunk(b"strf", &strf)]);
     let hdrl = list(b"hdrl", &[chunk(b"avih", &[0; 56]), sound, video]);
     let body = [b"AVI ".to_vec(), hdrl, list(b"movi", movi)].concat();
@@ -65,7 +75,10 @@ fn avi_goes_on_in_its_further_riffs() {
     let chunks: Vec<_> = jpegs.iter().map(|j| chunk(b"01dc", j)).collect();
     let mut file = avi(b"MJPG", (30, 1), 4, &chunks[..2]);
     let records = list(b"rec ", &chunks[2..]);
-    file.extend(chunk(b"RIFF", &[b"AVIX".to_vec(), list(b"movi", &[records])].concat()));
+    file.extend(chunk(
+        b"RIFF",
+        &[b"AVIX".to_vec(), list(b"movi", &[records])].concat(),
+    ));
     let mut source = open(file).unwrap();
     assert_eq!(numbers(&frames(&mut *source)), [0, 1, 2, 3]);
 }
@@ -73,11 +86,18 @@ fn avi_goes_on_in_its_further_riffs() {
 #[test]
 fn an_empty_avi_chunk_shows_the_frame_before_again() {
     let jpegs = pattern_jpegs(2);
-    let movi = [chunk(b"01dc", &jpegs[0]), chunk(b"01dc", &[]), chunk(b"01dc", &jpegs[1])];
+    let movi = [
+        chunk(b"01dc", &jpegs[0]),
+        chunk(b"01dc", &[]),
+        chunk(b"01dc", &jpegs[1]),
+    ];
     let mut source = open(avi(b"MJPG", (10, 1), 3, &movi)).unwrap();
     let frames = frames(&mut *source);
     assert_eq!(numbers(&frames), [0, 0, 1]);
-    assert!(frames[1].picture.ptr_eq(&frames[0].picture), "shared, not copied");
+    assert!(
+        frames[1].picture.ptr_eq(&frames[0].picture),
+        "shared, not copied"
+    );
     assert_eq!(frames[2].pts, millis(200));
 }
 
@@ -101,7 +121,9 @@ fn a_damaged_jpeg_costs_its_frame() {
 fn mjpeg_in_mp4_plays() {
     let jpegs = pattern_jpegs(4);
     // An esds whose objectTypeIndication is JPEG.
-    let esds = [0, 0, 0, 0, 3, 0x80, 0x80, 0x19, 0, 1, 0, 4, 0x11, 0x6c, 0x11, 0, 0, 0];
+    let esds = [
+        0, 0, 0, 0, 3, 0x80, 0x80, 0x19, 0, 1, 0, 4, 0x11, 0x6c, 0x11, 0, 0, 0,
+    ];
     for entry in [
         visual_entry(b"jpeg", SMALL, &[]),
         visual_entry(b"mjpa", SMALL, &[]),
@@ -123,7 +145,10 @@ fn mjpeg_in_mp4_plays() {
             handler: *b"vide",
         };
         let mut source = open(mux.write()).unwrap();
-        assert_eq!((source.info().codec.as_str(), source.info().frame_rate), ("MJPEG", 25.0));
+        assert_eq!(
+            (source.info().codec.as_str(), source.info().frame_rate),
+            ("MJPEG", 25.0)
+        );
         let frames = frames(&mut *source);
         assert_eq!(numbers(&frames), [0, 1, 2, 3]);
         assert_eq!(frames[3].pts, millis(120));
@@ -135,7 +160,10 @@ fn mjpeg_in_mp4_plays() {
 fn multipart_plays_with_and_without_lengths() {
     let jpegs = pattern_jpegs(3);
     for with_lengths in [true, false] {
-        for response in ["", "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"] {
+        for response in [
+            "",
+            "HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n",
+        ] {
             let mut dump = response.as_bytes().to_vec();
             for jpeg in &jpegs {
                 dump.extend(b"--frame\r\nContent-Type: image/jpeg\r\n");
@@ -181,7 +209,10 @@ fn one_jpeg_is_a_video_of_one_frame_and_several_are_of_several() {
     let single = frames(&mut *source);
     assert_eq!(numbers(&single), [2]);
     assert_eq!(single[0].duration, millis(40));
-    let padded: Vec<u8> = jpegs.iter().flat_map(|j| [j.as_slice(), &[0; 37]].concat()).collect();
+    let padded: Vec<u8> = jpegs
+        .iter()
+        .flat_map(|j| [j.as_slice(), &[0; 37]].concat())
+        .collect();
     let mut source = open(padded).unwrap();
     assert_eq!(numbers(&frames(&mut *source)), [0, 1, 2]);
 }
@@ -205,7 +236,11 @@ fn a_folder_plays_in_natural_order_at_the_rate_given() {
 fn gradient(width: usize, height: usize) -> Vec<u8> {
     let pixel = |x: usize, y: usize| {
         let share = |n: usize, of: usize| (n * 200 / of + 20) as u8;
-        [share(x, width), share(y, height), share(x + y, width + height)]
+        [
+            share(x, width),
+            share(y, height),
+            share(x + y, width + height),
+        ]
     };
     let rows = (0..height).flat_map(|y| (0..width).map(move |x| (x, y)));
     rows.flat_map(|(x, y)| pixel(x, y)).collect()
@@ -226,19 +261,38 @@ fn every_sampling_becomes_the_same_picture() {
             let jpeg = turbojpeg::compress(image, 98, subsamp).unwrap();
             let mut source = open(jpeg.to_vec()).unwrap();
             let frame = source.next_frame().unwrap().unwrap();
-            let size = PictureSize { width: width as u32, height: height as u32 };
+            let size = PictureSize {
+                width: width as u32,
+                height: height as u32,
+            };
             assert_eq!(frame.picture.size(), size);
             common::packed(&frame.picture)
         };
         let reference = decoded(Subsamp::Sub2x2);
-        for subsamp in [Subsamp::None, Subsamp::Sub2x1, Subsamp::Sub1x2, Subsamp::Sub4x1, Subsamp::Sub1x4] {
+        for subsamp in [
+            Subsamp::None,
+            Subsamp::Sub2x1,
+            Subsamp::Sub1x2,
+            Subsamp::Sub4x1,
+            Subsamp::Sub1x4,
+        ] {
             let picture = decoded(subsamp);
-            let worst = reference.iter().zip(&picture).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+            let worst = reference
+                .iter()
+                .zip(&picture)
+                .map(|(a, b)| a.abs_diff(*b))
+                .max()
+                .unwrap();
             assert!(worst <= 12, "{subsamp:?} {width}x{height}: off by {worst}");
         }
         let grey = decoded(Subsamp::Gray);
         let luma = width * height;
-        let worst = reference[..luma].iter().zip(&grey).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+        let worst = reference[..luma]
+            .iter()
+            .zip(&grey)
+            .map(|(a, b)| a.abs_diff(*b))
+            .max()
+            .unwrap();
         assert!(worst <= 12, "grey {width}x{height}: off by {worst}");
         assert!(grey[luma..].iter().all(|chroma| *chroma == 128));
     }
@@ -251,13 +305,31 @@ fn an_rgb_jpeg_is_converted() {
     }
     // A JPEG whose components are R, G and B: an Adobe marker with transform 0.
     let pixels = gradient(64, 48);
-    let image = Image { pixels: pixels.as_slice(), width: 64, pitch: 192, height: 48, format: PixelFormat::RGB };
+    let image = Image {
+        pixels: pixels.as_slice(),
+        width: 64,
+        pitch: 192,
+        height: 48,
+        format: PixelFormat::RGB,
+    };
     let ycc = turbojpeg::compress(image, 98, Subsamp::None).unwrap();
-    let reference = common::packed(&open(ycc.to_vec()).unwrap().next_frame().unwrap().unwrap().picture);
+    let reference = common::packed(
+        &open(ycc.to_vec())
+            .unwrap()
+            .next_frame()
+            .unwrap()
+            .unwrap()
+            .picture,
+    );
     let rgb = relabel_as_rgb(&pixels, 64, 48);
     let frame = open(rgb).unwrap().next_frame().unwrap().unwrap();
     let converted = common::packed(&frame.picture);
-    let worst = reference.iter().zip(&converted).map(|(a, b)| a.abs_diff(*b)).max().unwrap();
+    let worst = reference
+        .iter()
+        .zip(&converted)
+        .map(|(a, b)| a.abs_diff(*b))
+        .max()
+        .unwrap();
     assert!(worst <= 12, "off by {worst}");
 }
 
@@ -274,32 +346,48 @@ fn relabel_as_rgb(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
     };
     let jpeg = turbojpeg::compress_yuv(image, 98).unwrap();
     let jfif_end = 4 + usize::from(u16::from_be_bytes([jpeg[4], jpeg[5]])) - 2 + 2;
-    let adobe = [0xff, 0xee, 0, 14, b'A', b'd', b'o', b'b', b'e', 0, 100, 0, 0, 0, 0, 0];
+    let adobe = [
+        0xff, 0xee, 0, 14, b'A', b'd', b'o', b'b', b'e', 0, 100, 0, 0, 0, 0, 0,
+    ];
     [&jpeg[..2], &adobe, &jpeg[jfif_end..]].concat()
 }
 
 #[test]
 fn a_header_that_declares_a_huge_picture_is_refused_before_memory_is_taken() {
-    // SOI and a frame header of 65535x65535.
-    let header = [0xff, 0xd8, 0xff, 0xc0, 0, 17, 8, 0xff, 0xff, 0xff, 0xff, 3, 1, 0x22, 0, 2, 0x11, 1, 3, 0x11, 1];
     let jpeg = pattern_jpegs(1).remove(0);
     let sof = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
-    let mut huge = jpeg.clone();
-    huge[sof + 5..sof + 9].fill(0xff);
-    for bytes in [header.to_vec(), huge] {
-        let error = open(bytes).err().unwrap().to_string();
-        assert!(error.starts_with("clip: broken JPEG"), "{error}");
+    // 65535 is beyond what libjpeg-turbo takes at all, 65500 the most it takes, 8193x4096 just too much.
+    for (height, width, reason) in [
+        (65_535_u16, 65_535_u16, "65500 pixels"),
+        (65_500, 65_500, "65500x65500 is beyond the limit"),
+        (4096, 8193, "8193x4096 is beyond the limit"),
+    ] {
+        let mut huge = jpeg.clone();
+        huge[sof + 5..sof + 7].copy_from_slice(&height.to_be_bytes());
+        huge[sof + 7..sof + 9].copy_from_slice(&width.to_be_bytes());
+        let error = open(huge).err().unwrap().to_string();
+        assert!(
+            error.starts_with("clip: broken JPEG") && error.contains(reason),
+            "{error}"
+        );
     }
-    huge = jpeg;
-    huge[sof + 5..sof + 9].fill(0xff);
-    let error = open(huge).err().unwrap().to_string();
-    assert!(error.contains("65535x65535 is beyond the limit"), "{error}");
+    let header_alone = [
+        0xff, 0xd8, 0xff, 0xc0, 0, 17, 8, 0xff, 0xff, 0xff, 0xff, 3, 1, 0x22, 0, 2, 0x11,
+    ];
+    assert!(open(header_alone.to_vec()).is_err());
 }
 
 #[test]
 fn odd_sizes_come_through() {
-    let size = PictureSize { width: 161, height: 91 };
-    let options = PatternOptions { size, frames: Some(1), ..Default::default() };
+    let size = PictureSize {
+        width: 161,
+        height: 91,
+    };
+    let options = PatternOptions {
+        size,
+        frames: Some(1),
+        ..Default::default()
+    };
     let mut pattern = TestPattern::new(options, FramePool::new(1)).unwrap();
     let frame = pattern.next_frame().unwrap().unwrap();
     let mut source = open(jpeg(&frame.picture, 95)).unwrap();
@@ -307,7 +395,10 @@ fn odd_sizes_come_through() {
     assert_eq!(decoded.size(), size);
     assert_eq!(decoded.u().len() / decoded.c_stride(), 46);
     assert_eq!(common::number(&decoded), 0);
-    assert_eq!(source.info().duration.unwrap_or(Duration::ZERO), Duration::ZERO);
+    assert_eq!(
+        source.info().duration.unwrap_or(Duration::ZERO),
+        Duration::ZERO
+    );
 }
 
 /// AVI, MOV and raw MJPEG as ffmpeg writes them, against its own decode.
@@ -320,24 +411,39 @@ fn ffmpegs_mjpeg_equals_its_own_decode() {
     for extension in ["avi", "mov", "mp4", "mjpeg"] {
         let path = dir.path().join(format!("clip.{extension}"));
         let status = std::process::Command::new("ffmpeg")
-            .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=320x180:rate=25:duration=2"])
+            .args([
+                "-v",
+                "error",
+                "-f",
+                "lavfi",
+                "-i",
+                "testsrc2=size=320x180:rate=25:duration=2",
+            ])
             .args(["-f", "lavfi", "-i", "sine=duration=2", "-map", "0"])
-            .args(if extension == "mjpeg" { &[][..] } else { &["-map", "1"] })
+            .args(if extension == "mjpeg" {
+                &[][..]
+            } else {
+                &["-map", "1"]
+            })
             .args(["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "3"])
             .arg(&path)
             .status()
             .unwrap();
         assert!(status.success());
         let mut source = open(std::fs::read(&path).unwrap()).unwrap();
-        let frames = frames(&mut *source);
+        let mut frames = frames(&mut *source);
+        // ffmpeg's AVI writer fills up to the sound's end with an empty chunk: a repeat.
+        frames.dedup_by(|next, before| next.picture.ptr_eq(&before.picture));
         assert_eq!(frames.len(), 50, "{extension}");
         assert_eq!(frames[25].pts, Duration::from_secs(1));
         let expected = common::ffmpeg_i420(&path);
-        let ours: Vec<u8> = frames.iter().flat_map(|f| common::packed(&f.picture)).collect();
+        let ours: Vec<u8> = frames
+            .iter()
+            .flat_map(|f| common::packed(&f.picture))
+            .collect();
         assert_eq!(ours.len(), expected.len());
         // Two decoders' inverse transforms differ by a rounding.
-        let squares: f64 = ours.iter().zip(&expected).map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum();
-        let psnr = 10.0 * (255.0 * 255.0 * ours.len() as f64 / squares.max(1.0)).log10();
+        let psnr = common::psnr(&ours, &expected);
         assert!(psnr > 45.0, "{extension}: {psnr:.1} dB");
     }
 }

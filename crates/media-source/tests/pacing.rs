@@ -1,5 +1,10 @@
 //! Frames are due at the content's own rate, and what is late is not caught up with in a burst.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use std::time::{Duration, Instant};
 
@@ -19,7 +24,10 @@ fn jitter_does_not_move_the_schedule() {
     for n in 1..1000 {
         let pts = FRAME * n;
         let late = ms(u64::from(n) * 7 % 15);
-        assert_eq!(clock.released(clock.due(pts) + late, pts, FRAME), Duration::ZERO);
+        assert_eq!(
+            clock.released(clock.due(pts) + late, pts, FRAME),
+            Duration::ZERO
+        );
     }
     assert_eq!(clock.due(FRAME * 1000), start + FRAME * 1000);
 }
@@ -52,7 +60,11 @@ fn a_first_pts_anchors_and_a_seek_anchors_again() {
     let start = Instant::now();
     let mut clock = PacingClock::start(start, ms(5000));
     assert_eq!(clock.due(ms(5040)), start + ms(40));
-    assert_eq!(clock.due(ms(0)), start, "what lies before the anchor is due at once");
+    assert_eq!(
+        clock.due(ms(0)),
+        start,
+        "what lies before the anchor is due at once"
+    );
     clock.anchor_at(start + ms(100), ms(200));
     assert_eq!(clock.due(ms(240)), start + ms(140));
     assert_eq!(clock.wait(start + ms(120), ms(240)), ms(20));

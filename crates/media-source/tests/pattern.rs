@@ -1,5 +1,10 @@
 //! The test pattern: its number can be read by a program after JPEG, its times are exact.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod common;
 
@@ -20,7 +25,14 @@ fn pattern(width: u32, height: u32, fps: f64, frames: u64) -> TestPattern {
 
 #[test]
 fn the_number_survives_jpeg_at_quality_50_in_every_size() {
-    for (width, height) in [(1280, 720), (640, 360), (160, 90), (321, 243), (720, 1280), (1920, 1080)] {
+    for (width, height) in [
+        (1280, 720),
+        (640, 360),
+        (160, 90),
+        (321, 243),
+        (720, 1280),
+        (1920, 1080),
+    ] {
         let mut pattern = pattern(width, height, 30.0, 3);
         for expected in 0..3 {
             let frame = pattern.next_frame().unwrap().unwrap();
@@ -40,7 +52,10 @@ fn times_do_not_drift() {
     assert_eq!(frames[2997].pts, Duration::from_secs(100));
     let info = ntsc.info();
     assert_eq!(info.frame_count, Some(2998));
-    assert_eq!(info.duration, Some(frames[2997].pts + frames[2997].duration));
+    assert_eq!(
+        info.duration,
+        Some(frames[2997].pts + frames[2997].duration)
+    );
 }
 
 #[test]
@@ -51,7 +66,10 @@ fn it_moves_and_yet_encodes_small() {
         assert_ne!(pair[0].picture.y(), pair[1].picture.y());
     }
     let kilobytes = jpeg(&frames[40].picture, 70).len() / 1000;
-    assert!((20..=50).contains(&kilobytes), "{kilobytes} kB at quality 70");
+    assert!(
+        (20..=50).contains(&kilobytes),
+        "{kilobytes} kB at quality 70"
+    );
 }
 
 #[test]
@@ -77,13 +95,34 @@ fn pictures_come_back_to_the_pool() {
 #[test]
 fn options_out_of_range_are_named() {
     let base = PatternOptions::default();
-    let small = PictureSize { width: 16, height: 16 };
+    let small = PictureSize {
+        width: 16,
+        height: 16,
+    };
     for (options, field) in [
-        (PatternOptions { size: small, ..base }, "size"),
+        (
+            PatternOptions {
+                size: small,
+                ..base
+            },
+            "size",
+        ),
         (PatternOptions { fps: 0.0, ..base }, "fps"),
-        (PatternOptions { fps: f64::NAN, ..base }, "fps"),
+        (
+            PatternOptions {
+                fps: f64::NAN,
+                ..base
+            },
+            "fps",
+        ),
         (PatternOptions { fps: 1e9, ..base }, "fps"),
-        (PatternOptions { frames: Some(0), ..base }, "frames"),
+        (
+            PatternOptions {
+                frames: Some(0),
+                ..base
+            },
+            "frames",
+        ),
     ] {
         let error = TestPattern::new(options, FramePool::new(1)).err().unwrap();
         let OpenError::OutOfRange { field: named, .. } = error else {

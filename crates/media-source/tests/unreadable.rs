@@ -1,5 +1,10 @@
 //! What cannot be played is an error that names it and says what to do.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 mod common;
 
@@ -28,7 +33,13 @@ fn other_codecs_in_mp4_are_named_with_the_way_out() {
         let mut mux = clip();
         mux.entry = visual_entry(entry, SMALL, &[]);
         let error = error(mux.write());
-        let OpenError::UnsupportedCodec { codec, container, hint, .. } = &error else {
+        let OpenError::UnsupportedCodec {
+            codec,
+            container,
+            hint,
+            ..
+        } = &error
+        else {
             panic!("{error}");
         };
         assert_eq!((codec.as_str(), container.as_str()), (name, "MP4"));
@@ -41,7 +52,10 @@ fn other_codecs_in_mp4_are_named_with_the_way_out() {
 fn other_containers_are_named() {
     let matroska = [&[0x1a, 0x45, 0xdf, 0xa3][..], b"webm....V_VP9...."].concat();
     let mut transport = vec![0; 188 * 4];
-    transport.iter_mut().step_by(188).for_each(|byte| *byte = 0x47);
+    transport
+        .iter_mut()
+        .step_by(188)
+        .for_each(|byte| *byte = 0x47);
     for (bytes, container) in [
         (matroska, "Matroska or WebM"),
         (transport, "MPEG transport stream"),
@@ -49,7 +63,10 @@ fn other_containers_are_named() {
         (b"\x89PNG\r\n\x1a\n".to_vec(), "PNG"),
         (vec![0, 0, 0, 1, 0x67, 66, 0, 30], "Annex B byte stream"),
     ] {
-        let OpenError::UnsupportedCodec { container: named, .. } = error(bytes) else {
+        let OpenError::UnsupportedCodec {
+            container: named, ..
+        } = error(bytes)
+        else {
             panic!("{container} is not named");
         };
         assert_eq!(named, container);
@@ -64,7 +81,16 @@ fn avi_with_another_codec_is_named() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("clip.avi");
     let status = std::process::Command::new("ffmpeg")
-        .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x64:duration=1", "-c:v", "mpeg4"])
+        .args([
+            "-v",
+            "error",
+            "-f",
+            "lavfi",
+            "-i",
+            "testsrc2=size=64x64:duration=1",
+            "-c:v",
+            "mpeg4",
+        ])
         .arg(&path)
         .status()
         .unwrap();
@@ -87,7 +113,14 @@ fn h264_that_openh264_cannot_decode_is_refused_at_once() {
     ] {
         let path = dir.path().join(format!("{format}{flags}.mp4"));
         let status = std::process::Command::new("ffmpeg")
-            .args(["-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x64:duration=1"])
+            .args([
+                "-v",
+                "error",
+                "-f",
+                "lavfi",
+                "-i",
+                "testsrc2=size=64x64:duration=1",
+            ])
             .args(["-c:v", "libx264", "-pix_fmt", format, "-x264-params", flags])
             .arg(&path)
             .status()
@@ -123,7 +156,10 @@ fn an_mp4_that_was_cut_off_before_its_moov_says_so() {
     let mut bytes = mux.write();
     bytes.truncate(bytes.len() / 2);
     let error = error(bytes).to_string();
-    assert!(error.contains("no moov") && error.contains("cut off"), "{error}");
+    assert!(
+        error.contains("no moov") && error.contains("cut off"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -135,6 +171,11 @@ fn a_huge_moov_is_refused_by_its_size() {
     bytes.extend((100_u64 << 20).to_be_bytes());
     let reader = Box::new(std::io::Cursor::new(bytes));
     let pool = frame_buffer::FramePool::new(1);
-    let error = media_source::open_reader(reader, 1 << 30, "clip", pool).err().unwrap();
-    assert!(matches!(error, OpenError::TooLarge { limit, .. } if limit == 64 << 20), "{error}");
+    let error = media_source::open_reader(reader, 1 << 30, "clip", pool)
+        .err()
+        .unwrap();
+    assert!(
+        matches!(error, OpenError::TooLarge { limit, .. } if limit == 64 << 20),
+        "{error}"
+    );
 }

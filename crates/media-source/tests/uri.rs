@@ -1,5 +1,10 @@
 //! What names a video, and what does not.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "tests"
+)]
 
 use media_source::{PatternOptions, VideoUri};
 use progressive_loader::Location;
@@ -49,12 +54,18 @@ fn a_rate_may_stand_behind_a_local_path_only() {
 #[test]
 fn errors_name_the_text_and_what_is_accepted() {
     for (uri, parts) in [
-        ("test:?size=big", &["test:?size=big", "size=big", "WIDTHxHEIGHT"][..]),
+        (
+            "test:?size=big",
+            &["test:?size=big", "size=big", "WIDTHxHEIGHT"][..],
+        ),
         ("test:?size=10x10", &["size=10x10", "160x90 to 8192x8192"]),
         ("test:?fps=0", &["fps=0", "0.1 to 1000"]),
         ("test:?fps=nan", &["fps=nan", "a number"]),
         ("test:?frames=-1", &["frames=-1", "whole number"]),
-        ("test:?colour=red", &["colour", "size=WxH, fps=N and frames=N"]),
+        (
+            "test:?colour=red",
+            &["colour", "size=WxH, fps=N and frames=N"],
+        ),
         ("frames?fps=fast", &["fps=fast", "a number"]),
         ("frames?fps=-3", &["fps=-3", "0.001 to 1000"]),
         ("gopher://x/y", &["gopher", "test:"]),
@@ -63,7 +74,10 @@ fn errors_name_the_text_and_what_is_accepted() {
     ] {
         let message = error(uri);
         for part in parts {
-            assert!(message.contains(part), "{uri:?}: {message:?} lacks {part:?}");
+            assert!(
+                message.contains(part),
+                "{uri:?}: {message:?} lacks {part:?}"
+            );
         }
     }
 }

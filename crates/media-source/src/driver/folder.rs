@@ -164,9 +164,13 @@ impl JpegStream for FolderStream {
 
 fn read_file(path: &Path, jpeg: &mut Vec<u8>) -> io::Result<()> {
     jpeg.clear();
-    File::open(path)?.take(MAX_FILE_BYTES + 1).read_to_end(jpeg)?;
+    File::open(path)?
+        .take(MAX_FILE_BYTES + 1)
+        .read_to_end(jpeg)?;
     if jpeg.len() as u64 > MAX_FILE_BYTES {
-        return Err(io::Error::other(format!("it is longer than {MAX_FILE_BYTES} bytes")));
+        return Err(io::Error::other(format!(
+            "it is longer than {MAX_FILE_BYTES} bytes"
+        )));
     }
     Ok(())
 }
@@ -177,9 +181,13 @@ mod tests {
 
     #[test]
     fn numbers_in_names_count_as_numbers() {
-        let mut names = ["f10.jpg", "f2.jpg", "f1.jpg", "f002.jpg", "e99.jpg", "f10a.jpg"];
+        let mut names = [
+            "f10.jpg", "f2.jpg", "f1.jpg", "f002.jpg", "e99.jpg", "f10a.jpg",
+        ];
         names.sort_by(|a, b| natural_order(a, b));
-        let expected = ["e99.jpg", "f1.jpg", "f002.jpg", "f2.jpg", "f10.jpg", "f10a.jpg"];
+        let expected = [
+            "e99.jpg", "f1.jpg", "f002.jpg", "f2.jpg", "f10.jpg", "f10a.jpg",
+        ];
         assert_eq!(names, expected);
     }
 }

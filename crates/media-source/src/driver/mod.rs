@@ -74,7 +74,13 @@ pub async fn open_with_progress(
     let label = name.clone();
     let source = blocking(&name, move || {
         let len_bytes = reader.len();
-        open_reader_at(Box::new(reader.into_blocking()), len_bytes, &label, rate, pool)
+        open_reader_at(
+            Box::new(reader.into_blocking()),
+            len_bytes,
+            &label,
+            rate,
+            pool,
+        )
     });
     Ok(Opened {
         source: source.await?,
@@ -100,10 +106,11 @@ async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, OpenError> + Send + 'static,
 ) -> Result<T, OpenError> {
     let done = tokio::task::spawn_blocking(work).await;
-    done.unwrap_or_else(|source| {
-        Err(OpenError::Load {
+    // Only a runtime that shuts down, or a defect here, keeps the work from finishing.
+    done.unwrap_or_else(|stopped| {
+        Err(OpenError::Decoder {
             name: name.to_owned(),
-            source: source.into(),
+            reason: stopped.to_string(),
         })
     })
 }

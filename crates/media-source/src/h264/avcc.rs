@@ -27,7 +27,9 @@ impl AvcConfig {
             return Err(cut());
         };
         if version != 1 {
-            return Err(Broken::new(format!("box avcC has version {version}, not 1")));
+            return Err(Broken::new(format!(
+                "box avcC has version {version}, not 1"
+            )));
         }
         let sps = parameter_sets(&mut rest, usize::from(sps_count & 0x1f)).ok_or_else(cut)?;
         let (pps_count, mut rest) = rest.split_first().ok_or_else(cut)?;
@@ -117,7 +119,10 @@ impl<'a> Iterator for NalUnits<'a> {
         };
         let length = prefix.iter().fold(0usize, |n, b| n << 8 | usize::from(*b));
         let Some((nal, after)) = after.split_at_checked(length) else {
-            let what = format!("a NAL unit claims {length} bytes where {} are left", after.len());
+            let what = format!(
+                "a NAL unit claims {length} bytes where {} are left",
+                after.len()
+            );
             self.rest = &[];
             return Some(Err(Broken::new(what)));
         };
@@ -145,7 +150,9 @@ mod tests {
             (4, vec![0, 0, 0, 2, 0x65, 9, 0, 0, 0, 1, 0x41]),
         ] {
             let mut out = Vec::new();
-            config(length_bytes).write_sample(&sample, &mut out).unwrap();
+            config(length_bytes)
+                .write_sample(&sample, &mut out)
+                .unwrap();
             assert_eq!(out, [0, 0, 0, 1, 0x65, 9, 0, 0, 0, 1, 0x41]);
         }
     }

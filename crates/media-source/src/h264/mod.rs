@@ -62,7 +62,9 @@ fn first_sps(demuxer: &mut Demuxer, configs: &[AvcConfig]) -> Result<Option<Sps>
     }
     let mut sample = Vec::new();
     let name = demuxer.name().to_owned();
-    demuxer.read(0, &mut sample).map_err(|e| opening(&name, e))?;
+    demuxer
+        .read(0, &mut sample)
+        .map_err(|e| opening(&name, e))?;
     let mut nal_units = config.nal_units(&sample).flatten();
     Ok(nal_units.find(|nal| avcc::is_sps(nal)).and_then(Sps::parse))
 }

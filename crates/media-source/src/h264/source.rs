@@ -176,11 +176,17 @@ impl H264Source {
     fn write_access_unit(&mut self, index: usize) -> Result<(), String> {
         let description = self.demuxer.description(index);
         let Some(config) = self.configs.get(description).or(self.configs.first()) else {
-            return Err(format!("there is no sample description {}", description + 1));
+            return Err(format!(
+                "there is no sample description {}",
+                description + 1
+            ));
         };
         self.annex_b.clear();
-        let idr = config.nal_units(&self.sample).flatten().any(is_idr);
-        if index == 0 || (idr && self.active_description != Some(description)) {
+        let needs_sets = match self.active_description {
+            Some(active) => active != description,
+            None => index == 0 || config.nal_units(&self.sample).flatten().any(is_idr),
+        };
+        if needs_sets {
             config.write_parameter_sets(&mut self.annex_b);
             self.active_description = Some(description);
         }
@@ -195,7 +201,8 @@ impl H264Source {
 
     fn flush(&mut self) -> Result<(), DecodeError> {
         while let Some(decoded) = self.decoder.flush() {
-            if let Some((of, picture)) = copy_out(&self.demuxer, &self.pool, self.range, &decoded)? {
+            if let Some((of, picture)) = copy_out(&self.demuxer, &self.pool, self.range, &decoded)?
+            {
                 self.settle(of, Ok(picture));
             }
         }

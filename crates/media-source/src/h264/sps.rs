@@ -225,7 +225,11 @@ impl Bits {
     /// `se(v)` (§9.1.1).
     fn signed(&mut self) -> Option<i64> {
         let code = i64::from(self.unsigned()?);
-        Some(if code % 2 == 1 { code / 2 + 1 } else { -code / 2 })
+        Some(if code % 2 == 1 {
+            code / 2 + 1
+        } else {
+            -code / 2
+        })
     }
 }
 
@@ -242,7 +246,15 @@ mod tests {
     #[test]
     fn a_high_profile_set_gives_its_cropped_size() {
         let sps = Sps::parse(&HIGH_1080P);
-        let sps = sps.map(|s| (s.profile_name(), s.width, s.height, s.obstacle(), s.full_range));
+        let sps = sps.map(|s| {
+            (
+                s.profile_name(),
+                s.width,
+                s.height,
+                s.obstacle(),
+                s.full_range,
+            )
+        });
         assert_eq!(sps, Some(("High".to_owned(), 1920, 1080, None, false)));
     }
 

@@ -10,8 +10,8 @@ use super::scan::MAX_JPEG_BYTES;
 use super::source::{JpegStream, StreamInfo, Unit};
 use crate::error::Broken;
 use crate::input::Input;
-use crate::rate::Rate;
 use crate::mp4::printable;
+use crate::rate::Rate;
 use crate::{DecodeError, OpenError, sniff};
 
 const CONTAINER: &str = "AVI";
@@ -109,7 +109,9 @@ impl JpegStream for AviStream {
             name: name.to_owned(),
             index: FrameId(index),
         };
-        let chunk = self.next_chunk().map_err(|e| e.decoding(self.input.name()))?;
+        let chunk = self
+            .next_chunk()
+            .map_err(|e| e.decoding(self.input.name()))?;
         let Some((offset, size_bytes)) = chunk else {
             // A header that counts more frames than there are is common where a recorder died; the
             // bytes say where the video ends.
@@ -120,16 +122,19 @@ impl JpegStream for AviStream {
             return Err(truncated(self.input.name()));
         }
         if len > MAX_JPEG_BYTES {
-            let what = format!("frame {index} claims {len} bytes, and the limit is {MAX_JPEG_BYTES}");
+            let what =
+                format!("frame {index} claims {len} bytes, and the limit is {MAX_JPEG_BYTES}");
             return Err(Broken::new(what).decoding(self.input.name(), CONTAINER));
         }
-        self.input.read_vec_at(offset, len, jpeg).map_err(|source| {
-            let name = self.input.name().to_owned();
-            match source.kind() {
-                std::io::ErrorKind::UnexpectedEof => truncated(&name),
-                _ => DecodeError::Read { name, source },
-            }
-        })?;
+        self.input
+            .read_vec_at(offset, len, jpeg)
+            .map_err(|source| {
+                let name = self.input.name().to_owned();
+                match source.kind() {
+                    std::io::ErrorKind::UnexpectedEof => truncated(&name),
+                    _ => DecodeError::Read { name, source },
+                }
+            })?;
         self.next += 1;
         let (pts, duration) = self.header.rate.times(index);
         Ok(Some(Unit {
@@ -300,7 +305,10 @@ fn read_stream(strl: &[u8], number: u8) -> Result<Stream, Broken> {
     let rate = le32(header, 24).ok_or_else(cut)?;
     let frames = le32(header, 32).ok_or_else(cut)?;
     if !is_mjpeg(compression) {
-        return Ok(Stream::Other(format!("the codec {}", printable(compression))));
+        return Ok(Stream::Other(format!(
+            "the codec {}",
+            printable(compression)
+        )));
     }
     if scale == 0 || rate == 0 {
         return Err(Broken::new(format!("its frame rate is {rate}/{scale}")));

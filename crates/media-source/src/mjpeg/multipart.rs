@@ -220,7 +220,10 @@ fn find_boundary(input: &mut Input) -> io::Result<Option<Vec<u8>>> {
 /// A line without its end; `None` at the end of the input. A longer line comes in pieces.
 fn read_line(input: &mut Input) -> io::Result<Option<Vec<u8>>> {
     let mut line = Vec::new();
-    let read = input.by_ref().take(MAX_LINE_BYTES).read_until(b'\n', &mut line)?;
+    let read = input
+        .by_ref()
+        .take(MAX_LINE_BYTES)
+        .read_until(b'\n', &mut line)?;
     while line.last().is_some_and(|b| matches!(b, b'\n' | b'\r')) {
         line.pop();
     }

@@ -72,7 +72,9 @@ impl<S: JpegStream> MjpegSource<S> {
         let size = match first {
             Ok(Some(_)) => decoder.size(&jpeg),
             Ok(None) => return Err(broken("it holds no frame".to_owned())),
-            Err(DecodeError::Read { name, source }) => return Err(OpenError::Read { name, source }),
+            Err(DecodeError::Read { name, source }) => {
+                return Err(OpenError::Read { name, source });
+            }
             Err(error) => return Err(broken(error.to_string())),
         };
         let size = match size {

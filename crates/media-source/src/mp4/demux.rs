@@ -81,11 +81,9 @@ impl Demuxer {
 
     /// Frames per second over all that is known.
     pub(crate) fn mean_rate(&self) -> f64 {
-        let duration = self.known_duration();
-        if duration.is_zero() {
-            return crate::DEFAULT_FRAME_RATE;
-        }
-        self.slot_count() as f64 / duration.as_secs_f64()
+        self.timeline
+            .mean_rate()
+            .unwrap_or(crate::DEFAULT_FRAME_RATE)
     }
 
     /// The sample shown at a place in presentation order.

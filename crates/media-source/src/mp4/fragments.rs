@@ -150,8 +150,7 @@ impl FragmentReader {
                     duration_ticks,
                     description: defaults.description.saturating_sub(1) as u16,
                 });
-                self.decode_ticks =
-                    (self.decode_ticks + i64::from(duration_ticks)).min(MAX_TICKS);
+                self.decode_ticks = (self.decode_ticks + i64::from(duration_ticks)).min(MAX_TICKS);
             }
             *data_offset = data_offset
                 .checked_add(u64::from(size_bytes))

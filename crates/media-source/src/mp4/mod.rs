@@ -46,11 +46,9 @@ pub(crate) fn open(mut input: Input, pool: FramePool) -> Result<Box<dyn FrameSou
             let demuxer = demuxer(input, track, next)?;
             Ok(Box::new(mjpeg::open_mp4(demuxer, pool)?))
         }
-        Codec::Unsupported(codec) => Err(crate::sniff::unsupported(
-            input.name(),
-            CONTAINER,
-            &codec,
-        )),
+        Codec::Unsupported(codec) => {
+            Err(crate::sniff::unsupported(input.name(), CONTAINER, &codec))
+        }
     }
 }
 

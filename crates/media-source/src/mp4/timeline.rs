@@ -113,6 +113,14 @@ impl Timeline {
         }
     }
 
+    /// Frames per second over all that is known; `None` when no time passes.
+    pub(super) fn mean_rate(&self) -> Option<f64> {
+        let (first, last) = (self.slots.first()?, self.slots.last()?);
+        let ticks = last.start_ticks + last.duration_ticks - first.start_ticks;
+        let frames = self.slots.len() as f64;
+        (ticks > 0).then(|| frames * f64::from(self.timescale) / ticks as f64)
+    }
+
     fn duration(&self, ticks: i64) -> Duration {
         let [ticks, timescale] = [ticks.max(0).cast_unsigned(), u64::from(self.timescale)];
         let nanos = (ticks % timescale) * 1_000_000_000 / timescale;

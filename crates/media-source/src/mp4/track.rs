@@ -97,12 +97,11 @@ fn read_track(
     let stbl = mdia.required(*b"minf")?.required(*b"stbl")?;
     let samples = read_samples(&stbl, file_bytes)?;
     let track: TkhdBox = trak.required(*b"tkhd")?.read()?;
-    let fragments =
-        fragments::defaults(moov, track.track_id)?.map(|defaults| FragmentReader {
-            track_id: track.track_id,
-            defaults,
-            decode_ticks: decode_end(&samples),
-        });
+    let fragments = fragments::defaults(moov, track.track_id)?.map(|defaults| FragmentReader {
+        track_id: track.track_id,
+        defaults,
+        decode_ticks: decode_end(&samples),
+    });
     Ok(Track {
         timescale: header.timescale,
         edit_start_ticks: edit_start(trak)?,
@@ -220,7 +219,9 @@ fn object_type(entry: &Atom<'_>) -> Result<Option<u8>, Broken> {
     for child in children_of_entry(entry) {
         let child = child?;
         if child.kind == *b"esds" {
-            return Ok(decoder_object_type(child.body().get(4..).unwrap_or_default()));
+            return Ok(decoder_object_type(
+                child.body().get(4..).unwrap_or_default(),
+            ));
         }
     }
     Ok(None)

@@ -26,13 +26,20 @@ pub(super) fn draw(picture: &mut PictureMut, geometry: &Geometry, rate_label: &s
     let mut canvas = Canvas::new(picture);
     let width = geometry.width;
     for (i, (r, g, b)) in BARS.into_iter().enumerate() {
-        let [from, to] = [i, i + 1].map(|i| (i * width / BARS.len()).next_multiple_of(2));
+        let [from, to] =
+            [i, i + 1].map(|i| (i * width / BARS.len()).next_multiple_of(geometry.grid));
         canvas.fill(from, 0, to, geometry.bars_end, Colour::rgb(r, g, b));
     }
     for i in 0..GREYS {
-        let [from, to] = [i, i + 1].map(|i| i * width / GREYS);
+        let [from, to] = [i, i + 1].map(|i| (i * width / GREYS).next_multiple_of(geometry.grid));
         let luma = 16 + i * 219 / (GREYS - 1);
-        canvas.fill(from, geometry.bars_end, to, geometry.ramp_end, Colour::grey(luma as u8));
+        canvas.fill(
+            from,
+            geometry.bars_end,
+            to,
+            geometry.ramp_end,
+            Colour::grey(luma as u8),
+        );
     }
     draw_night(&mut canvas, geometry);
     draw_labels(&mut canvas, geometry, rate_label);

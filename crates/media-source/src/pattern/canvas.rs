@@ -82,7 +82,12 @@ impl<'a> Canvas<'a> {
     /// Adds `light` to the luma of the rows `y0..y1`, from column `x` on; clipped.
     pub(super) fn lighten(&mut self, x: usize, y0: usize, y1: usize, light: &[u8]) {
         let light = &light[..light.len().min(self.width.saturating_sub(x))];
-        for row in self.y.chunks_mut(self.y_stride).take(y1.min(self.height)).skip(y0) {
+        for row in self
+            .y
+            .chunks_mut(self.y_stride)
+            .take(y1.min(self.height))
+            .skip(y0)
+        {
             for (luma, light) in row.iter_mut().skip(x).zip(light) {
                 *luma = luma.saturating_add(*light).min(235);
             }

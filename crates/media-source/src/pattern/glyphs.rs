@@ -114,6 +114,24 @@ fn arc(centre: Point, radius: Point, from: f32, to: f32) -> Vec<Point> {
         .collect()
 }
 
+/// A quadratic Bézier curve.
+fn curve(from: Point, through: Point, to: Point) -> Vec<Point> {
+    const PIECES: usize = 12;
+    let mix = |a: f32, b: f32, c: f32, t: f32| {
+        let rest = 1.0 - t;
+        rest * rest * a + 2.0 * rest * t * b + t * t * c
+    };
+    (0..=PIECES)
+        .map(|i| i as f32 / PIECES as f32)
+        .map(|t| {
+            (
+                mix(from.0, through.0, to.0, t),
+                mix(from.1, through.1, to.1, t),
+            )
+        })
+        .collect()
+}
+
 fn joined(parts: impl IntoIterator<Item = Vec<Point>>) -> Vec<Point> {
     parts.into_iter().flatten().collect()
 }
@@ -164,13 +182,7 @@ fn strokes(glyph: char) -> Vec<Vec<Point>> {
 
 /// A six, each point mapped: turned by half a turn it is a nine.
 fn six(map: impl Fn(Point) -> Point) -> Vec<Vec<Point>> {
-    let stem = vec![
-        (0.41, 0.07),
-        (0.29, 0.17),
-        (0.19, 0.32),
-        (0.12, 0.48),
-        (0.095, 0.66),
-    ];
+    let stem = curve((0.42, 0.07), (0.12, 0.26), (0.095, 0.66));
     let bowl = arc((0.3, 0.675), (0.205, 0.255), 0.0, 360.0);
     [stem, bowl]
         .into_iter()

@@ -32,6 +32,8 @@ const SECOND_LIGHT: u8 = 120;
 struct Geometry {
     width: usize,
     height: usize,
+    /// Edges of the still parts lie on multiples of this.
+    grid: usize,
     margin: usize,
     bars_end: usize,
     ramp_end: usize,
@@ -52,7 +54,9 @@ impl Geometry {
         // Figures go by the height of a 16:9 picture, so that they fit a narrow one as well.
         let unit = height.min(width * 9 / 16);
         let strip_top = height - strip::height(height);
-        let ramp_end = (height * 35 / 100).next_multiple_of(2);
+        // On the blocks of a 4:2:0 JPEG, hard edges cost nothing; a small picture has no room for that.
+        let grid = if width.min(height) >= 360 { 16 } else { 2 };
+        let ramp_end = (height * 35 / 100).next_multiple_of(grid);
         let number_height = unit * 28 / 100;
         let time_height = unit * 8 / 100;
         let label_height = (unit * 4 / 100).max(6);
@@ -63,8 +67,9 @@ impl Geometry {
         Self {
             width,
             height,
+            grid,
             margin: label_height,
-            bars_end: (height * 29 / 100).next_multiple_of(2),
+            bars_end: (height * 28 / 100).next_multiple_of(grid),
             ramp_end,
             number_top,
             number_height,

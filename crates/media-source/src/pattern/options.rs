@@ -74,7 +74,9 @@ impl PatternOptions {
                 accepted: "1 or more",
             });
         }
-        let rate = FPS_RANGE.contains(&self.fps).then(|| Rate::from_fps(self.fps));
+        let rate = FPS_RANGE
+            .contains(&self.fps)
+            .then(|| Rate::from_fps(self.fps));
         rate.flatten().ok_or_else(|| OpenError::OutOfRange {
             field: "fps",
             value: self.fps.to_string(),

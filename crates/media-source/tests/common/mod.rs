@@ -45,7 +45,10 @@ pub fn outcomes(source: &mut dyn FrameSource) -> Vec<Result<VideoFrame, DecodeEr
                 let fatal = !error.is_recoverable();
                 outcomes.push(Err(error));
                 if fatal {
-                    assert!(source.next_frame().unwrap().is_none(), "a fatal error is the end");
+                    assert!(
+                        source.next_frame().unwrap().is_none(),
+                        "a fatal error is the end"
+                    );
                     return outcomes;
                 }
             }
@@ -146,11 +149,22 @@ pub fn ffmpeg_i420(path: &Path) -> Vec<u8> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(path)
-        .args(["-map", "0:v:0", "-fps_mode", "passthrough", "-f", "rawvideo"])
+        .args([
+            "-map",
+            "0:v:0",
+            "-fps_mode",
+            "passthrough",
+            "-f",
+            "rawvideo",
+        ])
         .args(["-pix_fmt", "yuv420p", "-"])
         .output()
         .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     output.stdout
 }
 
@@ -158,22 +172,46 @@ pub fn ffmpeg_i420(path: &Path) -> Vec<u8> {
 pub fn packed(picture: &Picture) -> Vec<u8> {
     use frame_buffer::Plane;
     let planes = Plane::ALL.into_iter().map(|plane| picture.plane(plane));
-    planes.flat_map(|p| p.rows().flatten().copied().collect::<Vec<_>>()).collect()
+    planes
+        .flat_map(|p| p.rows().flatten().copied().collect::<Vec<_>>())
+        .collect()
 }
 
-/// Asserts that a source's frames are exactly ffmpeg's; returns how many there are.
-pub fn assert_equals_ffmpeg(source: &mut dyn FrameSource, path: &Path) -> usize {
+/// Peak signal-to-noise ratio in dB; infinite for equal bytes.
+pub fn psnr(a: &[u8], b: &[u8]) -> f64 {
+    assert_eq!(a.len(), b.len());
+    let pairs = a.iter().zip(b);
+    let squares: f64 = pairs.map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum();
+    10.0 * (255.0 * 255.0 * a.len() as f64 / squares).log10()
+}
+
+/// Asserts that a source's frames are ffmpeg's, one for one, each at least `min_psnr` dB like it; returns
+/// how many there are.
+///
+/// openh264 is not bit-exact in B-frames with spatial direct prediction (38 dB at the worst); in every other frame it is.
+pub fn assert_equals_ffmpeg(source: &mut dyn FrameSource, path: &Path, min_psnr: f64) -> usize {
     let expected = ffmpeg_i420(path);
     let size = source.info().size;
-    let frame_bytes = (size.width * size.height
-        + 2 * size.chroma_width() * size.chroma_height()) as usize;
+    let frame_bytes =
+        (size.width * size.height + 2 * size.chroma_width() * size.chroma_height()) as usize;
     let mut count = 0;
     for expected in expected.chunks(frame_bytes) {
-        let frame = source.next_frame().unwrap().expect("as many frames as ffmpeg");
-        assert!(packed(&frame.picture) == expected, "frame {count} differs from ffmpeg's");
+        let frame = source
+            .next_frame()
+            .unwrap()
+            .expect("as many frames as ffmpeg");
+        let psnr = psnr(&packed(&frame.picture), expected);
+        assert!(
+            psnr >= min_psnr,
+            "{}: frame {count} has {psnr:.1} dB",
+            path.display()
+        );
         count += 1;
     }
-    assert!(source.next_frame().unwrap().is_none(), "more frames than ffmpeg");
+    assert!(
+        source.next_frame().unwrap().is_none(),
+        "more frames than ffmpeg"
+    );
     count
 }
 
@@ -187,5 +225,8 @@ pub fn ffprobe_times(path: &Path) -> Vec<f64> {
         .unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
     let lines = text.lines().map(|line| line.trim_end_matches(','));
-    lines.filter(|l| !l.is_empty()).map(|l| l.parse().unwrap()).collect()
+    lines
+        .filter(|l| !l.is_empty())
+        .map(|l| l.parse().unwrap())
+        .collect()
 }

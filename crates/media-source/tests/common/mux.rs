@@ -44,7 +44,8 @@ pub fn encode_pattern(size: PictureSize, frames: u64, gop: u32) -> Clip {
         let dimensions = (size.width as usize, size.height as usize);
         let slices = YUVSlices::new(planes, dimensions, strides);
         let stream = encoder.encode(&slices).unwrap().to_vec();
-        clip.access_units.push(split(&stream, &mut clip.sps, &mut clip.pps));
+        clip.access_units
+            .push(split(&stream, &mut clip.sps, &mut clip.pps));
     }
     clip
 }
@@ -179,7 +180,10 @@ impl Mux {
             table.extend(values.into_iter().flat_map(|v| [1, v]));
             words(&table)
         };
-        let stts = full(b"stts", &runs(self.samples.iter().map(|s| s.duration).collect()));
+        let stts = full(
+            b"stts",
+            &runs(self.samples.iter().map(|s| s.duration).collect()),
+        );
         let ctts = full(
             b"ctts",
             &runs(self.samples.iter().map(|s| s.shift as u32).collect()),
@@ -201,7 +205,10 @@ impl Mux {
         };
         let stco = full(b"stco", &[words(&[chunks]), words(&offsets)].concat());
         let stsz = full(b"stsz", &words(&sizes));
-        bx(b"stbl", &[&stsd, &stts, &ctts, &full(b"stsc", &stsc), &stsz, &stco])
+        bx(
+            b"stbl",
+            &[&stsd, &stts, &ctts, &full(b"stsc", &stsc), &stsz, &stco],
+        )
     }
 }
 
@@ -220,7 +227,11 @@ fn moof(sequence: u32, decode_time: u32, data_offset: u32, samples: &[MuxSample]
     let tfdt = full(b"tfdt", &words(&[decode_time]));
     let mut run = vec![samples.len() as u32, data_offset];
     for sample in samples {
-        run.extend([sample.duration, sample.data.len() as u32, sample.shift as u32]);
+        run.extend([
+            sample.duration,
+            sample.data.len() as u32,
+            sample.shift as u32,
+        ]);
     }
     // data offset, sample durations, sizes and composition offsets
     let trun = boxed(b"trun", 1, 0x0b01, &words(&run));

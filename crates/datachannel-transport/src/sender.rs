@@ -54,6 +54,12 @@ pub struct FrameSender {
     events: Outbox<SenderEvent>,
 }
 
+/// What may be under way before the receiver has said anything.
+const INITIAL_WINDOW: Window = Window {
+    frames: INITIAL_WINDOW_FRAMES,
+    bytes: INITIAL_WINDOW_BYTES,
+};
+
 /// How far the end of the link has come.
 #[derive(Debug, Default)]
 struct Ending {
@@ -87,10 +93,7 @@ impl FrameSender {
             lanes: Lanes::new(),
             pending: Pending::default(),
             flight: FlightTable::new(config.resume.next_sequence),
-            granted: Window {
-                frames: INITIAL_WINDOW_FRAMES,
-                bytes: INITIAL_WINDOW_BYTES,
-            },
+            granted: INITIAL_WINDOW,
             granted_at_sequence: config.resume.next_sequence,
             ending: Ending::default(),
             settled: config.resume,
@@ -200,7 +203,24 @@ impl FrameSender {
         if self.lanes.close(id).is_none() {
             return;
         }
-        for sequence in self.flight.on_lane(id) {
+        self.send_again(now, &self.flight.on_lane(id));
+    }
+
+    /// Continues under a new epoch, over lanes still to be opened, when the receiver's process was
+    /// replaced or its state is lost: everything not acknowledged as delivered is sent again, also what had
+    /// arrived. What the new receiver's hello counts as delivered is settled by it. All lanes are closed.
+    pub fn relink(&mut self, now: Instant, epoch: u32) {
+        self.config.epoch = epoch;
+        self.lanes = Lanes::new();
+        self.granted = INITIAL_WINDOW;
+        self.granted_at_sequence = self.flight.base();
+        self.ending.eof_sent = false;
+        self.ending.peer_left = false;
+        self.send_again(now, &self.flight.begun());
+    }
+
+    fn send_again(&mut self, now: Instant, sequences: &[u64]) {
+        for &sequence in sequences {
             if self.is_obsolete(now, sequence) {
                 self.drop_in_flight(sequence, DropReason::LaneDied);
             } else {

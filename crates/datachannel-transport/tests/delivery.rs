@@ -24,7 +24,7 @@ fn message(bytes: &[u8]) -> Message<'_> {
 proptest! {
     /// Whatever the lengths and limits, chunks tile the frame and are as large as they may be.
     #[test]
-    fn chunks_tile_the_frame(len in 0usize..100_000, limit in 256usize..70_000, room in 2048usize..70_000) {
+    fn chunks_tile_the_frame(len in 0usize..100_000, limit in 256usize..70_000, room in 4300usize..70_000) {
         let now = Instant::now();
         let sender = SenderConfig { max_message_bytes: limit, max_window: Window { frames: 64, bytes: 1 << 20 }, ..SenderConfig::every_frame(EPOCH, now) };
         let mut link = Link::of(sender, ReceiverConfig::every_frame(now), now);
@@ -476,6 +476,63 @@ fn a_link_resumes_where_an_earlier_one_stopped() {
         _ => None,
     });
     assert_eq!(finished, Some((5, 500, true)));
+}
+
+#[test]
+fn a_receiver_that_was_replaced_gets_what_the_old_one_had_not_delivered() {
+    let mut link = Link::every_frame();
+    (0..4).for_each(|n| assert_eq!(link.offer(n, 1000), Offer::Queued));
+    link.deliver_all(LANE);
+    link.answer_all(LANE);
+    assert_eq!(link.receiver.poll_frame().unwrap().sequence, 0);
+    link.answer_all(LANE);
+    assert_eq!(
+        link.receiver.poll_frame().unwrap().sequence,
+        1,
+        "its ack is lost"
+    );
+    let written_down = link.receiver.resume_point();
+    assert_eq!(link.sender.stats().counters.frames_acked, 1);
+
+    link.sender.relink(link.now, EPOCH + 1);
+    let config = ReceiverConfig {
+        resume: written_down,
+        ..ReceiverConfig::every_frame(link.now)
+    };
+    link.receiver = support::quiet_receiver(config);
+    link.open(OTHER);
+    link.sender.finish(link.now);
+    let sequences: Vec<_> = link.run(OTHER).iter().map(|frame| frame.sequence).collect();
+    assert_eq!(sequences, [2, 3]);
+    let finished = |e: &SenderEvent| matches!(e, SenderEvent::Finished { verified: true, .. });
+    assert!(
+        link.events().iter().any(finished),
+        "one hash over both receivers"
+    );
+}
+
+#[test]
+fn a_shrunken_window_holds_for_what_is_sent_again() {
+    let mut link = Link::every_frame();
+    (0..4).for_each(|n| assert_eq!(link.offer(n, 1000), Offer::Queued));
+    link.pull_all(LANE);
+    link.receiver
+        .set_window(Window {
+            frames: 2,
+            bytes: 1 << 20,
+        })
+        .unwrap();
+    link.sender.lane_closed(link.now, LANE);
+    link.receiver.lane_closed(link.now, LANE);
+    link.open(OTHER);
+    let frames: Vec<_> = link.pull_all(OTHER);
+    assert!(frames.len() <= 2, "frames 2 and 3 wait: {}", frames.len());
+    for bytes in frames {
+        link.receiver
+            .handle_message(link.now, OTHER, &bytes)
+            .unwrap();
+    }
+    assert_eq!(link.run(OTHER).len(), 4);
 }
 
 #[test]

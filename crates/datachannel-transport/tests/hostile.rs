@@ -370,7 +370,7 @@ fn acks_for_what_was_never_sent_change_nothing() {
     let mut link = Link::every_frame();
     let now = link.now;
     (0..3).for_each(|n| assert_eq!(link.offer(n, 30_000), Offer::Queued));
-    link.pull(LANE).unwrap();
+    let begun = link.pull(LANE).unwrap();
     let mut refuse = |next_sequence, pairs: &[Received]| {
         let received = ReceivedPairs::listed(pairs);
         let ack = Ack {
@@ -410,6 +410,7 @@ fn acks_for_what_was_never_sent_change_nothing() {
         link.sender.handle_message(now, LANE, &eof_ack),
         Err(ProtocolError::EofAckUnasked)
     );
+    link.receiver.handle_message(now, LANE, &begun).unwrap();
     assert_eq!(link.run(LANE).len(), 3, "and the link goes on");
 }
 

@@ -290,9 +290,10 @@ fn hash_vectors() -> Value {
 
 #[test]
 fn the_vectors_are_what_this_codec_makes() {
+    let messages = [control_vectors(), chunk_vectors()].concat();
     let made = json!({
         "about": "docs/wire.md, version 1. `hex` decodes to `epoch` and `fields` and back; integers of 2^53 and above are strings.",
-        "messages": [control_vectors(), chunk_vectors()].concat(),
+        "messages": messages,
         "refused": refused_vectors(),
         "hashes": hash_vectors(),
     });

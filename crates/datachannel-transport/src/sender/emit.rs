@@ -97,8 +97,14 @@ impl FrameSender {
         }
         let limit = lane.chunk_limit(self.config.max_message_bytes);
         let bounds = (MIN_PARTIAL_CHUNK_BYTES.min(limit / 4), limit.min(room));
-        match lane.sending.or_else(|| self.flight.first_waiting()) {
-            Some(sequence) => self.continue_frame(now, id, sequence, bounds, out),
+        if let Some(sequence) = lane.sending {
+            return self.continue_frame(now, id, sequence, bounds, out);
+        }
+        match self.flight.first_waiting() {
+            Some(sequence) => {
+                (self.is_realtime() || self.flight.admits_again(sequence, self.window()))
+                    && self.continue_frame(now, id, sequence, bounds, out)
+            }
             None => self.begin_frame(now, id, bounds, out),
         }
     }

@@ -187,15 +187,32 @@ impl FlightTable {
 
     /// The frames that a lane holds, sending or sent.
     pub(super) fn on_lane(&self, id: LaneId) -> Vec<u64> {
-        let held = |flight: &Flight| {
-            matches!(flight.state,
+        self.matching(|state| {
+            matches!(state,
                 FlightState::Sending { lane, .. } | FlightState::Sent { lane, .. } if lane == id)
-        };
-        (self.base..)
-            .zip(&self.frames)
-            .filter(|(_, f)| held(f))
-            .map(|(s, _)| s)
+        })
+    }
+
+    /// The frames that any lane holds, and those that arrived but were not delivered.
+    pub(super) fn begun(&self) -> Vec<u64> {
+        self.matching(|state| !matches!(state, FlightState::Waiting | FlightState::Dropped))
+    }
+
+    fn matching(&self, wanted: impl Fn(FlightState) -> bool) -> Vec<u64> {
+        let numbered = (self.base..).zip(&self.frames);
+        numbered
+            .filter(|(_, flight)| wanted(flight.state))
+            .map(|(sequence, _)| sequence)
             .collect()
+    }
+
+    /// Whether a frame that has begun may be sent again: the receiver may by now grant less than when it
+    /// began. The first frame always fits a window that is not shut.
+    pub(super) fn admits_again(&self, sequence: u64, window: Window) -> bool {
+        let ahead = sequence - self.base;
+        let up_to_it = self.frames.iter().take(ahead as usize + 1);
+        let bytes: u64 = up_to_it.map(|flight| flight.payload.len() as u64).sum();
+        ahead < window.frames.into() && window.bytes > 0 && (ahead == 0 || bytes <= window.bytes)
     }
 
     /// The highest frame that may still be delivered.

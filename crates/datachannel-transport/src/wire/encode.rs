@@ -14,8 +14,14 @@ use super::message::{
 use super::pairs::Received;
 use crate::limits::{MAX_TEXT_BYTES, WIRE_VERSION};
 
-/// Bytes of `bin` framing ahead of a payload, at most.
-const BIN_HEADER_BYTES: usize = 5;
+/// Bytes of `bin` framing ahead of a payload in a message of at most `message_bytes`.
+const fn bin_header_bytes(message_bytes: usize) -> usize {
+    if message_bytes <= u16::MAX as usize {
+        3
+    } else {
+        5
+    }
+}
 
 /// Appends `message` to `out` as one whole message. Texts beyond 256 B are cut at a character.
 pub fn encode(epoch: u32, message: &Message<'_>, out: &mut Vec<u8>) {
@@ -92,7 +98,7 @@ pub(crate) fn encode_chunk_within(
     let start = out.len();
     let mut writer = Writer::take(out);
     write_chunk_prefix(&mut writer, epoch, position, meta);
-    let header = writer.0.as_slice().len() - start + BIN_HEADER_BYTES;
+    let header = writer.0.as_slice().len() - start + bin_header_bytes(max_bytes);
     let rest = frame.get(position.offset as usize..).unwrap_or_default();
     let room = max_bytes.checked_sub(header);
     let taken = room.map(|room| room.min(rest.len()));

@@ -1,5 +1,5 @@
 //! What several tests need: frames, links whose messages go straight across, and messages by hand.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 pub mod sim;
 

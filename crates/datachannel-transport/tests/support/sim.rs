@@ -1,5 +1,5 @@
 //! Lanes that delay, reorder, lose what is in flight and die, under a virtual clock and a seed.
-#![allow(dead_code, clippy::unwrap_used, clippy::panic)]
+#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
 
 use std::time::{Duration, Instant};
 

@@ -409,6 +409,8 @@ fn ffmpegs_mjpeg_equals_its_own_decode() {
     }
     let dir = tempfile::tempdir().unwrap();
     for extension in ["avi", "mov", "mp4", "mjpeg"] {
+        // Beside sound, ffmpeg's AVI writer fills gaps with empty chunks, which we show as repeats.
+        let silent = matches!(extension, "mjpeg" | "avi");
         let path = dir.path().join(format!("clip.{extension}"));
         let status = std::process::Command::new("ffmpeg")
             .args([
@@ -420,23 +422,17 @@ fn ffmpegs_mjpeg_equals_its_own_decode() {
                 "testsrc2=size=320x180:rate=25:duration=2",
             ])
             .args(["-f", "lavfi", "-i", "sine=duration=2", "-map", "0"])
-            .args(if extension == "mjpeg" {
-                &[][..]
-            } else {
-                &["-map", "1"]
-            })
+            .args(if silent { &[][..] } else { &["-map", "1"] })
             .args(["-c:v", "mjpeg", "-pix_fmt", "yuvj420p", "-q:v", "3"])
             .arg(&path)
             .status()
             .unwrap();
         assert!(status.success());
         let mut source = open(std::fs::read(&path).unwrap()).unwrap();
-        let mut frames = frames(&mut *source);
-        // ffmpeg's AVI writer fills up to the sound's end with an empty chunk: a repeat.
-        frames.dedup_by(|next, before| next.picture.ptr_eq(&before.picture));
+        let frames = frames(&mut *source);
         assert_eq!(frames.len(), 50, "{extension}");
         assert_eq!(frames[25].pts, Duration::from_secs(1));
-        let expected = common::ffmpeg_i420(&path);
+        let expected = common::ffmpeg_i420(&path, "yuvj420p");
         let ours: Vec<u8> = frames
             .iter()
             .flat_map(|f| common::packed(&f.picture))

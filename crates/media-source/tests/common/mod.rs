@@ -144,8 +144,9 @@ pub fn have(tool: &str) -> bool {
     found
 }
 
-/// ffmpeg's decode of a file: I420 frames without padding, one behind another.
-pub fn ffmpeg_i420(path: &Path) -> Vec<u8> {
+/// ffmpeg's decode of a file: I420 frames without padding, one behind another. The pixel format tells the
+/// range: `yuv420p` limited, `yuvj420p` full.
+pub fn ffmpeg_i420(path: &Path, pixel_format: &str) -> Vec<u8> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(path)
@@ -157,7 +158,7 @@ pub fn ffmpeg_i420(path: &Path) -> Vec<u8> {
             "-f",
             "rawvideo",
         ])
-        .args(["-pix_fmt", "yuv420p", "-"])
+        .args(["-pix_fmt", pixel_format, "-"])
         .output()
         .unwrap();
     assert!(
@@ -190,7 +191,7 @@ pub fn psnr(a: &[u8], b: &[u8]) -> f64 {
 ///
 /// openh264 is not bit-exact in B-frames with spatial direct prediction (38 dB at the worst); in every other frame it is.
 pub fn assert_equals_ffmpeg(source: &mut dyn FrameSource, path: &Path, min_psnr: f64) -> usize {
-    let expected = ffmpeg_i420(path);
+    let expected = ffmpeg_i420(path, "yuv420p");
     let size = source.info().size;
     let frame_bytes =
         (size.width * size.height + 2 * size.chroma_width() * size.chroma_height()) as usize;

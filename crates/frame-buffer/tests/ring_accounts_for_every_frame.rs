@@ -384,7 +384,10 @@ fn a_waiting_ring_made_smaller_drains_without_losing_a_frame() {
         if matches!(ring.push(frame(next, &picture)), PushOutcome::Stored) {
             next += 1;
         }
-        assert_eq!(ring.fill(), usize::max(5, 29_usize.saturating_sub(shown as usize)));
+        assert_eq!(
+            ring.fill(),
+            usize::max(5, 29_usize.saturating_sub(shown as usize))
+        );
     }
     assert_eq!(ring.metrics().dropped_on_shrink, 0);
 }

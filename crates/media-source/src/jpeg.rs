@@ -38,8 +38,8 @@ pub(crate) struct JpegDecoder {
 
 impl JpegDecoder {
     pub(crate) fn new(pool: FramePool) -> Result<Self, JpegError> {
-        let mut turbo = Decompressor::new().map_err(damaged)?;
-        turbo.set_scan_limit(MAX_SCANS).map_err(damaged)?;
+        let mut turbo = Decompressor::new()?;
+        turbo.set_scan_limit(MAX_SCANS)?;
         Ok(Self {
             turbo,
             pool,
@@ -53,7 +53,7 @@ impl JpegDecoder {
     }
 
     fn header(&mut self, jpeg: &[u8]) -> Result<(DecompressHeader, PictureSize), JpegError> {
-        let header = self.turbo.read_header(jpeg).map_err(damaged)?;
+        let header = self.turbo.read_header(jpeg)?;
         let (width, height) = (header.width, header.height);
         if width.saturating_mul(height) > MAX_PIXELS {
             return Err(JpegError::TooLarge { width, height });
@@ -89,51 +89,25 @@ impl JpegDecoder {
         header: &DecompressHeader,
         picture: &mut PictureMut,
     ) -> Result<(), JpegError> {
-        let mut image = YuvImage {
-            pixels: (),
-            width: header.width,
-            align: ROW_ALIGN_BYTES,
-            height: header.height,
-            subsamp: header.subsamp,
-        };
-        let (width, height, subsamp) = (image.width, image.height, image.subsamp);
-        let len = yuv_pixels_len(width, ROW_ALIGN_BYTES, height, subsamp).map_err(damaged)?;
+        let (width, height, subsamp) = (header.width, header.height, header.subsamp);
+        let len = yuv_pixels_len(width, ROW_ALIGN_BYTES, height, subsamp)?;
         self.scratch.resize(len, 0);
-        let target = YuvImage {
+        let mut image = YuvImage {
             pixels: self.scratch.as_mut_slice(),
             width,
             align: ROW_ALIGN_BYTES,
             height,
             subsamp,
         };
-        tolerate(self.turbo.decompress_to_yuv(jpeg, target))?;
-        if subsamp == Subsamp::Gray {
-            // Grey has no chroma planes, and its subsampling has no meaning.
-            image.subsamp = Subsamp::None;
-            let stride = image.y_width();
-            copy_plane(&self.scratch, stride, picture);
-            picture.u_mut().fill(128);
-            picture.v_mut().fill(128);
-            return Ok(());
+        tolerate(self.turbo.decompress_to_yuv(jpeg, image.as_deref_mut()))?;
+        match subsamp {
+            Subsamp::Gray => write_grey(image.pixels, width, picture),
+            Subsamp::Sub2x2 => {
+                let strides = [image.y_width(), image.uv_width(), image.uv_width()];
+                picture.copy_planes(split_planes(&image), strides)?;
+            }
+            _ => write_resampled(&image, picture),
         }
-        let (luma, chroma) = self.scratch.split_at(image.y_width() * image.y_height());
-        let (u, v) = chroma.split_at(image.uv_width() * image.uv_height());
-        if subsamp == Subsamp::Sub2x2 {
-            let strides = [image.y_width(), image.uv_width(), image.uv_width()];
-            return Ok(picture.copy_planes([luma, u, v], strides)?);
-        }
-        copy_plane(luma, image.y_width(), picture);
-        let chroma = Chroma {
-            stride: image.uv_width(),
-            columns: header.width.div_ceil(subsamp.width()),
-            rows: image.uv_height(),
-            factor_x: subsamp.width(),
-            factor_y: subsamp.height(),
-        };
-        let (columns, stride) = (picture.size().chroma_width() as usize, picture.c_stride());
-        let [_, to_u, to_v] = picture.planes_mut();
-        chroma.resample(u, to_u, columns, stride);
-        chroma.resample(v, to_v, columns, stride);
         Ok(())
     }
 
@@ -158,8 +132,10 @@ impl JpegDecoder {
     }
 }
 
-fn damaged(error: turbojpeg::Error) -> JpegError {
-    JpegError::Damaged(error.to_string())
+impl From<turbojpeg::Error> for JpegError {
+    fn from(error: turbojpeg::Error) -> Self {
+        Self::Damaged(error.to_string())
+    }
 }
 
 /// Lets pass what libjpeg only warns about and that costs no sample: cameras pad frames between the scan
@@ -167,9 +143,39 @@ fn damaged(error: turbojpeg::Error) -> JpegError {
 fn tolerate(result: turbojpeg::Result<()>) -> Result<(), JpegError> {
     const HARMLESS: &str = "extraneous bytes before marker";
     match result {
-        Err(error) if !error.to_string().contains(HARMLESS) => Err(damaged(error)),
+        Err(error) if !error.to_string().contains(HARMLESS) => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Y, U and V of what the decoder wrote: one behind another, rows aligned.
+fn split_planes<'a>(image: &'a YuvImage<&mut [u8]>) -> [&'a [u8]; 3] {
+    let (luma, chroma) = image.pixels.split_at(image.y_width() * image.y_height());
+    let (u, v) = chroma.split_at(image.uv_width() * image.uv_height());
+    [luma, u, v]
+}
+
+/// Grey has luma only; its chroma is neutral.
+fn write_grey(luma: &[u8], width: usize, picture: &mut PictureMut) {
+    copy_plane(luma, width.next_multiple_of(ROW_ALIGN_BYTES), picture);
+    picture.u_mut().fill(128);
+    picture.v_mut().fill(128);
+}
+
+fn write_resampled(image: &YuvImage<&mut [u8]>, picture: &mut PictureMut) {
+    let [luma, u, v] = split_planes(image);
+    copy_plane(luma, image.y_width(), picture);
+    let chroma = Chroma {
+        stride: image.uv_width(),
+        columns: image.width.div_ceil(image.subsamp.width()),
+        rows: image.uv_height(),
+        factor_x: image.subsamp.width(),
+        factor_y: image.subsamp.height(),
+    };
+    let (columns, stride) = (picture.size().chroma_width() as usize, picture.c_stride());
+    let [_, to_u, to_v] = picture.planes_mut();
+    chroma.resample(u, to_u, columns, stride);
+    chroma.resample(v, to_v, columns, stride);
 }
 
 fn copy_plane(luma: &[u8], stride: usize, picture: &mut PictureMut) {
@@ -202,7 +208,7 @@ impl Chroma {
             });
             if self.factor_x == 2 {
                 for ((to, a), b) in to[..columns].iter_mut().zip(top).zip(bottom) {
-                    *to = ((u16::from(*a) + u16::from(*b) + 1) / 2) as u8;
+                    *to = (u16::from(*a) + u16::from(*b)).div_ceil(2) as u8;
                 }
                 continue;
             }

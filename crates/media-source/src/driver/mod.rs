@@ -12,7 +12,7 @@ use frame_buffer::FramePool;
 use progressive_loader::Location;
 use progressive_loader::driver::{LoadProgress, OpenOptions};
 
-use crate::{FrameSource, OpenError, TestPattern, VideoUri, open_reader_at};
+use crate::{FrameSource, OpenError, PatternOptions, TestPattern, VideoUri, open_reader_at};
 
 /// An open video, and how much of it has been loaded.
 pub struct Opened {
@@ -46,24 +46,32 @@ pub async fn open_with_progress(
 ) -> Result<Opened, OpenError> {
     let rate = uri.default_frame_rate();
     let location = match uri {
-        VideoUri::Test(pattern) => {
-            let pattern = *pattern;
-            let source = blocking("test:", move || {
-                let source = TestPattern::new(pattern, pool)?;
-                Ok(Box::new(source) as Box<dyn FrameSource>)
-            });
-            return Ok(unloaded(source.await?));
-        }
+        VideoUri::Test(pattern) => return open_pattern(*pattern, pool).await,
         VideoUri::Location(location) | VideoUri::LocationAt { location, .. } => location,
     };
-    let name = location.to_string();
-    if let Location::File(path) = location
-        && is_folder(path).await
-    {
-        let path = path.clone();
-        let source = blocking(&name, move || open_folder(&path, rate, pool));
-        return Ok(unloaded(source.await?));
+    match location {
+        Location::File(path) if is_folder(path).await => {
+            let path = path.clone();
+            let name = location.to_string();
+            let source = blocking(&name, move || open_folder(&path, rate, pool));
+            Ok(unloaded(source.await?))
+        }
+        _ => load(location, options, rate, pool).await,
     }
+}
+
+async fn open_pattern(pattern: PatternOptions, pool: FramePool) -> Result<Opened, OpenError> {
+    let source = blocking("test:", move || TestPattern::new(pattern, pool));
+    Ok(unloaded(Box::new(source.await?)))
+}
+
+async fn load(
+    location: &Location,
+    options: &OpenOptions,
+    rate: f64,
+    pool: FramePool,
+) -> Result<Opened, OpenError> {
+    let name = location.to_string();
     let reader = progressive_loader::driver::open(location, options)
         .await
         .map_err(|source| OpenError::Load {
@@ -74,13 +82,8 @@ pub async fn open_with_progress(
     let label = name.clone();
     let source = blocking(&name, move || {
         let len_bytes = reader.len();
-        open_reader_at(
-            Box::new(reader.into_blocking()),
-            len_bytes,
-            &label,
-            rate,
-            pool,
-        )
+        let reader = Box::new(reader.into_blocking());
+        open_reader_at(reader, len_bytes, &label, rate, pool)
     });
     Ok(Opened {
         source: source.await?,

@@ -4,8 +4,9 @@
 
 use std::time::Duration;
 
-use frame_buffer::{FrameId, FramePool, Picture, VideoFrame};
+use frame_buffer::{FrameId, FramePool, Picture, PictureSize, VideoFrame};
 
+use crate::error::Broken;
 use crate::jpeg::{JpegDecoder, JpegError};
 use crate::{DecodeError, FrameSource, OpenError, VideoInfo};
 
@@ -51,41 +52,15 @@ pub(crate) struct MjpegSource<S> {
 impl<S: JpegStream> MjpegSource<S> {
     /// Reads the first JPEG's header, so that the size is known and a video that is none is refused.
     pub(crate) fn open(mut stream: S, pool: FramePool) -> Result<Self, OpenError> {
-        let name = stream.name().to_owned();
-        let container = stream.info().container;
-        let broken = |what: String| OpenError::Malformed {
-            name: name.clone(),
-            container: container.to_owned(),
-            what,
-        };
         let mut decoder = JpegDecoder::new(pool).map_err(|e| OpenError::Decoder {
-            name: name.clone(),
+            name: stream.name().to_owned(),
             reason: e.to_string(),
         })?;
         let mut jpeg = Vec::new();
-        let first = loop {
-            match stream.next_jpeg(&mut jpeg) {
-                Ok(Some(unit)) if unit.repeat => {}
-                other => break other,
-            }
-        };
-        let size = match first {
-            Ok(Some(_)) => decoder.size(&jpeg),
-            Ok(None) => return Err(broken("it holds no frame".to_owned())),
-            Err(DecodeError::Read { name, source }) => {
-                return Err(OpenError::Read { name, source });
-            }
-            Err(error) => return Err(broken(error.to_string())),
-        };
-        let size = match size {
-            Ok(size) => size,
-            Err(JpegError::Unsupported(kind)) => {
-                let codec = format!("{kind} JPEG");
-                return Err(crate::sniff::unsupported(&name, container, &codec));
-            }
-            Err(error) => return Err(broken(format!("its first JPEG: {error}"))),
-        };
-        stream.rewind().map_err(|e| broken(e.to_string()))?;
+        let size = first_size(&mut stream, &mut decoder, &mut jpeg)?;
+        stream
+            .rewind()
+            .map_err(|error| broken(&stream, &error.to_string()))?;
         let about = stream.info();
         Ok(Self {
             info: VideoInfo {
@@ -130,6 +105,37 @@ impl<S: JpegStream> MjpegSource<S> {
             picture,
         }))
     }
+}
+
+/// The size that the first JPEG declares.
+fn first_size(
+    stream: &mut impl JpegStream,
+    decoder: &mut JpegDecoder,
+    jpeg: &mut Vec<u8>,
+) -> Result<PictureSize, OpenError> {
+    let first = loop {
+        match stream.next_jpeg(jpeg) {
+            Ok(Some(unit)) if unit.repeat => {}
+            other => break other,
+        }
+    };
+    match first {
+        Ok(Some(_)) => {}
+        Ok(None) => return Err(broken(stream, "it holds no frame")),
+        Err(DecodeError::Read { name, source }) => return Err(OpenError::Read { name, source }),
+        Err(error) => return Err(broken(stream, &error.to_string())),
+    }
+    decoder.size(jpeg).map_err(|error| match error {
+        JpegError::Unsupported(kind) => {
+            let codec = format!("{kind} JPEG");
+            crate::sniff::unsupported(stream.name(), stream.info().container, &codec)
+        }
+        error => broken(stream, &format!("its first JPEG: {error}")),
+    })
+}
+
+fn broken(stream: &impl JpegStream, what: &str) -> OpenError {
+    Broken::new(what).opening(stream.name(), stream.info().container)
 }
 
 impl<S: JpegStream> FrameSource for MjpegSource<S> {

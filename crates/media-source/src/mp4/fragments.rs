@@ -26,6 +26,19 @@ impl From<TrexBox> for Defaults {
     }
 }
 
+impl Defaults {
+    /// With what a fragment's own header says instead.
+    fn overridden_by(self, header: &TfhdBox) -> Self {
+        Self {
+            description: header.sample_description_index.unwrap_or(self.description),
+            duration_ticks: header
+                .default_sample_duration
+                .unwrap_or(self.duration_ticks),
+            size_bytes: header.default_sample_size.unwrap_or(self.size_bytes),
+        }
+    }
+}
+
 /// The defaults of a track, from `moov/mvex`; `None` when the file has no fragments.
 pub(super) fn defaults(moov: &Atom<'_>, track_id: u32) -> Result<Option<Defaults>, Broken> {
     let Some(mvex) = moov.child(*b"mvex")? else {
@@ -83,30 +96,16 @@ impl FragmentReader {
     ) -> Result<(), Broken> {
         let header: TfhdBox = traf.required(*b"tfhd")?.read()?;
         let ours = header.track_id == self.track_id;
+        if ours {
+            self.read_decode_time(traf)?;
+        }
+        let defaults = self.defaults.overridden_by(&header);
         let based_on_moof = header.flags & TfhdBox::FLAG_DEFAULT_BASE_IS_MOOF != 0;
         let base = match header.base_data_offset {
             Some(base) => base,
             None if based_on_moof => moof_offset,
             None => *data_offset,
         };
-        let defaults = Defaults {
-            description: header
-                .sample_description_index
-                .unwrap_or(self.defaults.description),
-            duration_ticks: header
-                .default_sample_duration
-                .unwrap_or(self.defaults.duration_ticks),
-            size_bytes: header
-                .default_sample_size
-                .unwrap_or(self.defaults.size_bytes),
-        };
-        if ours && let Some(tfdt) = traf.child(*b"tfdt")? {
-            let tfdt: TfdtBox = tfdt.read()?;
-            self.decode_ticks = i64::try_from(tfdt.base_media_decode_time)
-                .ok()
-                .filter(|t| *t < MAX_TICKS)
-                .ok_or_else(|| Broken::new("box tfdt has a decode time beyond 61 bits"))?;
-        }
         *data_offset = base;
         for child in traf.children() {
             let child = child?;
@@ -118,6 +117,17 @@ impl FragmentReader {
                 let sink = ours.then_some(&mut *samples);
                 self.read_samples(&run, defaults, data_offset, sink)?;
             }
+        }
+        Ok(())
+    }
+
+    fn read_decode_time(&mut self, traf: &Atom<'_>) -> Result<(), Broken> {
+        if let Some(tfdt) = traf.child(*b"tfdt")? {
+            let tfdt: TfdtBox = tfdt.read()?;
+            self.decode_ticks = i64::try_from(tfdt.base_media_decode_time)
+                .ok()
+                .filter(|t| *t < MAX_TICKS)
+                .ok_or_else(|| Broken::new("box tfdt has a decode time beyond 61 bits"))?;
         }
         Ok(())
     }

@@ -117,7 +117,7 @@ impl<'a> Canvas<'a> {
                 *luma = mix(*luma, 235, *coverage);
             }
             // White has no colour: one row in two takes the chroma under it to neutral.
-            if (y + row) % 2 == 0 {
+            if (y + row).is_multiple_of(2) {
                 let at = (y + row) / 2 * self.c_stride + x / 2;
                 let of_pairs = coverage[..columns].iter().step_by(2);
                 let samples = self.u[at..].iter_mut().zip(&mut self.v[at..]);

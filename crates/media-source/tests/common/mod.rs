@@ -8,7 +8,7 @@
     reason = "tests; each file uses its part"
 )]
 
-pub mod mux;
+pub(crate) mod mux;
 
 use std::io::Cursor;
 use std::path::{Path, PathBuf};
@@ -19,23 +19,23 @@ use frame_buffer::{FramePool, Picture, PictureSize, VideoFrame};
 use media_source::{DecodeError, FrameSource, OpenError, open_reader};
 use turbojpeg::{Compressor, Subsamp, YuvImage};
 
-pub const SMALL: PictureSize = PictureSize {
+pub(crate) const SMALL: PictureSize = PictureSize {
     width: 160,
     height: 96,
 };
 
-pub fn open(bytes: Vec<u8>) -> Result<Box<dyn FrameSource>, OpenError> {
+pub(crate) fn open(bytes: Vec<u8>) -> Result<Box<dyn FrameSource>, OpenError> {
     let len = bytes.len() as u64;
     open_reader(Box::new(Cursor::new(bytes)), len, "clip", FramePool::new(4))
 }
 
 /// Every frame; an error ends the test.
-pub fn frames(source: &mut dyn FrameSource) -> Vec<VideoFrame> {
+pub(crate) fn frames(source: &mut dyn FrameSource) -> Vec<VideoFrame> {
     std::iter::from_fn(|| source.next_frame().unwrap()).collect()
 }
 
 /// Frames and errors as they come, until the end or a fatal error. Bounded, since an end must come.
-pub fn outcomes(source: &mut dyn FrameSource) -> Vec<Result<VideoFrame, DecodeError>> {
+pub(crate) fn outcomes(source: &mut dyn FrameSource) -> Vec<Result<VideoFrame, DecodeError>> {
     let mut outcomes = Vec::new();
     for _ in 0..10_000 {
         match source.next_frame() {
@@ -58,18 +58,18 @@ pub fn outcomes(source: &mut dyn FrameSource) -> Vec<Result<VideoFrame, DecodeEr
 }
 
 /// The number in a frame's strip.
-pub fn number(picture: &Picture) -> u32 {
+pub(crate) fn number(picture: &Picture) -> u32 {
     let size = picture.size();
     testkit::read_frame_number_luma(picture.y(), picture.y_stride(), size.width, size.height)
         .unwrap()
 }
 
-pub fn numbers(frames: &[VideoFrame]) -> Vec<u32> {
+pub(crate) fn numbers(frames: &[VideoFrame]) -> Vec<u32> {
     frames.iter().map(|f| number(&f.picture)).collect()
 }
 
 /// Ids rise by one, pts strictly, and each frame ends where the next one starts.
-pub fn assert_seamless(frames: &[VideoFrame]) {
+pub(crate) fn assert_seamless(frames: &[VideoFrame]) {
     for pair in frames.windows(2) {
         assert_eq!(pair[1].id.0, pair[0].id.0 + 1);
         assert!(pair[1].pts > pair[0].pts);
@@ -78,7 +78,7 @@ pub fn assert_seamless(frames: &[VideoFrame]) {
 }
 
 /// A picture as a 4:2:0 JPEG.
-pub fn jpeg(picture: &Picture, quality: i32) -> Vec<u8> {
+pub(crate) fn jpeg(picture: &Picture, quality: i32) -> Vec<u8> {
     let size = picture.size();
     let [width, height] = [size.width as usize, size.height as usize];
     let even = |n: usize| n.next_multiple_of(2);
@@ -106,7 +106,7 @@ pub fn jpeg(picture: &Picture, quality: i32) -> Vec<u8> {
 }
 
 /// The pattern's first frames as JPEGs.
-pub fn pattern_jpegs(count: u64) -> Vec<Vec<u8>> {
+pub(crate) fn pattern_jpegs(count: u64) -> Vec<Vec<u8>> {
     let options = media_source::PatternOptions {
         size: SMALL,
         frames: Some(count),
@@ -120,12 +120,12 @@ pub fn pattern_jpegs(count: u64) -> Vec<Vec<u8>> {
     jpegs
 }
 
-pub fn millis(ms: u64) -> Duration {
+pub(crate) fn millis(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
 
 /// A clip handed to every developer; `None` (and a reason on stderr) where it is absent.
-pub fn shared_clip(name: &str) -> Option<PathBuf> {
+pub(crate) fn shared_clip(name: &str) -> Option<PathBuf> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let path = root.join("../shared/media").join(name);
     if path.exists() {
@@ -136,7 +136,7 @@ pub fn shared_clip(name: &str) -> Option<PathBuf> {
 }
 
 /// Whether a tool can be run; says so on stderr when it cannot.
-pub fn have(tool: &str) -> bool {
+pub(crate) fn have(tool: &str) -> bool {
     let found = Command::new(tool).arg("-version").output().is_ok();
     if !found {
         eprintln!("skipped: {tool} is not on PATH");
@@ -146,7 +146,7 @@ pub fn have(tool: &str) -> bool {
 
 /// ffmpeg's decode of a file: I420 frames without padding, one behind another. The pixel format tells the
 /// range: `yuv420p` limited, `yuvj420p` full.
-pub fn ffmpeg_i420(path: &Path, pixel_format: &str) -> Vec<u8> {
+pub(crate) fn ffmpeg_i420(path: &Path, pixel_format: &str) -> Vec<u8> {
     let output = Command::new("ffmpeg")
         .args(["-v", "error", "-i"])
         .arg(path)
@@ -170,7 +170,7 @@ pub fn ffmpeg_i420(path: &Path, pixel_format: &str) -> Vec<u8> {
 }
 
 /// A picture's planes without padding.
-pub fn packed(picture: &Picture) -> Vec<u8> {
+pub(crate) fn packed(picture: &Picture) -> Vec<u8> {
     use frame_buffer::Plane;
     let planes = Plane::ALL.into_iter().map(|plane| picture.plane(plane));
     planes
@@ -179,7 +179,7 @@ pub fn packed(picture: &Picture) -> Vec<u8> {
 }
 
 /// Peak signal-to-noise ratio in dB; infinite for equal bytes.
-pub fn psnr(a: &[u8], b: &[u8]) -> f64 {
+pub(crate) fn psnr(a: &[u8], b: &[u8]) -> f64 {
     assert_eq!(a.len(), b.len());
     let pairs = a.iter().zip(b);
     let squares: f64 = pairs.map(|(a, b)| f64::from(a.abs_diff(*b)).powi(2)).sum();
@@ -190,7 +190,11 @@ pub fn psnr(a: &[u8], b: &[u8]) -> f64 {
 /// how many there are.
 ///
 /// openh264 is not bit-exact in B-frames with spatial direct prediction (38 dB at the worst); in every other frame it is.
-pub fn assert_equals_ffmpeg(source: &mut dyn FrameSource, path: &Path, min_psnr: f64) -> usize {
+pub(crate) fn assert_equals_ffmpeg(
+    source: &mut dyn FrameSource,
+    path: &Path,
+    min_psnr: f64,
+) -> usize {
     let expected = ffmpeg_i420(path, "yuv420p");
     let size = source.info().size;
     let frame_bytes =
@@ -217,7 +221,7 @@ pub fn assert_equals_ffmpeg(source: &mut dyn FrameSource, path: &Path, min_psnr:
 }
 
 /// Presentation times by ffprobe, in seconds.
-pub fn ffprobe_times(path: &Path) -> Vec<f64> {
+pub(crate) fn ffprobe_times(path: &Path) -> Vec<f64> {
     let output = Command::new("ffprobe")
         .args(["-v", "error", "-select_streams", "v:0", "-show_entries"])
         .args(["frame=pts_time", "-of", "csv=p=0"])

@@ -9,15 +9,15 @@ use openh264::formats::YUVSlices;
 
 /// An encoded clip: parameter sets, and the NAL units of each access unit.
 #[derive(Clone)]
-pub struct Clip {
-    pub size: PictureSize,
-    pub sps: Vec<u8>,
-    pub pps: Vec<u8>,
-    pub access_units: Vec<Vec<Vec<u8>>>,
+pub(crate) struct Clip {
+    pub(crate) size: PictureSize,
+    pub(crate) sps: Vec<u8>,
+    pub(crate) pps: Vec<u8>,
+    pub(crate) access_units: Vec<Vec<Vec<u8>>>,
 }
 
 /// The pattern's first frames as H.264, a keyframe every `gop` frames. Both sides of `size` must be even.
-pub fn encode_pattern(size: PictureSize, frames: u64, gop: u32) -> Clip {
+pub(crate) fn encode_pattern(size: PictureSize, frames: u64, gop: u32) -> Clip {
     let config = EncoderConfig::new()
         .bitrate(BitRate::from_bps(4_000_000))
         .max_frame_rate(FrameRate::from_hz(30.0))
@@ -67,36 +67,36 @@ fn split(stream: &[u8], sps: &mut Vec<u8>, pps: &mut Vec<u8>) -> Vec<Vec<u8>> {
 
 /// One sample of a track.
 #[derive(Clone)]
-pub struct MuxSample {
-    pub data: Vec<u8>,
-    pub duration: u32,
-    pub shift: i32,
+pub(crate) struct MuxSample {
+    pub(crate) data: Vec<u8>,
+    pub(crate) duration: u32,
+    pub(crate) shift: i32,
 }
 
 /// A track to be written.
 #[derive(Clone)]
-pub struct Mux {
-    pub size: PictureSize,
-    pub timescale: u32,
+pub(crate) struct Mux {
+    pub(crate) size: PictureSize,
+    pub(crate) timescale: u32,
     /// The sample entry box.
-    pub entry: Vec<u8>,
-    pub samples: Vec<MuxSample>,
+    pub(crate) entry: Vec<u8>,
+    pub(crate) samples: Vec<MuxSample>,
     /// `media_time` of an edit list.
-    pub edit: Option<i32>,
-    pub moov_first: bool,
+    pub(crate) edit: Option<i32>,
+    pub(crate) moov_first: bool,
     /// Samples in each fragment; 0 for none.
-    pub per_fragment: usize,
+    pub(crate) per_fragment: usize,
     /// Handler of the track.
-    pub handler: [u8; 4],
+    pub(crate) handler: [u8; 4],
 }
 
 impl Mux {
     /// A clip at 30 fps with four-byte NAL lengths.
-    pub fn h264(clip: &Clip) -> Self {
+    pub(crate) fn h264(clip: &Clip) -> Self {
         Self::h264_with_lengths(clip, 4)
     }
 
-    pub fn h264_with_lengths(clip: &Clip, length_bytes: usize) -> Self {
+    pub(crate) fn h264_with_lengths(clip: &Clip, length_bytes: usize) -> Self {
         let samples = clip.access_units.iter().map(|units| MuxSample {
             data: length_prefixed(units, length_bytes),
             duration: 1000,
@@ -114,7 +114,7 @@ impl Mux {
         }
     }
 
-    pub fn write(&self) -> Vec<u8> {
+    pub(crate) fn write(&self) -> Vec<u8> {
         let ftyp = bx(b"ftyp", &[b"isom\0\0\x02\0isomiso2avc1mp41"]);
         if self.per_fragment > 0 {
             return self.write_fragmented(ftyp);
@@ -238,7 +238,7 @@ fn moof(sequence: u32, decode_time: u32, data_offset: u32, samples: &[MuxSample]
     bx(b"moof", &[&mfhd, &bx(b"traf", &[&tfhd, &tfdt, &trun])])
 }
 
-pub fn length_prefixed(units: &[Vec<u8>], length_bytes: usize) -> Vec<u8> {
+pub(crate) fn length_prefixed(units: &[Vec<u8>], length_bytes: usize) -> Vec<u8> {
     let mut data = Vec::new();
     for unit in units {
         data.extend_from_slice(&(unit.len() as u32).to_be_bytes()[4 - length_bytes..]);
@@ -248,7 +248,12 @@ pub fn length_prefixed(units: &[Vec<u8>], length_bytes: usize) -> Vec<u8> {
 }
 
 /// A sample entry for H.264, its parameter sets left out where they are in the samples.
-pub fn avc_entry(kind: &[u8; 4], clip: &Clip, length_bytes: usize, with_sets: bool) -> Vec<u8> {
+pub(crate) fn avc_entry(
+    kind: &[u8; 4],
+    clip: &Clip,
+    length_bytes: usize,
+    with_sets: bool,
+) -> Vec<u8> {
     let mut avcc = vec![1, clip.sps[1], clip.sps[2], clip.sps[3]];
     avcc.push(0xfc | (length_bytes - 1) as u8);
     if with_sets {
@@ -264,7 +269,7 @@ pub fn avc_entry(kind: &[u8; 4], clip: &Clip, length_bytes: usize, with_sets: bo
 }
 
 /// A visual sample entry with boxes inside.
-pub fn visual_entry(kind: &[u8; 4], size: PictureSize, inside: &[u8]) -> Vec<u8> {
+pub(crate) fn visual_entry(kind: &[u8; 4], size: PictureSize, inside: &[u8]) -> Vec<u8> {
     let mut fields = vec![0; 78];
     fields[7] = 1;
     fields[24..26].copy_from_slice(&(size.width as u16).to_be_bytes());
@@ -272,7 +277,7 @@ pub fn visual_entry(kind: &[u8; 4], size: PictureSize, inside: &[u8]) -> Vec<u8>
     bx(kind, &[&fields, inside])
 }
 
-pub fn bx(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
+pub(crate) fn bx(kind: &[u8; 4], parts: &[&[u8]]) -> Vec<u8> {
     let body = parts.concat();
     let mut out = ((body.len() + 8) as u32).to_be_bytes().to_vec();
     out.extend_from_slice(kind);
@@ -289,6 +294,6 @@ fn boxed(kind: &[u8; 4], version: u8, flags: u32, body: &[u8]) -> Vec<u8> {
     bx(kind, &[&head, body])
 }
 
-pub fn words(values: &[u32]) -> Vec<u8> {
+pub(crate) fn words(values: &[u32]) -> Vec<u8> {
     values.iter().flat_map(|v| v.to_be_bytes()).collect()
 }

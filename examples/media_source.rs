@@ -29,7 +29,7 @@ async fn main() -> anyhow::Result<()> {
 fn play(mut source: Box<dyn media_source::FrameSource>) -> anyhow::Result<()> {
     let info = source.info();
     println!(
-        "{} in {}, {} at {:.3} fps, {} frames",
+        "{} ({}), {} at {:.3} fps, {} frames",
         info.codec,
         info.container,
         info.size,
@@ -58,8 +58,10 @@ fn play(mut source: Box<dyn media_source::FrameSource>) -> anyhow::Result<()> {
             std::thread::sleep(clock.wait(Instant::now(), frame.pts));
             clock.released(Instant::now(), frame.pts, frame.duration);
             println!(
-                "frame {:>3} at {:>9.3?} for {:.3?}",
-                frame.id.0, frame.pts, frame.duration
+                "frame {:>3} at {:>8.3} s for {:.2} ms",
+                frame.id.0,
+                frame.pts.as_secs_f64(),
+                frame.duration.as_secs_f64() * 1000.0
             );
         }
         frames += 1;

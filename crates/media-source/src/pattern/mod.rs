@@ -133,7 +133,7 @@ impl TestPattern {
             frame_count: options.frames,
             duration: options.frames.map(|frames| rate.start(frames)),
             codec: "test pattern".to_owned(),
-            container: "none".to_owned(),
+            container: "generated".to_owned(),
         };
         Ok(Self {
             info,

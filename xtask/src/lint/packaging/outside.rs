@@ -84,17 +84,42 @@ impl<'a> Outside<'a> {
         manifest.insert("package".to_owned(), Value::Table(self.package(library)?));
         // A root of its own, although it lies in our target folder.
         manifest.insert("workspace".to_owned(), Value::Table(Table::new()));
-        manifest.insert("dependencies".to_owned(), Value::Table(dependencies));
+        let patched = self.ours_below(&dependencies);
         let ours = self
             .unpacked
             .iter()
-            .map(|(name, dir)| (name.clone(), by_path(dir)));
+            .filter(|(name, _)| patched.contains(name));
+        let ours = ours.map(|(name, dir)| (name.clone(), by_path(dir)));
         let patch = Table::from_iter([("crates-io".to_owned(), Value::Table(ours.collect()))]);
+        manifest.insert("dependencies".to_owned(), Value::Table(dependencies));
         manifest.insert("patch".to_owned(), Value::Table(patch));
         if let Some(profile) = self.profile() {
             manifest.insert("profile".to_owned(), profile);
         }
         Ok(manifest)
+    }
+
+    /// Our libraries that those named depend on, which no registry has yet.
+    fn ours_below(&self, named: &Table) -> BTreeSet<String> {
+        let mut below = BTreeSet::new();
+        let mut to_visit: Vec<String> = named.keys().cloned().collect();
+        while let Some(name) = to_visit.pop() {
+            let packages = &self.workspace.packages;
+            let package = packages.iter().find(|package| package.name == name);
+            let dependencies = package
+                .into_iter()
+                .flat_map(|package| &package.dependencies);
+            for dependency in dependencies.filter(|it| !it.is_dev()) {
+                let is_ours = self
+                    .unpacked
+                    .iter()
+                    .any(|(ours, _)| *ours == dependency.name);
+                if is_ours && below.insert(dependency.name.clone()) {
+                    to_visit.push(dependency.name.clone());
+                }
+            }
+        }
+        below
     }
 
     fn package(&self, library: &str) -> Result<Table> {
@@ -152,13 +177,22 @@ fn by_path(dir: &Path) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::workspace::Package;
+
+    fn package_using(name: &str, dependency: &str) -> Package {
+        serde_json::from_value(serde_json::json!({
+            "name": name, "version": "0.1.0", "manifest_path": "", "targets": [], "publish": null,
+            "dependencies": [{ "name": dependency, "kind": null, "features": [] }],
+        }))
+        .unwrap()
+    }
 
     #[test]
     fn the_strangers_manifest_names_what_the_example_uses_and_no_more() {
         let workspace = Workspace {
             root: PathBuf::from("/p"),
             target_dir: PathBuf::from("/p/target"),
-            packages: Vec::new(),
+            packages: vec![package_using("media-source", "frame-buffer")],
         };
         let unpacked = ["frame-buffer", "media-source"].map(|name| {
             (
@@ -201,10 +235,7 @@ mod tests {
                 .collect::<Vec<_>>()
         };
         assert_eq!(names(&manifest["dependencies"]), ["anyhow", "media-source"]);
-        assert_eq!(
-            names(&manifest["patch"]["crates-io"]),
-            ["frame-buffer", "media-source"]
-        );
+        assert_eq!(names(&manifest["patch"]["crates-io"]), ["frame-buffer"]);
         assert_eq!(names(&manifest["profile"]["dev"]["package"]), ["*"]);
         assert!(manifest["workspace"].as_table().unwrap().is_empty());
     }

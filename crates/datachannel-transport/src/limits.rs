@@ -22,9 +22,10 @@ pub const MIN_CHUNK_MESSAGE_BYTES: usize = 256;
 /// small enough steps (48–52 MB/s measured) and is what every data-channel stack interoperates with.
 pub const DEFAULT_CHUNK_MESSAGE_BYTES: usize = 16 * 1024;
 
-/// A chunk that does not end its frame is made at least this long in bytes, lane limit permitting:
-/// below it the lane is asked to come back with more room.
-pub const MIN_PARTIAL_CHUNK_BYTES: usize = 4096;
+/// A chunk that does not end its frame is a message of at least this many bytes (a quarter of the lane's
+/// limit, if that is less): below it the lane is asked to come back with more room, for a lane that empties
+/// packet by packet would otherwise be filled with crumbs.
+pub const MIN_PARTIAL_MESSAGE_BYTES: usize = 4096;
 
 /// Lanes open at once on one link.
 pub const MAX_LANES: usize = 16;

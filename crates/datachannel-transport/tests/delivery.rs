@@ -24,7 +24,7 @@ fn message(bytes: &[u8]) -> Message<'_> {
 proptest! {
     /// Whatever the lengths and limits, chunks tile the frame and are as large as they may be.
     #[test]
-    fn chunks_tile_the_frame(len in 0usize..100_000, limit in 256usize..70_000, room in 4300usize..70_000) {
+    fn chunks_tile_the_frame(len in 0usize..100_000, limit in 256usize..70_000, room in 4096usize..70_000) {
         let now = Instant::now();
         let sender = SenderConfig { max_message_bytes: limit, max_window: Window { frames: 64, bytes: 1 << 20 }, ..SenderConfig::every_frame(EPOCH, now) };
         let mut link = Link::of(sender, ReceiverConfig::every_frame(now), now);
@@ -596,4 +596,20 @@ fn statistics_serialise_flat() {
         serde_json::to_value(link.receiver.stats()).unwrap()["frames_delivered"],
         1
     );
+}
+
+#[test]
+fn the_least_room_that_is_served() {
+    let served = |limit, room| {
+        let now = Instant::now();
+        let sender = SenderConfig {
+            max_message_bytes: limit,
+            ..SenderConfig::every_frame(EPOCH, now)
+        };
+        let mut link = Link::of(sender, ReceiverConfig::every_frame(now), now);
+        assert_eq!(link.offer(0, 100_000), Offer::Queued);
+        link.sender.poll_message(now, LANE, room, &mut Vec::new())
+    };
+    assert!(served(16_384, 4096) && !served(16_384, 4095));
+    assert!(served(4096, 1024) && !served(4096, 1023));
 }

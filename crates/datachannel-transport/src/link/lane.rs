@@ -22,7 +22,8 @@ impl fmt::Display for LaneId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneLimits {
     /// Longest message the lane takes, in bytes: at least 2,048; above 1 MiB it is treated as 1 MiB.
-    /// For a data channel, the smaller of both sides' `max-message-size` (RFC 8841 §6).
+    /// For a data channel, the smaller of both sides' `max-message-size` (RFC 8841 §6). The room a lane offers
+    /// when it is empty must not be less than 4 KiB and less than a quarter of this.
     pub max_message_bytes: usize,
 }
 

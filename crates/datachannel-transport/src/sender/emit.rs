@@ -7,14 +7,15 @@ use std::time::Instant;
 
 use super::flight::{Flight, FlightState};
 use super::{FrameSender, SenderLane};
-use crate::limits::{MAX_MESSAGE_BYTES, MIN_PARTIAL_CHUNK_BYTES};
+use crate::limits::{MAX_MESSAGE_BYTES, MIN_PARTIAL_MESSAGE_BYTES};
 use crate::link::LaneId;
 use crate::wire::{ChunkMeta, ChunkPosition, Hello, Message, Role, encode, encode_chunk_within};
 
 impl FrameSender {
     /// Appends the lane's next message to `out`, if there is one and it fits into `room_bytes`; returns
     /// whether it did. A chunk is made as large as room and limits allow, but not tiny: with less than
-    /// 4 KiB of room (or a quarter of the lane's limit, if that is less) a longer remainder waits.
+    /// 4 KiB of room (or a quarter of the lane's limit, if that is less) a longer remainder waits. So an
+    /// empty lane must offer at least that much, or declare a smaller limit.
     pub fn poll_message(
         &mut self,
         now: Instant,
@@ -96,7 +97,7 @@ impl FrameSender {
             return false;
         }
         let limit = lane.chunk_limit(self.config.max_message_bytes);
-        let bounds = (MIN_PARTIAL_CHUNK_BYTES.min(limit / 4), limit.min(room));
+        let bounds = (MIN_PARTIAL_MESSAGE_BYTES.min(limit / 4), limit.min(room));
         if let Some(sequence) = lane.sending {
             return self.continue_frame(now, id, sequence, bounds, out);
         }

@@ -85,8 +85,8 @@ impl ChunkPosition {
 }
 
 /// Appends the largest chunk of `frame` from `position.offset` on that is at most `max_bytes` long as a
-/// message, and returns how many payload bytes it took. `None`, with `out` as it was, when that would be
-/// fewer than `least` and not the rest of the frame.
+/// message, and returns how many payload bytes it took. `None`, with `out` as it was, when the message would
+/// be shorter than `least` and not the rest of the frame.
 pub(crate) fn encode_chunk_within(
     epoch: u32,
     position: &ChunkPosition,
@@ -102,7 +102,7 @@ pub(crate) fn encode_chunk_within(
     let rest = frame.get(position.offset as usize..).unwrap_or_default();
     let room = max_bytes.checked_sub(header);
     let taken = room.map(|room| room.min(rest.len()));
-    let taken = taken.filter(|&taken| taken == rest.len() || taken >= least.max(1));
+    let taken = taken.filter(|&taken| taken == rest.len() || taken > 0 && header + taken >= least);
     if let Some(taken) = taken {
         writer.bin(&rest[..taken]);
     }

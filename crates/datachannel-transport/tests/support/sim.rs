@@ -294,9 +294,9 @@ impl World {
             bytes,
         };
         if upwards {
-            lane.up.push(parcel)
+            lane.up.push(parcel);
         } else {
-            lane.down.push(parcel)
+            lane.down.push(parcel);
         }
     }
 

@@ -2,7 +2,7 @@
 //! the way out.
 //!
 //! Made by the sources; handed to the reader's caller. They are cheap to clone, because one failed
-//! fetch may be told to several reads.
+//! fetch may be told to several reads, and small: a CID has a hundred bytes, so errors box theirs.
 
 use cid::Cid;
 use std::ops::Range;
@@ -205,9 +205,9 @@ pub enum ReadError {
     #[error("{root}: block {cid} cannot be used: {problem}")]
     Block {
         /// The content's root.
-        root: Cid,
+        root: Box<Cid>,
         /// The block.
-        cid: Cid,
+        cid: Box<Cid>,
         /// What is wrong with it.
         problem: BlockError,
     },
@@ -217,6 +217,16 @@ pub enum ReadError {
         /// The source.
         name: String,
     },
+}
+
+impl ReadError {
+    pub(crate) fn block(root: Cid, cid: Cid, problem: BlockError) -> Self {
+        Self::Block {
+            root: Box::new(root),
+            cid: Box::new(cid),
+            problem,
+        }
+    }
 }
 
 fn hint(status: u16) -> &'static str {
@@ -278,13 +288,13 @@ pub enum OpenError {
     )]
     NoStore {
         /// The CID.
-        cid: Cid,
+        cid: Box<Cid>,
     },
     /// The store does not hold the root of the CID.
     #[error("ipfs://{cid}: not in the store {}; add the file first (stream-server add FILE --store {})", store.display(), store.display())]
     NotInStore {
         /// The CID.
-        cid: Cid,
+        cid: Box<Cid>,
         /// The store's directory.
         store: PathBuf,
     },
@@ -292,7 +302,7 @@ pub enum OpenError {
     #[error("ipfs://{cid}: is a directory; name one of its files as ipfs://{cid}/NAME ({})", listing(entries, *total_entries))]
     Directory {
         /// The directory's CID.
-        cid: Cid,
+        cid: Box<Cid>,
         /// The first names in it.
         entries: Vec<String>,
         /// How many it has.
@@ -302,9 +312,9 @@ pub enum OpenError {
     #[error("ipfs://{root}: no {name:?} in directory {directory} ({})", listing(entries, *total_entries))]
     NoSuchEntry {
         /// The root of the location.
-        root: Cid,
+        root: Box<Cid>,
         /// The directory that was searched.
-        directory: Cid,
+        directory: Box<Cid>,
         /// The name that is not there.
         name: String,
         /// The first names that are.
@@ -316,9 +326,9 @@ pub enum OpenError {
     #[error("ipfs://{root}: {cid} is a file, so nothing is called {name:?} below it")]
     NotADirectory {
         /// The root of the location.
-        root: Cid,
+        root: Box<Cid>,
         /// What is no directory.
-        cid: Cid,
+        cid: Box<Cid>,
         /// The name looked for below it.
         name: String,
     },

@@ -84,7 +84,7 @@ fn a_file_gets_the_same_cid_and_counts_its_blocks() {
     let mut told = Vec::new();
     let added = store
         .add_file(file.path(), Profile::LegacyCidV0, &mut |progress| {
-            told.push(progress)
+            told.push(progress);
         })
         .unwrap();
     assert_eq!(

@@ -103,8 +103,8 @@ fn a_flipped_byte_is_an_error_that_names_the_block_and_spares_the_others() {
     else {
         panic!("{error}")
     };
-    assert_eq!(*root, cid);
-    assert_ne!(*block, cid);
+    assert_eq!(**root, cid);
+    assert_ne!(**block, cid);
     let text = error.to_string();
     assert!(
         text.contains(&cid.to_string()) && text.contains(&block.to_string()),

@@ -173,7 +173,7 @@ fn an_archive_is_checked_block_by_block() {
     let mut flipped = car.clone();
     *flipped.last_mut().unwrap() ^= 1;
     assert!(
-        matches!(import(&flipped), Err(ImportError::Block { cid, problem: BlockError::HashMismatch }) if cid == b.cid)
+        matches!(import(&flipped), Err(ImportError::Block { cid, problem: BlockError::HashMismatch }) if *cid == b.cid)
     );
     let unknown = Block {
         cid: unknown_hash_cid(),

@@ -51,7 +51,10 @@ async fn open_ipfs(
     path: Vec<String>,
     options: &OpenOptions,
 ) -> Result<Arc<dyn ByteSource>, OpenError> {
-    let store = options.store.clone().ok_or(OpenError::NoStore { cid })?;
+    let store = options
+        .store
+        .clone()
+        .ok_or(OpenError::NoStore { cid: Box::new(cid) })?;
     let source = blocking(format!("ipfs://{cid}"), move || {
         store.open_path(&cid, &path)
     })

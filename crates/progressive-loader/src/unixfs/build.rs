@@ -76,13 +76,15 @@ pub(crate) fn leaf(profile: Profile, content: &[u8]) -> Link {
     }
 }
 
-/// The tree over `leaves`: the root, and the inner nodes from the bottom up, the root last. A single
-/// leaf is its own root; `None` for no leaf at all.
-pub(crate) fn tree(
-    leaves: Vec<Link>,
-    version: Version,
-    width: usize,
-) -> Option<(Link, Vec<(Cid, Vec<u8>)>)> {
+/// A file's tree above its leaves.
+pub(crate) struct Tree {
+    pub(crate) root: Link,
+    /// The inner nodes from the bottom up, the root last; none when a single leaf is the root.
+    pub(crate) nodes: Vec<(Cid, Vec<u8>)>,
+}
+
+/// The tree over `leaves`; `None` for no leaf at all.
+pub(crate) fn tree(leaves: Vec<Link>, version: Version, width: usize) -> Option<Tree> {
     let mut nodes = Vec::new();
     let mut level = leaves;
     while level.len() > 1 {
@@ -95,7 +97,8 @@ pub(crate) fn tree(
             })
             .collect();
     }
-    Some((level.pop()?, nodes))
+    let root = level.pop()?;
+    Some(Tree { root, nodes })
 }
 
 fn node(links: &[Link], version: Version) -> (Link, Vec<u8>) {
@@ -180,7 +183,7 @@ mod tests {
                         .collect(),
                 };
                 let mut expected = by_adder(&content, 10, width, version(profile));
-                let (root, nodes) = tree(leaves.clone(), version(profile), width).unwrap();
+                let Tree { root, nodes } = tree(leaves.clone(), version(profile), width).unwrap();
                 assert_eq!(
                     root.cid,
                     expected.last().unwrap().0,

@@ -67,7 +67,7 @@ struct Data<'a> {
 impl Node {
     /// Parses a dag-pb block.
     pub(crate) fn parse(block: &[u8]) -> Result<Self, BlockError> {
-        let (links, data) = parse_dag_pb(block)?;
+        let PbNode { links, data } = PbNode::parse(block)?;
         let data = parse_data(data.ok_or(BlockError::Malformed("it has no UnixFS data"))?)?;
         match data.kind {
             // Raw (0) and File (2) differ in name only.
@@ -135,21 +135,27 @@ fn subslice_range(block: &[u8], part: &[u8]) -> Range<usize> {
     }
 }
 
-/// Splits a node into its links and its data (the dag-pb specification's `PBNode`).
-fn parse_dag_pb(block: &[u8]) -> Result<(Vec<&[u8]>, Option<&[u8]>), BlockError> {
-    let mut links = Vec::new();
-    let mut data = None;
-    for field in Fields::new(block) {
-        match field? {
-            (1, Value::Bytes(bytes)) if data.is_none() => data = Some(bytes),
-            (2, Value::Bytes(link)) if links.len() < MAX_LINKS => links.push(link),
-            (2, Value::Bytes(_)) => {
-                return Err(BlockError::Malformed("it has more than 8192 links"));
+/// A node's links and its data, as the dag-pb specification has them.
+struct PbNode<'a> {
+    links: Vec<&'a [u8]>,
+    data: Option<&'a [u8]>,
+}
+
+impl<'a> PbNode<'a> {
+    fn parse(block: &'a [u8]) -> Result<Self, BlockError> {
+        let (mut links, mut data) = (Vec::new(), None);
+        for field in Fields::new(block) {
+            match field? {
+                (1, Value::Bytes(bytes)) if data.is_none() => data = Some(bytes),
+                (2, Value::Bytes(link)) if links.len() < MAX_LINKS => links.push(link),
+                (2, Value::Bytes(_)) => {
+                    return Err(BlockError::Malformed("it has more than 8192 links"));
+                }
+                _ => return Err(BlockError::Malformed("it is no dag-pb node")),
             }
-            _ => return Err(BlockError::Malformed("it is no dag-pb node")),
         }
+        Ok(Self { links, data })
     }
-    Ok((links, data))
 }
 
 fn parse_data(message: &[u8]) -> Result<Data<'_>, BlockError> {

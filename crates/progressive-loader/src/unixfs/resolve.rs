@@ -21,8 +21,8 @@ pub(crate) fn resolve(root: Cid, path: &[String], blocks: &dyn Blocks) -> Result
     for name in path {
         let Some(directory) = directory(root, &at, blocks)? else {
             return Err(OpenError::NotADirectory {
-                root,
-                cid: at,
+                root: Box::new(root),
+                cid: Box::new(at),
                 name: name.clone(),
             });
         };
@@ -35,7 +35,7 @@ pub(crate) fn resolve(root: Cid, path: &[String], blocks: &dyn Blocks) -> Result
         None => Ok(at),
         Some(found) => {
             let (entries, total_entries) = list(root, &found, blocks)?;
-            let cid = at;
+            let cid = Box::new(at);
             Err(OpenError::Directory {
                 cid,
                 entries,
@@ -54,8 +54,8 @@ fn no_such_entry(
 ) -> Result<OpenError, ReadError> {
     let (entries, total_entries) = list(root, found, blocks)?;
     Ok(OpenError::NoSuchEntry {
-        root,
-        directory,
+        root: Box::new(root),
+        directory: Box::new(directory),
         name: name.to_owned(),
         entries,
         total_entries,
@@ -69,11 +69,7 @@ struct Directory {
 
 /// The directory that `cid` is; `None` for a file.
 fn directory(root: Cid, cid: &Cid, blocks: &dyn Blocks) -> Result<Option<Directory>, ReadError> {
-    let bad = |problem| ReadError::Block {
-        root,
-        cid: *cid,
-        problem,
-    };
+    let bad = |problem| ReadError::block(root, *cid, problem);
     match cid.codec() {
         RAW => return Ok(None),
         DAG_PB => {}
@@ -150,7 +146,7 @@ fn each_entry(
         let Some(cid) = buckets.pop_front() else {
             return Ok(());
         };
-        let bad = |problem| ReadError::Block { root, cid, problem };
+        let bad = |problem| ReadError::block(root, cid, problem);
         let Node::Shard(entries) = Node::parse(&blocks.block(&cid)?).map_err(bad)? else {
             return Err(bad(BlockError::Malformed(
                 "a sharded directory links to something else as a bucket",
@@ -160,11 +156,8 @@ fn each_entry(
             return Ok(());
         }
     }
-    Err(ReadError::Block {
-        root,
-        cid: root,
-        problem: BlockError::Malformed("its sharded directory has too many buckets"),
-    })
+    let problem = BlockError::Malformed("its sharded directory has too many buckets");
+    Err(ReadError::block(root, root, problem))
 }
 
 /// A bucket's entries carry two hex digits before their name; two digits alone are a deeper bucket.

@@ -150,11 +150,7 @@ impl FileTree {
     }
 
     fn bad(&self, cid: Cid, problem: BlockError) -> ReadError {
-        ReadError::Block {
-            root: self.root,
-            cid,
-            problem,
-        }
+        ReadError::block(self.root, cid, problem)
     }
 
     fn cache(&self) -> std::sync::MutexGuard<'_, Cache> {

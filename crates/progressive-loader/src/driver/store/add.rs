@@ -9,7 +9,7 @@ use super::pack::{Entry, Index, Origin};
 use super::write::PackWriter;
 use crate::driver::positioned::read_exact_at;
 use crate::profile::Profile;
-use crate::unixfs::build::{self, Link};
+use crate::unixfs::build::{self, Link, Tree};
 use cid::Cid;
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -150,7 +150,10 @@ fn add(
     let mut entries = leaf_entries(&leaves, profile);
     let leaf_count = leaves.len() as u64;
     let tree = build::tree(leaves, build::version(profile), profile.links_per_node());
-    let (root, nodes) = tree.unwrap_or_else(|| (build::leaf(profile, &[]), Vec::new()));
+    let Tree { root, nodes } = tree.unwrap_or_else(|| Tree {
+        root: build::leaf(profile, &[]),
+        nodes: Vec::new(),
+    });
     let mut end = size_bytes;
     for (cid, node) in &nodes {
         pack.write_at(node, end)?;

@@ -1,4 +1,4 @@
-//! From a CAR (version 1) archive to a pack: https://ipld.io/specs/transport/car/carv1/.
+//! From a CAR (version 1) archive to a pack: <https://ipld.io/specs/transport/car/carv1/>.
 //!
 //! Fed with any reader; makes a pack. The archive comes from anyone: every length is bounded, every
 //! block is checked against its CID before it is written.
@@ -83,7 +83,10 @@ fn read_block(input: &mut Input<impl Read>) -> Result<Option<(Cid, Vec<u8>)>, Im
     let mut rest = section.as_slice();
     let cid = Cid::read_bytes(&mut rest)
         .map_err(|_| input.malformed("a section that starts with no CID"))?;
-    let bad = |problem| ImportError::Block { cid, problem };
+    let bad = |problem| ImportError::Block {
+        cid: Box::new(cid),
+        problem,
+    };
     if rest.len() as u64 > MAX_BLOCK_BYTES {
         let size_bytes = rest.len() as u64;
         return Err(bad(BlockError::TooLarge {

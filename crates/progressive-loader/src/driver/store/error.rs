@@ -107,7 +107,7 @@ pub enum ImportError {
     #[error("block {cid} of the archive cannot be used: {problem}")]
     Block {
         /// The block.
-        cid: Cid,
+        cid: Box<Cid>,
         /// What is wrong with it.
         problem: BlockError,
     },

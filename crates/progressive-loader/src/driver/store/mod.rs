@@ -158,7 +158,10 @@ impl Store {
             })?;
         let blocks = source::StoreBlocks::new(*cid, self.clone());
         if !blocks.has(cid) {
-            return Err(OpenError::NotInStore { cid: *cid, store });
+            return Err(OpenError::NotInStore {
+                cid: Box::new(*cid),
+                store,
+            });
         }
         let file = resolve(*cid, path, &blocks)?;
         Ok(StoreSource::open(file, path, blocks)?)

@@ -92,11 +92,7 @@ impl StoreBlocks {
     }
 
     fn bad(&self, cid: &Cid, problem: BlockError) -> ReadError {
-        ReadError::Block {
-            root: self.root,
-            cid: *cid,
-            problem,
-        }
+        ReadError::block(self.root, *cid, problem)
     }
 
     fn read(&self, cid: &Cid, pack: &Pack, entry: Entry) -> Result<Bytes, ReadError> {

@@ -3,7 +3,7 @@
 //! Called by the media socket's one task; nothing here blocks or encodes.
 
 use std::sync::{Arc, Weak};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use datachannel_transport::{LaneId, LaneLimits};
 use webrtc_session::driver::SessionWaker;
@@ -15,17 +15,32 @@ use super::viewer::Viewer;
 /// The label of the channel that carries frames (docs/wire.md).
 const FRAMES_LABEL: &str = "frames";
 
+/// A viewer whose page says no hello this long after its channel opened is taken for one that never does.
+const HELLO_WAIT: Duration = Duration::from_secs(1);
+
 /// One viewer's session.
 #[derive(Debug)]
 pub(crate) struct ViewerHandler {
     viewer: Arc<Viewer>,
     stream: Weak<Stream>,
     watching: bool,
+    /// When frames go out even without a hello.
+    begin_at: Option<Instant>,
 }
 
 impl ViewerHandler {
     pub(crate) fn new(viewer: Arc<Viewer>, stream: &Arc<Stream>) -> Self {
-        Self { viewer, stream: Arc::downgrade(stream), watching: false }
+        Self { viewer, stream: Arc::downgrade(stream), watching: false, begin_at: None }
+    }
+
+    /// The page is ready: a stream that waits for its first viewer starts with its first frame, so none is missed.
+    fn begin(&mut self) {
+        self.begin_at = None;
+        let Some(stream) = self.stream.upgrade() else { return };
+        if self.viewer.begin() && !self.watching {
+            self.watching = true;
+            stream.begin_watching(Some(self.viewer.id));
+        }
     }
 
     fn stop_watching(&mut self) {
@@ -71,20 +86,20 @@ impl SessionHandler for ViewerHandler {
         if channel.label != FRAMES_LABEL || self.viewer.lane().is_some() {
             return ChannelUse::Refuse;
         }
-        let Some(stream) = self.stream.upgrade() else { return ChannelUse::Refuse };
         let limits = LaneLimits { max_message_bytes: channel.max_message_bytes };
         if let Err(error) = self.viewer.open_lane(now, channel.id, limits) {
             tracing::warn!(viewer = self.viewer.id, %error, "channel refused");
             return ChannelUse::Refuse;
         }
-        self.watching = true;
-        stream.begin_watching(Some(self.viewer.id));
+        self.begin_at = Some(now + HELLO_WAIT);
         ChannelUse::Accept
     }
 
     fn on_message(&mut self, now: Instant, channel: ChannelId, binary: bool, message: &[u8]) {
         if self.viewer.lane() == Some(channel) && binary {
-            self.viewer.receive(now, message);
+            if self.viewer.receive(now, message) {
+                self.begin();
+            }
         }
     }
 
@@ -99,11 +114,14 @@ impl SessionHandler for ViewerHandler {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.viewer.poll_timeout()
+        self.viewer.poll_timeout().into_iter().chain(self.begin_at).min()
     }
 
     fn on_timeout(&mut self, now: Instant) {
         self.viewer.on_timeout(now);
+        if self.begin_at.is_some_and(|at| at <= now) {
+            self.begin();
+        }
     }
 
     fn on_channel_closed(&mut self, now: Instant, channel: ChannelId) {

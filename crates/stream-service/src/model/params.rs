@@ -17,9 +17,9 @@ pub const SIDE_PIXELS: RangeInclusive<u64> = 16..=8192;
 /// Frames a second that a stream may be limited to.
 pub const FRAME_RATE: RangeInclusive<f64> = 0.1..=240.0;
 /// The most ICE servers one stream names to its viewers.
-pub const MAX_ICE_SERVERS: usize = 8;
+pub(crate) const MAX_ICE_SERVERS: usize = 8;
 /// The longest URI, name or ICE URL, in bytes.
-pub const MAX_TEXT_BYTES: usize = 2048;
+pub(crate) const MAX_TEXT_BYTES: usize = 2048;
 
 /// An ICE server as WebRTC's `RTCIceServer` dictionary names it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -245,7 +245,7 @@ fn checked_name(name: String) -> Result<String, ParamError> {
 
 /// What a stream is called whose creator gave no name: the last part of its URI.
 #[must_use]
-pub fn name_of(uri: &str) -> String {
+pub(crate) fn name_of(uri: &str) -> String {
     let path = uri.split(['?', '#']).next().unwrap_or(uri).trim_end_matches('/');
     let last = path.rsplit(['/', ':']).next().unwrap_or(path);
     let name: String = if last.is_empty() { uri.split(':').next().unwrap_or("stream") } else { last }

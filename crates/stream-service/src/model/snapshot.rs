@@ -89,7 +89,7 @@ pub(crate) struct Network {
 }
 
 #[derive(Debug, Serialize)]
-struct Timing {
+pub(crate) struct Timing {
     decode_ms: TimingSummary,
     encode_ms: jpeg_optimizer::Percentiles,
     send_ms: TimingSummary,
@@ -97,7 +97,7 @@ struct Timing {
 }
 
 #[derive(Debug, Serialize)]
-struct Loading {
+pub(crate) struct Loading {
     fetched_bytes: u64,
     total_bytes: u64,
     bytes_per_second: u64,

@@ -21,14 +21,14 @@ use super::viewer::{Totals, Viewer, ViewerId};
 use crate::pipeline::fanout::Released;
 
 /// A stream's name in URLs: lower-case letters, digits and `-`.
-pub type StreamId = String;
+pub(crate) type StreamId = String;
 
 /// The most viewers of one stream, over all transports.
 pub const MAX_VIEWERS_PER_STREAM: usize = 512;
 
 /// How a stream stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum StreamState {
+pub(crate) enum StreamState {
     /// Filling the ring up to the prefetch threshold.
     Starting,
     /// Frames go out at the content's own rate.
@@ -44,7 +44,7 @@ pub enum StreamState {
 impl StreamState {
     /// The state's name in JSON.
     #[must_use]
-    pub fn name(&self) -> &'static str {
+    pub(crate) fn name(&self) -> &'static str {
         match self {
             Self::Starting => "starting",
             Self::Playing => "playing",
@@ -172,11 +172,6 @@ impl Stream {
 
     pub(crate) fn quality(&self) -> QualityChoice {
         *lock(&self.quality)
-    }
-
-    /// How the stream stands now.
-    pub(crate) fn state(&self) -> StreamState {
-        self.playback().state.clone()
     }
 
     /// Applies a checked change at once.

@@ -6,7 +6,7 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use datachannel_transport::{ClientStats, FrameSender, GoodbyeCode, LaneError, LaneLimits, Offer, OutgoingFrame, SenderConfig, TimingSummary};
+use datachannel_transport::{ClientStats, FrameSender, GoodbyeCode, LaneError, LaneLimits, Mode, Offer, OutgoingFrame, SenderConfig, SenderEvent, TimingSummary};
 use jpeg_optimizer::QualityLevel;
 use serde::Serialize;
 use webrtc_session::driver::SessionWaker;
@@ -34,6 +34,8 @@ pub(crate) struct Viewer {
 struct Link {
     sender: FrameSender,
     lane: Option<ChannelId>,
+    /// Whether the viewer is ready for frames: its page has said hello.
+    ready: bool,
     state: &'static str,
     auto: AutoQuality,
     level: Option<QualityLevel>,
@@ -52,7 +54,9 @@ impl Viewer {
         clock: Instant,
         now: Instant,
     ) -> Result<Self, datachannel_transport::ConfigError> {
-        let config = SenderConfig::realtime(id as u32, clock);
+        let mut config = SenderConfig::realtime(id as u32, clock);
+        // A page that is busy for a tenth of a second should lose no frame of a 30 fps video for it.
+        config.mode = Mode::Realtime { max_queued: 4, deadline: None };
         Ok(Self {
             id,
             wish,
@@ -62,6 +66,7 @@ impl Viewer {
             link: Mutex::new(Link {
                 sender: FrameSender::new(config)?,
                 lane: None,
+                ready: false,
                 state: "connecting",
                 auto: AutoQuality::default(),
                 level: None,
@@ -87,7 +92,9 @@ impl Viewer {
     /// The level this viewer is sent now, given its stream's; `None` while its channel is not open.
     pub(crate) fn wants(&self, of_stream: QualityChoice) -> Option<QualityLevel> {
         let mut link = self.link();
-        link.lane?;
+        if !link.ready {
+            return None;
+        }
         let level = match self.wish.unwrap_or(of_stream) {
             QualityChoice::Auto => link.auto.level(),
             fixed => fixed.fixed_level(),
@@ -101,7 +108,7 @@ impl Viewer {
         let mut link = self.link();
         let id = frame.meta.source_id;
         let bytes = frame.payload.len() as u64;
-        if link.lane.is_none() || link.last_offered == Some(id) {
+        if !link.ready || link.last_offered == Some(id) {
             return false;
         }
         link.last_offered = Some(id);
@@ -143,23 +150,39 @@ impl Viewer {
         let mut link = self.link();
         link.sender.lane_opened(now, LANE, limits)?;
         link.lane = Some(channel);
-        link.state = "streaming";
         Ok(())
     }
 
     pub(super) fn close_lane(&self, now: Instant) {
         let mut link = self.link();
         link.lane = None;
+        link.ready = false;
         link.sender.lane_closed(now, LANE);
     }
 
-    /// A message from the viewer. One that breaks the protocol is counted by the link and changes nothing.
-    pub(super) fn receive(&self, now: Instant, message: &[u8]) {
+    /// From here on the viewer is offered frames. False when it was already, or its channel has closed.
+    pub(super) fn begin(&self) -> bool {
+        let mut link = self.link();
+        if link.ready || link.lane.is_none() {
+            return false;
+        }
+        link.ready = true;
+        link.state = "streaming";
+        true
+    }
+
+    /// A message from the viewer; true when it is its hello. One that breaks the protocol is counted by the link and
+    /// changes nothing.
+    pub(super) fn receive(&self, now: Instant, message: &[u8]) -> bool {
         let mut link = self.link();
         if let Err(error) = link.sender.handle_message(now, LANE, message) {
             tracing::debug!(viewer = self.id, %error, "message refused");
         }
-        while link.sender.poll_event().is_some() {}
+        let mut greeted = false;
+        while let Some(event) = link.sender.poll_event() {
+            greeted |= matches!(event, SenderEvent::PeerHello { .. });
+        }
+        greeted
     }
 
     pub(super) fn poll_message(&self, now: Instant, room_bytes: usize, out: &mut Vec<u8>) -> bool {

@@ -52,8 +52,15 @@ impl Fanout {
             report(stream, encode_for(stream, &released, stream.quality().fixed_level()).map(drop));
         }
         // Taken out so that a viewer is not held beyond this frame.
+        let mut delivered = false;
         for viewer in std::mem::take(&mut self.viewers) {
-            report(&self.stream, offer_to(&self.stream, &viewer, &released, self.clock));
+            match offer_to(&self.stream, &viewer, &released, self.clock) {
+                Ok(offered) => delivered |= offered,
+                Err(error) => report(&self.stream, Err(error)),
+            }
+        }
+        if delivered {
+            lock(&self.stream.meters).delivered.add(at, 1);
         }
     }
 
@@ -61,7 +68,7 @@ impl Fanout {
     pub(crate) fn welcome(&mut self, newcomers: &[ViewerId]) {
         let Some(released) = self.stream.latest.borrow().clone() else { return };
         for viewer in newcomers.iter().filter_map(|&id| self.stream.viewer(id)) {
-            report(&self.stream, offer_to(&self.stream, &viewer, &released, self.clock));
+            report(&self.stream, offer_to(&self.stream, &viewer, &released, self.clock).map(drop));
         }
     }
 
@@ -81,8 +88,9 @@ fn report(stream: &Stream, result: Result<(), EncodeError>) {
     }
 }
 
-fn offer_to(stream: &Stream, viewer: &Viewer, released: &Released, clock: Instant) -> Result<(), EncodeError> {
-    let Some(level) = viewer.wants(stream.quality()) else { return Ok(()) };
+/// Whether the viewer took the frame.
+fn offer_to(stream: &Stream, viewer: &Viewer, released: &Released, clock: Instant) -> Result<bool, EncodeError> {
+    let Some(level) = viewer.wants(stream.quality()) else { return Ok(false) };
     let jpeg = encode(stream, released, level)?;
     let frame = &released.frame;
     let meta = FrameMeta {
@@ -98,12 +106,11 @@ fn offer_to(stream: &Stream, viewer: &Viewer, released: &Released, clock: Instan
     };
     let payload = jpeg.bytes.clone();
     let (now, bytes) = (Instant::now(), payload.len() as u64);
-    if viewer.offer(now, OutgoingFrame { meta, payload }) {
-        let mut meters = lock(&stream.meters);
-        meters.delivered.add(now, 1);
-        meters.delivered_bytes.add(now, bytes);
+    let offered = viewer.offer(now, OutgoingFrame { meta, payload });
+    if offered {
+        lock(&stream.meters).delivered_bytes.add(now, bytes);
     }
-    Ok(())
+    Ok(offered)
 }
 
 fn micros(duration: Duration) -> u64 {

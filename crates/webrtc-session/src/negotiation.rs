@@ -109,13 +109,13 @@ pub(crate) fn answer_offer(
     config: SessionConfig,
     handler: Box<dyn SessionHandler>,
     offer: Description,
-) -> Result<(Session, String), SdpError> {
+) -> Result<(Box<Session>, String), SdpError> {
     let (rtc, answer) = refusing(|| {
         let mut rtc = identity.rtc(now, &config, true, candidates);
         let answer = apply_offer(&mut rtc, &offer.sdp)?;
         Ok((rtc, answer))
     })?;
-    let mut session = Session::new(now, rtc, handler, config);
+    let mut session = Box::new(Session::new(now, rtc, handler, config));
     session
         .channels
         .set_peer_max_message_bytes(offer.max_message_bytes);
@@ -131,14 +131,14 @@ pub(crate) fn make_offer(
     config: SessionConfig,
     handler: Box<dyn SessionHandler>,
     channels: &[ChannelSpec],
-) -> Option<(Session, String)> {
+) -> Option<(Box<Session>, String)> {
     let mut rtc = identity.rtc(now, &config, false, candidates);
     let mut changes = rtc.sdp_api();
     for channel in channels {
         changes.add_channel_with_config(channel.to_rtc());
     }
     let (offer, pending) = changes.apply()?;
-    let mut session = Session::new(now, rtc, handler, config);
+    let mut session = Box::new(Session::new(now, rtc, handler, config));
     session.negotiation.pending = Some(pending);
     Some((session, offer.to_sdp_string()))
 }
@@ -168,6 +168,18 @@ impl Session {
             .set_peer_max_message_bytes(answer.max_message_bytes);
         self.negotiation.remote_ufrag = answer.ufrag;
         Ok(())
+    }
+
+    /// Offers new ICE credentials for the living connection. The caller drains.
+    pub(crate) fn make_restart_offer(&mut self) -> Result<String, SessionError> {
+        let mut changes = self.rtc.sdp_api();
+        changes.ice_restart(true);
+        let session = self.id;
+        let (offer, pending) = changes
+            .apply()
+            .ok_or(SessionError::NotOffering { session })?;
+        self.negotiation.pending = Some(pending);
+        Ok(offer.to_sdp_string())
     }
 
     /// Answers a new offer on the living connection: with new ICE credentials in it, that is an ICE restart

@@ -314,9 +314,9 @@ async fn a_channel_that_always_sends_does_not_starve_another() {
             })
             .await;
         if info.label == "bulk" {
-            bulk = Some(info.id)
+            bulk = Some(info.id);
         } else {
-            urgent = Some(info.id)
+            urgent = Some(info.id);
         }
     }
     server_peer.send(bulk, (0..2000).map(|number| numbered(number, 16_000)));
@@ -333,10 +333,41 @@ async fn a_channel_that_always_sends_does_not_starve_another() {
 }
 
 #[tokio::test]
-async fn an_ice_restart_keeps_the_channel() {
+async fn an_ice_restart_keeps_the_channel_and_changes_the_credentials() {
     let mut pair = pair().await;
-    let again = pair.server.restart(pair.server_session, "v=0").await;
-    assert!(matches!(again, Err(SessionError::Sdp(_))), "{again:?}");
-    pair.server_peer.send(None, [b"before".to_vec()]);
-    assert_eq!(pair.client_peer.message().await.1, b"before");
+    let ufrag = |sdp: &str| {
+        let line = sdp.lines().find(|line| line.starts_with("a=ice-ufrag:"));
+        line.map(str::to_owned).unwrap()
+    };
+    let mut seen = std::collections::HashSet::new();
+    for round in 0..3 {
+        let (offer, pending) = pair
+            .client
+            .offer_restart(pair.client_session)
+            .await
+            .unwrap();
+        let answer = pair
+            .server
+            .restart(pair.server_session, &offer)
+            .await
+            .unwrap();
+        assert!(
+            seen.insert(ufrag(&offer)) && seen.insert(ufrag(&answer)),
+            "fresh credentials"
+        );
+        pending.accept_answer(&answer).await.unwrap();
+        pair.server_peer.send(None, [numbered(round, 30_000)]);
+        pair.client_peer.send(None, [numbered(round, 30_000)]);
+        assert_eq!(pair.client_peer.message().await.1, numbered(round, 30_000));
+        assert_eq!(pair.server_peer.message().await.1, numbered(round, 30_000));
+    }
+}
+
+#[tokio::test]
+async fn a_restart_that_cannot_be_used_leaves_the_session_as_it_was() {
+    let mut pair = pair().await;
+    let refused = pair.server.restart(pair.server_session, "v=0").await;
+    assert!(matches!(refused, Err(SessionError::Sdp(_))), "{refused:?}");
+    pair.server_peer.send(None, [b"still here".to_vec()]);
+    assert_eq!(pair.client_peer.message().await.1, b"still here");
 }

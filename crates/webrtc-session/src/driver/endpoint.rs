@@ -214,17 +214,38 @@ impl Endpoint {
 
     async fn insert(
         &self,
-        session: Session,
+        session: Box<Session>,
         socket: Option<UdpIo>,
     ) -> Result<Result<SessionId, Full>, SessionError> {
         let (reply, answer) = oneshot::channel();
         self.request(Request::Insert {
-            session: Box::new(session),
+            session,
             socket,
             reply,
         })
         .await?;
         answer.await.map_err(|_| SessionError::EndpointClosed)
+    }
+
+    /// Offers an ICE restart for a session that this endpoint connected: after a change of network its checks start
+    /// over, with fresh credentials, while its channels and what is in them live on.
+    ///
+    /// # Errors
+    /// [`SessionError`]: no such session.
+    pub async fn offer_restart(
+        &self,
+        session: SessionId,
+    ) -> Result<(String, PendingSession), SessionError> {
+        let offer = self
+            .ask(|reply| Request::OfferRestart { session, reply })
+            .await?;
+        Ok((
+            offer,
+            PendingSession {
+                endpoint: self.clone(),
+                session,
+            },
+        ))
     }
 
     /// Answers a new offer from a session's peer on the living connection. With new ICE credentials in it this is an ICE
@@ -319,6 +340,12 @@ impl Endpoint {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
+    }
+
+    /// Whether the endpoint's task runs, so that sessions can be accepted.
+    #[must_use]
+    pub fn is_running(&self) -> bool {
+        !self.shared.requests.is_closed()
     }
 
     /// Closes all sessions and ends the endpoint's task; returns when it has ended.

@@ -31,6 +31,10 @@ pub(super) enum Request {
         answer: Description,
         reply: Reply<()>,
     },
+    OfferRestart {
+        session: SessionId,
+        reply: Reply<String>,
+    },
     Restart {
         session: SessionId,
         offer: Description,

@@ -139,7 +139,7 @@ impl Driver {
         }
         run.datagrams += 1;
         self.with_session(slot, now, |session, _, _| {
-            session.receive(now, received.source, destination, received.bytes)
+            session.receive(now, received.source, destination, received.bytes);
         });
     }
 

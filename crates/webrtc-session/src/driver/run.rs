@@ -131,7 +131,7 @@ impl Driver {
         self.deadlines.due(now, &mut slots);
         for slot in &slots {
             self.with_session(*slot, now, |session, outbox, _| {
-                session.handle_timeout(now, outbox)
+                session.handle_timeout(now, outbox);
             });
             self.sessions.make_ready(*slot);
         }
@@ -270,7 +270,7 @@ impl Driver {
         let now = Instant::now();
         for slot in self.sessions.occupied() {
             self.with_session(slot, now, |session, outbox, _| {
-                session.finish(now, CloseReason::EndpointClosed, outbox)
+                session.finish(now, CloseReason::EndpointClosed, outbox);
             });
             self.release(slot);
         }

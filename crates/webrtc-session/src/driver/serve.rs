@@ -29,6 +29,10 @@ impl Driver {
                 let _ = reply
                     .send(self.change(now, session, |session, _| session.apply_answer(answer)));
             }
+            Request::OfferRestart { session, reply } => {
+                let _ = reply
+                    .send(self.change(now, session, |session, _| session.make_restart_offer()));
+            }
             Request::Restart {
                 session,
                 offer,

@@ -110,7 +110,7 @@ pub(super) fn guarded<T: Default>(
     catch_unwind(AssertUnwindSafe(|| step(&mut *session))).unwrap_or_else(|_| {
         tracing::error!(session = %session.id, "a session panicked and is discarded");
         let told = catch_unwind(AssertUnwindSafe(|| {
-            session.abandon(now, CloseReason::Internal)
+            session.abandon(now, CloseReason::Internal);
         }));
         if told.is_err() {
             tracing::error!(session = %session.id, "its handler panicked too");

@@ -50,14 +50,14 @@ impl Rng {
 pub fn meta(source_id: u64) -> FrameMeta {
     FrameMeta {
         source_id,
-        pts_us: source_id as i64 * 33_333,
+        pts_us: (source_id as i64).wrapping_mul(33_333),
         duration_us: 33_333,
         width: 1280,
         height: 720,
         encoding: Encoding::Jpeg,
         quality: 85,
         keyframe: true,
-        released_us: source_id * 33_333 + 5_000,
+        released_us: source_id.wrapping_mul(33_333).wrapping_add(5_000),
     }
 }
 

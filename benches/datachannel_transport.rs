@@ -247,7 +247,7 @@ fn codec(c: &mut Criterion) {
         });
     });
     c.bench_function("decode a 16 kB chunk", |b| {
-        b.iter(|| decode(black_box(&out)).unwrap())
+        b.iter(|| decode(black_box(&out)).unwrap());
     });
 }
 

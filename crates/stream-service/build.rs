@@ -12,7 +12,9 @@ fn main() -> io::Result<()> {
     // The page lives at the top of the repository; the packaged crate carries a copy through the `web` link.
     let web = manifest.join("web");
     println!("cargo::rerun-if-changed={}", web.display());
-    let mut files: Vec<PathBuf> = fs::read_dir(&web)?.map(|entry| entry.map(|e| e.path())).collect::<Result<_, _>>()?;
+    let mut files: Vec<PathBuf> = fs::read_dir(&web)?
+        .map(|entry| entry.map(|e| e.path()))
+        .collect::<Result<_, _>>()?;
     files.retain(|path| path.is_file() && kind_of(path).is_some());
     files.sort();
     let mut hasher = DefaultHasher::new();
@@ -20,12 +22,23 @@ fn main() -> io::Result<()> {
     for path in &files {
         println!("cargo::rerun-if-changed={}", path.display());
         fs::read(path)?.hash(&mut hasher);
-        let (name, kind) = (path.file_name().unwrap_or_default(), kind_of(path).unwrap_or_default());
+        let (name, kind) = (
+            path.file_name().unwrap_or_default(),
+            kind_of(path).unwrap_or_default(),
+        );
         let path = fs::canonicalize(path)?;
-        writeln!(code, "    Asset {{ name: {name:?}, kind: {kind:?}, body: include_str!({path:?}) }},")
-            .map_err(io::Error::other)?;
+        writeln!(
+            code,
+            "    Asset {{ name: {name:?}, kind: {kind:?}, body: include_str!({path:?}) }},"
+        )
+        .map_err(io::Error::other)?;
     }
-    writeln!(code, "];\nstatic ASSETS_TAG: &str = \"\\\"{:016x}\\\"\";", hasher.finish()).map_err(io::Error::other)?;
+    writeln!(
+        code,
+        "];\nstatic ASSETS_TAG: &str = \"\\\"{:016x}\\\"\";",
+        hasher.finish()
+    )
+    .map_err(io::Error::other)?;
     fs::write(out.join("web_assets.rs"), code)
 }
 

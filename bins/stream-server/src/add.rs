@@ -11,8 +11,12 @@ use crate::serve::Failure;
 
 /// Adds the file; prints the CID that Kubo would print.
 pub(crate) fn run(args: &AddArgs) -> Result<(), Failure> {
-    let store = Store::open(&args.store)
-        .with_context(|| format!("cannot open the store {}; choose another with --store DIR", args.store.display()))?;
+    let store = Store::open(&args.store).with_context(|| {
+        format!(
+            "cannot open the store {}; choose another with --store DIR",
+            args.store.display()
+        )
+    })?;
     let bar = progress_bar();
     let added = store.add_file(&args.file, args.profile, &mut |progress| {
         bar.set_length(progress.bytes_total);
@@ -34,8 +38,14 @@ pub(crate) fn run(args: &AddArgs) -> Result<(), Failure> {
 }
 
 fn progress_bar() -> ProgressBar {
-    let target = if std::io::stderr().is_terminal() { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+    let target = if std::io::stderr().is_terminal() {
+        ProgressDrawTarget::stderr()
+    } else {
+        ProgressDrawTarget::hidden()
+    };
     let bar = ProgressBar::with_draw_target(None, target);
-    let style = ProgressStyle::with_template("{bar:40} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta} left");
+    let style = ProgressStyle::with_template(
+        "{bar:40} {bytes}/{total_bytes}  {binary_bytes_per_sec}  {eta} left",
+    );
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

@@ -58,7 +58,12 @@ pub(crate) struct ServeArgs {
     pub(crate) udp: Option<SocketAddr>,
     /// Address that browsers are told to send media to, where a NAT stands between; may be repeated
     /// [default: this machine's own addresses]
-    #[arg(long, env = "FRAMEWAY_PUBLIC_IP", value_name = "IP", value_delimiter = ',')]
+    #[arg(
+        long,
+        env = "FRAMEWAY_PUBLIC_IP",
+        value_name = "IP",
+        value_delimiter = ','
+    )]
     pub(crate) public_ip: Vec<IpAddr>,
     /// A stream to start with; may be repeated. URI is a path, file:, ipfs://CID[/path], http(s)://… or
     /// test:?size=1280x720&fps=30
@@ -108,9 +113,10 @@ pub(crate) struct NamedSource {
 
 fn named_source(text: &str) -> Result<NamedSource, String> {
     match text.split_once('=') {
-        Some((name, uri)) if !name.trim().is_empty() && !uri.trim().is_empty() => {
-            Ok(NamedSource { name: name.trim().to_owned(), uri: uri.trim().to_owned() })
-        }
+        Some((name, uri)) if !name.trim().is_empty() && !uri.trim().is_empty() => Ok(NamedSource {
+            name: name.trim().to_owned(),
+            uri: uri.trim().to_owned(),
+        }),
         _ => Err("write NAME=URI, for example cat=./cat.mp4".to_owned()),
     }
 }
@@ -119,15 +125,23 @@ fn address(text: &str) -> Result<SocketAddr, String> {
     if let Ok(address) = text.parse() {
         return Ok(address);
     }
-    let resolved = text.to_socket_addrs().map_err(|error| format!("{error}; write HOST:PORT, for example 127.0.0.1:8080"))?;
+    let resolved = text
+        .to_socket_addrs()
+        .map_err(|error| format!("{error}; write HOST:PORT, for example 127.0.0.1:8080"))?;
     let addresses: Vec<_> = resolved.collect();
     let chosen = addresses.iter().find(|a| a.is_ipv4()).or(addresses.first());
-    chosen.copied().ok_or_else(|| "no address has that name".to_owned())
+    chosen
+        .copied()
+        .ok_or_else(|| "no address has that name".to_owned())
 }
 
 /// Where the store is unless one is named: `$XDG_DATA_HOME/frameway`, else `~/.local/share/frameway`.
 pub(crate) fn default_store() -> PathBuf {
-    let data = std::env::var_os("XDG_DATA_HOME").filter(|dir| !dir.is_empty()).map(PathBuf::from);
+    let data = std::env::var_os("XDG_DATA_HOME")
+        .filter(|dir| !dir.is_empty())
+        .map(PathBuf::from);
     let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
-    data.or_else(home).unwrap_or_else(|| PathBuf::from(".")).join("frameway")
+    data.or_else(home)
+        .unwrap_or_else(|| PathBuf::from("."))
+        .join("frameway")
 }

@@ -45,40 +45,73 @@ pub(crate) fn settings(flags: Box<ServeArgs>) -> Result<Settings, Failure> {
         Some(path) => read(path).map_err(Failure::Usage)?,
         None => ConfigFile::default(),
     };
-    let http = flags.http.or(file.http).unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
-    let udp = flags.udp.or(file.udp).unwrap_or(SocketAddr::new(http.ip(), 0));
+    let http = flags
+        .http
+        .or(file.http)
+        .unwrap_or(SocketAddr::from(([127, 0, 0, 1], 8080)));
+    let udp = flags
+        .udp
+        .or(file.udp)
+        .unwrap_or(SocketAddr::new(http.ip(), 0));
     let token_file = flags.token_file.or(file.token_file);
-    let from_file = file.sources.unwrap_or_default().into_iter().map(|(name, uri)| NamedSource { name, uri });
+    let from_file = file
+        .sources
+        .unwrap_or_default()
+        .into_iter()
+        .map(|(name, uri)| NamedSource { name, uri });
     let named = flags.sources;
-    let sources = from_file.filter(|f| !named.iter().any(|n| n.name == f.name)).chain(named.iter().cloned()).collect();
+    let sources = from_file
+        .filter(|f| !named.iter().any(|n| n.name == f.name))
+        .chain(named.iter().cloned())
+        .collect();
     Ok(Settings {
         http,
         udp,
-        public_ip: if flags.public_ip.is_empty() { file.public_ip.unwrap_or_default() } else { flags.public_ip },
+        public_ip: if flags.public_ip.is_empty() {
+            file.public_ip.unwrap_or_default()
+        } else {
+            flags.public_ip
+        },
         sources,
         looping: flags.looping || file.looping.unwrap_or(false),
         store: flags.store.or(file.store).unwrap_or_else(default_store),
-        token: token_file.as_deref().map(read_token).transpose().map_err(Failure::Usage)?,
+        token: token_file
+            .as_deref()
+            .map(read_token)
+            .transpose()
+            .map_err(Failure::Usage)?,
         insecure: flags.insecure || file.insecure.unwrap_or(false),
     })
 }
 
 fn read(path: &Path) -> anyhow::Result<ConfigFile> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the config file {shown}"))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the config file {shown}"))?;
     let extension = path.extension().and_then(|e| e.to_str()).unwrap_or("");
     match extension.to_ascii_lowercase().as_str() {
-        "yaml" | "yml" => serde_saphyr::from_str(&text).with_context(|| format!("the config file {shown} is not as expected")),
-        "toml" => toml::from_str(&text).with_context(|| format!("the config file {shown} is not as expected")),
-        other => anyhow::bail!("the config file {shown} ends in {other:?}; name it .toml, .yaml or .yml"),
+        "yaml" | "yml" => serde_saphyr::from_str(&text)
+            .with_context(|| format!("the config file {shown} is not as expected")),
+        "toml" => toml::from_str(&text)
+            .with_context(|| format!("the config file {shown} is not as expected")),
+        other => {
+            anyhow::bail!("the config file {shown} ends in {other:?}; name it .toml, .yaml or .yml")
+        }
     }
 }
 
 fn read_token(path: &Path) -> anyhow::Result<String> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).with_context(|| format!("cannot read the token file {shown}"))?;
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("cannot read the token file {shown}"))?;
     let token = text.lines().next().unwrap_or("").trim().to_owned();
-    anyhow::ensure!(token.len() >= 8, "the token file {shown} must hold at least 8 characters on its first line");
-    anyhow::ensure!(token.bytes().all(|b| b.is_ascii_graphic()), "the token in {shown} must be printable ASCII without spaces");
+    anyhow::ensure!(
+        token.len() >= 8,
+        "the token file {shown} must hold at least 8 characters on its first line"
+    );
+    anyhow::ensure!(
+        token.bytes().all(|b| b.is_ascii_graphic()),
+        "the token in {shown} must be printable ASCII without spaces"
+    );
     Ok(token)
 }

@@ -25,7 +25,10 @@ pub(crate) enum Failure {
 
 impl Failure {
     /// Says it on stderr.
-    #[expect(clippy::print_stderr, reason = "the last word of a command belongs on stderr")]
+    #[expect(
+        clippy::print_stderr,
+        reason = "the last word of a command belongs on stderr"
+    )]
     pub(crate) fn report(&self) -> ExitCode {
         match self {
             Self::Usage(error) => {
@@ -51,7 +54,11 @@ pub(crate) fn init_logging() {
     let filter = tracing_subscriber::EnvFilter::try_from_default_env()
         .unwrap_or_else(|_| "info,str0m=warn,dimpl=warn,sctp_proto=warn".into());
     let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_ansi(ansi)
+        .with_writer(std::io::stderr)
+        .init();
 }
 
 /// Serves the generated clip.
@@ -83,11 +90,19 @@ pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
         token: settings.token,
         insecure: settings.insecure,
     };
-    run(config, settings.sources.into_iter().map(as_params).collect())
+    run(
+        config,
+        settings.sources.into_iter().map(as_params).collect(),
+    )
 }
 
 fn open_store(dir: &Path) -> Result<Store, Failure> {
-    Ok(Store::open(dir).with_context(|| format!("cannot open the store {}; choose another with --store DIR", dir.display()))?)
+    Ok(Store::open(dir).with_context(|| {
+        format!(
+            "cannot open the store {}; choose another with --store DIR",
+            dir.display()
+        )
+    })?)
 }
 
 fn run(config: ServiceConfig, streams: Vec<StreamParams>) -> Result<(), Failure> {

@@ -11,21 +11,34 @@ use support::browser::{Chromium, Tab};
 const TEN_SECONDS: usize = 300;
 
 async fn numbers(tab: &Tab, at_least: usize) -> Vec<u64> {
-    tab.until(&format!("window.seen.length >= {at_least}")).await;
-    assert_eq!(tab.value::<u64>("window.unreadable").await, 0, "a frame's number could not be read from its pixels");
+    tab.until(&format!("window.seen.length >= {at_least}"))
+        .await;
+    assert_eq!(
+        tab.value::<u64>("window.unreadable").await,
+        0,
+        "a frame's number could not be read from its pixels"
+    );
     tab.value("window.seen").await
 }
 
 fn assert_without_gap(numbers: &[u64], why: &str) {
     for pair in numbers.windows(2) {
-        assert_eq!(pair[1], pair[0] + 1, "{why}: frame {} was followed by {}", pair[0], pair[1]);
+        assert_eq!(
+            pair[1],
+            pair[0] + 1,
+            "{why}: frame {} was followed by {}",
+            pair[0],
+            pair[1]
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_demo_draws_each_frame_once_for_ten_seconds_and_the_buffer_slider_acts() {
     let server = Server::demo();
-    let Some(browser) = Chromium::start(1440, 900).await else { return };
+    let Some(browser) = Chromium::start(1440, 900).await else {
+        return;
+    };
     let tab = browser.open(&server.url("/")).await;
 
     let seen = numbers(&tab, TEN_SECONDS).await;
@@ -46,7 +59,9 @@ async fn the_demo_draws_each_frame_once_for_ten_seconds_and_the_buffer_slider_ac
         .await;
         let holds = |m: &serde_json::Value| {
             let buffer = &m["buffer"];
-            buffer["size"] == size && buffer["fill"].as_u64() >= Some(size - 1) && buffer["fill"].as_u64() <= Some(size)
+            buffer["size"] == size
+                && buffer["fill"].as_u64() >= Some(size - 1)
+                && buffer["fill"].as_u64() <= Some(size)
                 && buffer["prefetch_threshold"].to_string() == threshold
         };
         server.until("/api/v1/streams/demo/metrics", holds).await;
@@ -60,18 +75,32 @@ async fn the_demo_draws_each_frame_once_for_ten_seconds_and_the_buffer_slider_ac
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_stopped_stream_says_so_and_plays_again_when_it_is_back() {
     let server = Server::serve(&["--source", "pattern=test:?size=640x360&fps=30", "--loop"]);
-    let Some(browser) = Chromium::start(1280, 800).await else { return };
+    let Some(browser) = Chromium::start(1280, 800).await else {
+        return;
+    };
     let tab = browser.open(&server.url("/?stream=pattern")).await;
     numbers(&tab, 30).await;
 
     assert_eq!(server.delete("/api/v1/streams/pattern").await.status, 204);
-    tab.until("['gone', 'closed'].includes(frameway.state)").await;
+    tab.until("['gone', 'closed'].includes(frameway.state)")
+        .await;
     let said: String = tab.value("document.body.innerText").await;
-    assert!(said.contains("stopped"), "nothing on the page says that the stream was stopped: {said}");
+    assert!(
+        said.contains("stopped"),
+        "nothing on the page says that the stream was stopped: {said}"
+    );
 
     let uri = "test:?size=640x360&fps=30";
-    let created = server.post("/api/v1/streams", &json!({ "uri": uri, "name": "pattern", "loop": true })).await;
-    assert_eq!((created.status, created.json()["id"].as_str()), (201, Some("pattern")));
+    let created = server
+        .post(
+            "/api/v1/streams",
+            &json!({ "uri": uri, "name": "pattern", "loop": true }),
+        )
+        .await;
+    assert_eq!(
+        (created.status, created.json()["id"].as_str()),
+        (201, Some("pattern"))
+    );
     tab.run("window.seen.length = 0").await;
     let seen = numbers(&tab, 60).await;
     assert_without_gap(&seen, "started again");
@@ -82,15 +111,27 @@ async fn a_stopped_stream_says_so_and_plays_again_when_it_is_back() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn the_page_reconnects_by_itself_when_its_connection_is_cut() {
     let server = Server::demo();
-    let Some(browser) = Chromium::start(1280, 800).await else { return };
+    let Some(browser) = Chromium::start(1280, 800).await else {
+        return;
+    };
     let tab = browser.open(&server.url("/")).await;
     numbers(&tab, 30).await;
     let connections = server.get("/api/v1/streams/demo/connections").await.json();
-    let id = connections["connections"][0]["id"].as_str().unwrap().to_owned();
+    let id = connections["connections"][0]["id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     // The process behind the page is gone for good: nothing is said to the page.
     tab.run("window.seen.length = 0").await;
-    assert_eq!(server.delete(&format!("/api/v1/streams/demo/connections/{id}")).await.status, 204);
-    tab.until("window.seen.length >= 30 || frameway.state === 'closed'").await;
+    assert_eq!(
+        server
+            .delete(&format!("/api/v1/streams/demo/connections/{id}"))
+            .await
+            .status,
+        204
+    );
+    tab.until("window.seen.length >= 30 || frameway.state === 'closed'")
+        .await;
     if tab.value::<String>("frameway.state").await == "closed" {
         tab.run("document.body.dispatchEvent(new KeyboardEvent('keydown', { key: ' ', bubbles: true }))").await;
         tab.until("window.seen.length >= 30").await;
@@ -102,16 +143,31 @@ async fn the_page_reconnects_by_itself_when_its_connection_is_cut() {
 async fn nothing_scrolls_sideways_on_a_phone() {
     let server = Server::demo();
     for (width, height) in [(360, 740), (1440, 900)] {
-        let Some(browser) = Chromium::start(width, height).await else { return };
+        let Some(browser) = Chromium::start(width, height).await else {
+            return;
+        };
         let tab = browser.open(&server.url("/")).await;
-        tab.until("frameway.state === 'playing' && frameway.stats().page.frames.drawn > 30").await;
+        tab.until("frameway.state === 'playing' && frameway.stats().page.frames.drawn > 30")
+            .await;
         let scroll: u32 = tab.value("document.documentElement.scrollWidth").await;
-        assert!(scroll <= width, "the page is {scroll} px wide on a screen of {width}");
-        let below: bool = tab.value("document.querySelector('#video').getBoundingClientRect().bottom > innerHeight").await;
-        assert!(!below, "the video does not fit the first screen at {width}x{height}");
+        assert!(
+            scroll <= width,
+            "the page is {scroll} px wide on a screen of {width}"
+        );
+        let below: bool = tab
+            .value("document.querySelector('#video').getBoundingClientRect().bottom > innerHeight")
+            .await;
+        assert!(
+            !below,
+            "the video does not fit the first screen at {width}x{height}"
+        );
         let picture = tab.screenshot().await;
         if let Some(folder) = std::env::var_os("FRAMEWAY_SCREENSHOTS") {
-            std::fs::write(std::path::Path::new(&folder).join(format!("page-{width}.png")), picture).unwrap();
+            std::fs::write(
+                std::path::Path::new(&folder).join(format!("page-{width}.png")),
+                picture,
+            )
+            .unwrap();
         }
         browser.close().await;
     }

@@ -19,7 +19,10 @@ fn fails(arguments: &[&str], code: i32, names: &[&str]) {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{arguments:?}: {stderr}");
     for name in names {
-        assert!(stderr.contains(name), "{arguments:?}: stderr does not name {name:?}: {stderr}");
+        assert!(
+            stderr.contains(name),
+            "{arguments:?}: stderr does not name {name:?}: {stderr}"
+        );
     }
     assert!(!stderr.contains("panicked"), "{stderr}");
     assert!(output.stdout.is_empty(), "an error belongs on stderr");
@@ -36,11 +39,27 @@ fn bad_usage_exits_with_2_and_says_what_is_accepted() {
     fails(&["demo", "--htp", "127.0.0.1:0"], 2, &["--htp", "--http"]);
     fails(&["demo", "--http", "nowhere"], 2, &["nowhere", "HOST:PORT"]);
     fails(&["demo", "--http", "127.0.0.1:99999"], 2, &["99999"]);
-    fails(&["serve", "--source", "noequals"], 2, &["noequals", "NAME=URI"]);
-    fails(&["serve", "--config", "/no/such.toml"], 2, &["/no/such.toml"]);
-    fails(&["serve", "--token-file", "/no/such/token"], 2, &["/no/such/token"]);
+    fails(
+        &["serve", "--source", "noequals"],
+        2,
+        &["noequals", "NAME=URI"],
+    );
+    fails(
+        &["serve", "--config", "/no/such.toml"],
+        2,
+        &["/no/such.toml"],
+    );
+    fails(
+        &["serve", "--token-file", "/no/such/token"],
+        2,
+        &["/no/such/token"],
+    );
     fails(&["add"], 2, &["FILE"]);
-    fails(&["add", "--profile", "md5", "x"], 2, &["md5", "unixfs-v1-2025", "legacy-cid-v0"]);
+    fails(
+        &["add", "--profile", "md5", "x"],
+        2,
+        &["md5", "unixfs-v1-2025", "legacy-cid-v0"],
+    );
 }
 
 #[test]
@@ -48,13 +67,26 @@ fn help_shows_every_default_and_exits_0() {
     for (arguments, words) in [
         (&["--help"][..], &["demo", "serve", "add", "Exit codes"][..]),
         (&["demo", "--help"], &["127.0.0.1:8080", "FRAMEWAY_HTTP"]),
-        (&["serve", "--help"], &["NAME=URI", "--token-file", "--insecure", "test:?size=1280x720&fps=30"]),
+        (
+            &["serve", "--help"],
+            &[
+                "NAME=URI",
+                "--token-file",
+                "--insecure",
+                "test:?size=1280x720&fps=30",
+            ],
+        ),
         (&["add", "--help"], &["unixfs-v1-2025", "legacy-cid-v0"]),
     ] {
         let output = run(arguments);
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success());
-        words.iter().for_each(|word| assert!(text.contains(word), "{arguments:?} does not tell {word:?}: {text}"));
+        words.iter().for_each(|word| {
+            assert!(
+                text.contains(word),
+                "{arguments:?} does not tell {word:?}: {text}"
+            )
+        });
     }
 }
 
@@ -64,17 +96,53 @@ fn what_cannot_be_done_exits_with_1_and_names_the_way_out() {
     let store = path(store.path());
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let taken = taken.local_addr().unwrap().to_string();
-    fails(&["demo", "--store", store, "--http", &taken], 1, &[&taken, "in use", "--http"]);
+    fails(
+        &["demo", "--store", store, "--http", &taken],
+        1,
+        &[&taken, "in use", "--http"],
+    );
     let udp = std::net::UdpSocket::bind("127.0.0.1:0").unwrap();
     let udp = udp.local_addr().unwrap().to_string();
-    fails(&["demo", "--store", store, "--http", "127.0.0.1:0", "--udp", &udp], 1, &[&udp, "--udp"]);
+    fails(
+        &[
+            "demo",
+            "--store",
+            store,
+            "--http",
+            "127.0.0.1:0",
+            "--udp",
+            &udp,
+        ],
+        1,
+        &[&udp, "--udp"],
+    );
     let http = ["serve", "--store", store, "--http", "127.0.0.1:0"];
-    fails(&[&http[..], &["--source", "x=/no/such.mp4"]].concat(), 1, &["x", "/no/such.mp4"]);
-    fails(&[&http[..], &["--source", "x=ipfs://bafynonsense"]].concat(), 1, &["bafynonsense"]);
-    fails(&["serve", "--store", store, "--http", "0.0.0.0:0"], 1, &["0.0.0.0", "--token-file", "--insecure"]);
-    fails(&["add", "--store", store, "/no/such/file"], 1, &["/no/such/file"]);
+    fails(
+        &[&http[..], &["--source", "x=/no/such.mp4"]].concat(),
+        1,
+        &["x", "/no/such.mp4"],
+    );
+    fails(
+        &[&http[..], &["--source", "x=ipfs://bafynonsense"]].concat(),
+        1,
+        &["bafynonsense"],
+    );
+    fails(
+        &["serve", "--store", store, "--http", "0.0.0.0:0"],
+        1,
+        &["0.0.0.0", "--token-file", "--insecure"],
+    );
+    fails(
+        &["add", "--store", store, "/no/such/file"],
+        1,
+        &["/no/such/file"],
+    );
     fails(&["add", "--store", store, "/"], 1, &["/"]);
-    fails(&["demo", "--http", "127.0.0.1:0", "--store", "/proc/nowhere"], 1, &["/proc/nowhere", "--store"]);
+    fails(
+        &["demo", "--http", "127.0.0.1:0", "--store", "/proc/nowhere"],
+        1,
+        &["/proc/nowhere", "--store"],
+    );
 }
 
 #[test]
@@ -84,48 +152,102 @@ fn add_prints_the_cid_that_kubo_prints_and_nothing_else() {
     std::fs::write(&file, "hello world\n").unwrap();
     let add = |profile: &[&str]| {
         let output = run(&[&["add", "--store", path(&store), path(&file)], profile].concat());
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         String::from_utf8(output.stdout).unwrap()
     };
     // Known to everybody who has ever added "hello world" to IPFS.
-    assert_eq!(add(&["--profile", "legacy-cid-v0"]), "QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o\n");
-    assert_eq!(add(&[]), "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4\n");
+    assert_eq!(
+        add(&["--profile", "legacy-cid-v0"]),
+        "QmT78zSuBmuS4z925WZfrqQ1qHaJ56DQaTfyMUF7F8ff5o\n"
+    );
+    assert_eq!(
+        add(&[]),
+        "bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4\n"
+    );
     let json: serde_json::Value = serde_json::from_str(&add(&["--json"])).unwrap();
-    assert_eq!((&json["size_bytes"], &json["blocks"]), (&12.into(), &1.into()));
+    assert_eq!(
+        (&json["size_bytes"], &json["blocks"]),
+        (&12.into(), &1.into())
+    );
 }
 
 #[tokio::test]
 async fn a_config_file_names_streams_and_flags_beat_it() {
     let folder = tempfile::tempdir().unwrap();
     let toml = folder.path().join("frameway.toml");
-    std::fs::write(&toml, "loop = true\n[sources]\none = \"test:?size=320x240&fps=10\"\ntwo = \"/no/such\"\n").unwrap();
+    std::fs::write(
+        &toml,
+        "loop = true\n[sources]\none = \"test:?size=320x240&fps=10\"\ntwo = \"/no/such\"\n",
+    )
+    .unwrap();
     let yaml = folder.path().join("frameway.yaml");
-    std::fs::write(&yaml, "loop: true\nsources:\n  one: 'test:?size=320x240&fps=10'\n  two: /no/such\n").unwrap();
+    std::fs::write(
+        &yaml,
+        "loop: true\nsources:\n  one: 'test:?size=320x240&fps=10'\n  two: /no/such\n",
+    )
+    .unwrap();
     for file in [toml, yaml] {
-        let server = Server::serve(&["--config", path(&file), "--source", "two=test:?size=160x120&fps=10"]);
+        let server = Server::serve(&[
+            "--config",
+            path(&file),
+            "--source",
+            "two=test:?size=160x120&fps=10",
+        ]);
         let streams = server.get("/api/v1/streams").await.json();
-        let mut names: Vec<_> = streams["streams"].as_array().unwrap().iter().map(|s| s["name"].as_str().unwrap()).collect();
+        let mut names: Vec<_> = streams["streams"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|s| s["name"].as_str().unwrap())
+            .collect();
         names.sort_unstable();
         assert_eq!(names, ["one", "two"]);
-        assert!(streams["streams"].as_array().unwrap().iter().all(|stream| stream["looping"] == true));
+        assert!(
+            streams["streams"]
+                .as_array()
+                .unwrap()
+                .iter()
+                .all(|stream| stream["looping"] == true)
+        );
     }
     let wrong = folder.path().join("wrong.toml");
     std::fs::write(&wrong, "htpp = \"127.0.0.1:0\"\n").unwrap();
-    fails(&["serve", "--config", path(&wrong)], 2, &["wrong.toml", "htpp"]);
+    fails(
+        &["serve", "--config", path(&wrong)],
+        2,
+        &["wrong.toml", "htpp"],
+    );
 }
 
 #[tokio::test]
 async fn a_signal_drains_and_exits_0_even_while_somebody_watches() {
     for signal in ["INT", "TERM"] {
         let mut server = Server::demo();
-        let mut watching = reqwest::get(server.url("/streams/demo.mjpg")).await.unwrap();
-        let events = reqwest::get(server.url("/api/v1/streams/demo/events")).await.unwrap();
+        let mut watching = reqwest::get(server.url("/streams/demo.mjpg"))
+            .await
+            .unwrap();
+        let events = reqwest::get(server.url("/api/v1/streams/demo/events"))
+            .await
+            .unwrap();
         watching.chunk().await.unwrap();
         let pid = server.process.id().to_string();
-        assert!(std::process::Command::new("kill").args(["-s", signal, &pid]).status().unwrap().success());
+        assert!(
+            std::process::Command::new("kill")
+                .args(["-s", signal, &pid])
+                .status()
+                .unwrap()
+                .success()
+        );
         while watching.chunk().await.ok().flatten().is_some() {}
         let text = events.text().await.unwrap();
-        assert!(text.contains("event: ended"), "a watcher of events is told: {text}");
+        assert!(
+            text.contains("event: ended"),
+            "a watcher of events is told: {text}"
+        );
         let status = server.process.wait(DEADLINE).expect("it did not end");
         assert_eq!(status.code(), Some(0), "{}", server.process.stderr());
     }

@@ -7,8 +7,8 @@ mod pipeline;
 mod service;
 
 pub use model::params::{
-    BUFFER_SIZE_FRAMES, CreateStream, FRAME_RATE, IceServer, PREFETCH_THRESHOLD, ParamError, PatchStream, SIDE_PIXELS,
-    StreamChange, StreamParams,
+    BUFFER_SIZE_FRAMES, CreateStream, FRAME_RATE, IceServer, PREFETCH_THRESHOLD, ParamError,
+    PatchStream, SIDE_PIXELS, StreamChange, StreamParams,
 };
 pub use model::quality::{AutoQuality, QualityChoice, UnknownQuality};
 pub use model::registry::{CreateError, MAX_STREAMS};

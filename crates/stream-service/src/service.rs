@@ -53,7 +53,9 @@ impl Default for ServiceConfig {
 #[non_exhaustive]
 pub enum ServiceError {
     /// The HTTP address cannot be had.
-    #[error("cannot listen on {address} (HTTP): {source}; stop what uses the port, or choose another with --http HOST:PORT (port 0 picks a free one)")]
+    #[error(
+        "cannot listen on {address} (HTTP): {source}; stop what uses the port, or choose another with --http HOST:PORT (port 0 picks a free one)"
+    )]
     Http {
         /// The address asked for.
         address: SocketAddr,
@@ -61,7 +63,9 @@ pub enum ServiceError {
         source: std::io::Error,
     },
     /// The UDP address cannot be had.
-    #[error("cannot use {address} (UDP): {source}; stop what uses the port, or choose another with --udp HOST:PORT (port 0 picks a free one)")]
+    #[error(
+        "cannot use {address} (UDP): {source}; stop what uses the port, or choose another with --udp HOST:PORT (port 0 picks a free one)"
+    )]
     Udp {
         /// The address asked for.
         address: SocketAddr,
@@ -69,7 +73,9 @@ pub enum ServiceError {
         source: webrtc_session::BindError,
     },
     /// Other machines could use the server without a token.
-    #[error("{address} can be reached from other machines and there is no token: give --token-file FILE, listen on 127.0.0.1, or accept the risk with --insecure")]
+    #[error(
+        "{address} can be reached from other machines and there is no token: give --token-file FILE, listen on 127.0.0.1, or accept the risk with --insecure"
+    )]
     Exposed {
         /// The address asked for.
         address: SocketAddr,
@@ -95,7 +101,8 @@ impl Service {
     /// An address that cannot be had, or one that other machines reach while there is no token.
     pub async fn bind(config: ServiceConfig) -> Result<Self, ServiceError> {
         let address = config.http;
-        if config.token.is_none() && !config.insecure && !address.ip().to_canonical().is_loopback() {
+        if config.token.is_none() && !config.insecure && !address.ip().to_canonical().is_loopback()
+        {
             return Err(ServiceError::Exposed { address });
         }
         let http_error = |source| ServiceError::Http { address, source };
@@ -103,11 +110,20 @@ impl Service {
         let http_address = listener.local_addr().map_err(http_error)?;
         let mut udp = EndpointConfig::new(config.udp);
         udp.advertised = config.advertised;
-        let endpoint = Endpoint::bind(udp)
-            .map_err(|source| ServiceError::Udp { address: config.udp, source })?;
-        let settings = SourceSettings { store: config.store };
+        let endpoint = Endpoint::bind(udp).map_err(|source| ServiceError::Udp {
+            address: config.udp,
+            source,
+        })?;
+        let settings = SourceSettings {
+            store: config.store,
+        };
         let registry = Arc::new(Registry::new(settings, endpoint, Instant::now()));
-        Ok(Self { listener, http_address, registry, token: config.token })
+        Ok(Self {
+            listener,
+            http_address,
+            registry,
+            token: config.token,
+        })
     }
 
     /// Where the page is.
@@ -128,7 +144,10 @@ impl Service {
     ///
     /// # Errors
     /// The HTTP socket broke.
-    pub async fn run(self, shutdown: impl Future<Output = ()> + Send + 'static) -> Result<(), ServiceError> {
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), ServiceError> {
         let app = router(App::new(Arc::clone(&self.registry), self.token));
         let registry = Arc::clone(&self.registry);
         let drain = async move {

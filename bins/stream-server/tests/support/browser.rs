@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+use chromiumoxide::Page;
 use chromiumoxide::browser::{Browser, BrowserConfig};
 use chromiumoxide::handler::viewport::Viewport;
 use chromiumoxide::page::ScreenshotParams;
-use chromiumoxide::Page;
 use futures_util::StreamExt as _;
 use serde::de::DeserializeOwned;
 
@@ -53,10 +53,19 @@ fn executable() -> Option<PathBuf> {
         return Some(path.into());
     }
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let names = ["chromium", "chromium-browser", "google-chrome", "google-chrome-stable"];
-    let found = std::env::split_paths(&path).flat_map(|dir| names.map(|name| dir.join(name))).find(|file| file.is_file());
+    let names = [
+        "chromium",
+        "chromium-browser",
+        "google-chrome",
+        "google-chrome-stable",
+    ];
+    let found = std::env::split_paths(&path)
+        .flat_map(|dir| names.map(|name| dir.join(name)))
+        .find(|file| file.is_file());
     if found.is_none() {
-        eprintln!("skipped: no Chromium on the PATH (cargo xtask test installs one; FRAMEWAY_CHROMIUM=PATH names one)");
+        eprintln!(
+            "skipped: no Chromium on the PATH (cargo xtask test installs one; FRAMEWAY_CHROMIUM=PATH names one)"
+        );
     }
     found
 }
@@ -66,7 +75,11 @@ impl Chromium {
     pub async fn start(width: u32, height: u32) -> Option<Self> {
         let executable = executable()?;
         let profile = tempfile::tempdir().unwrap();
-        let viewport = Viewport { width, height, ..Viewport::default() };
+        let viewport = Viewport {
+            width,
+            height,
+            ..Viewport::default()
+        };
         let config = BrowserConfig::builder()
             .chrome_executable(executable)
             .user_data_dir(profile.path())
@@ -76,13 +89,26 @@ impl Chromium {
             .viewport(viewport)
             .launch_timeout(DEADLINE)
             .request_timeout(DEADLINE)
-            .args(["disable-gpu", "disable-quic", "no-first-run", "disable-background-networking"])
-            .args(["disable-component-update", "disable-sync", "disable-dev-shm-usage"])
+            .args([
+                "disable-gpu",
+                "disable-quic",
+                "no-first-run",
+                "disable-background-networking",
+            ])
+            .args([
+                "disable-component-update",
+                "disable-sync",
+                "disable-dev-shm-usage",
+            ])
             .build()
             .unwrap();
         let (browser, mut handler) = Browser::launch(config).await.unwrap();
         let events = tokio::spawn(async move { while handler.next().await.is_some() {} });
-        Some(Self { browser, events, _profile: profile })
+        Some(Self {
+            browser,
+            events,
+            _profile: profile,
+        })
     }
 
     /// Opens the page with both listeners in place before its first script runs.
@@ -109,12 +135,20 @@ pub struct Tab {
 impl Tab {
     /// The value of a JavaScript expression.
     pub async fn value<T: DeserializeOwned>(&self, expression: &str) -> T {
-        self.page.evaluate(expression).await.unwrap().into_value().unwrap()
+        self.page
+            .evaluate(expression)
+            .await
+            .unwrap()
+            .into_value()
+            .unwrap()
     }
 
     /// Runs a statement.
     pub async fn run(&self, statement: &str) {
-        self.page.evaluate(format!("(() => {{ {statement}; return true; }})()")).await.unwrap();
+        self.page
+            .evaluate(format!("(() => {{ {statement}; return true; }})()"))
+            .await
+            .unwrap();
     }
 
     /// Polls an expression until it is true.
@@ -122,7 +156,9 @@ impl Tab {
         let started = Instant::now();
         while !self.value::<bool>(&format!("Boolean({expression})")).await {
             if started.elapsed() > DEADLINE {
-                let stats: serde_json::Value = self.value("window.frameway ? frameway.stats() : null").await;
+                let stats: serde_json::Value = self
+                    .value("window.frameway ? frameway.stats() : null")
+                    .await;
                 panic!("never came to hold: {expression}\n{stats:#}");
             }
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -130,6 +166,9 @@ impl Tab {
     }
 
     pub async fn screenshot(&self) -> Vec<u8> {
-        self.page.screenshot(ScreenshotParams::builder().build()).await.unwrap()
+        self.page
+            .screenshot(ScreenshotParams::builder().build())
+            .await
+            .unwrap()
     }
 }

@@ -1,5 +1,11 @@
 //! What the end-to-end tests share: the real binary on loopback, a real Chromium, and a small HTTP client.
-#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(
+    dead_code,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
 pub mod browser;
 
@@ -11,7 +17,7 @@ use serde_json::Value;
 use testkit::driver::ChildServer;
 
 /// The longest that anything may take on a machine busy with other tests.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub const DEADLINE: Duration = Duration::from_secs(120);
 
 /// The binary under test.
 pub fn stream_server() -> Command {
@@ -44,9 +50,19 @@ impl Server {
 
     pub fn start_with_store(command: &str, arguments: &[&str], store: tempfile::TempDir) -> Self {
         let mut process = stream_server();
-        process.args([command, "--http", "127.0.0.1:0", "--udp", "127.0.0.1:0", "--store"]).arg(store.path());
+        process
+            .args([
+                command,
+                "--http",
+                "127.0.0.1:0",
+                "--udp",
+                "127.0.0.1:0",
+                "--store",
+            ])
+            .arg(store.path());
         process.args(arguments);
-        let process = ChildServer::start(process, DEADLINE).unwrap_or_else(|error| panic!("{error}"));
+        let process =
+            ChildServer::start(process, DEADLINE).unwrap_or_else(|error| panic!("{error}"));
         Self { process, store }
     }
 
@@ -68,15 +84,39 @@ impl Server {
     }
 
     pub async fn post(&self, path: &str, json: &Value) -> Answer {
-        self.send(reqwest::Method::POST, path, "application/json", json.to_string()).await
+        self.send(
+            reqwest::Method::POST,
+            path,
+            "application/json",
+            json.to_string(),
+        )
+        .await
     }
 
     pub async fn patch(&self, path: &str, json: &Value) -> Answer {
-        self.send(reqwest::Method::PATCH, path, "application/json", json.to_string()).await
+        self.send(
+            reqwest::Method::PATCH,
+            path,
+            "application/json",
+            json.to_string(),
+        )
+        .await
     }
 
-    pub async fn send(&self, method: reqwest::Method, path: &str, kind: &str, body: impl Into<reqwest::Body>) -> Answer {
-        Answer::of(reqwest::Client::new().request(method, self.url(path)).header("content-type", kind).body(body)).await
+    pub async fn send(
+        &self,
+        method: reqwest::Method,
+        path: &str,
+        kind: &str,
+        body: impl Into<reqwest::Body>,
+    ) -> Answer {
+        Answer::of(
+            reqwest::Client::new()
+                .request(method, self.url(path))
+                .header("content-type", kind)
+                .body(body),
+        )
+        .await
     }
 
     /// Polls `path` until `holds`.
@@ -87,7 +127,11 @@ impl Server {
             if holds(&json) {
                 return json;
             }
-            assert!(started.elapsed() < DEADLINE, "{path} never came to hold: {json:#}\n{}", self.process.stderr());
+            assert!(
+                started.elapsed() < DEADLINE,
+                "{path} never came to hold: {json:#}\n{}",
+                self.process.stderr()
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -105,7 +149,11 @@ impl Answer {
     async fn of(request: reqwest::RequestBuilder) -> Self {
         let response = request.timeout(DEADLINE).send().await.unwrap();
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Self { status, headers, body: response.bytes().await.unwrap().to_vec() }
+        Self {
+            status,
+            headers,
+            body: response.bytes().await.unwrap().to_vec(),
+        }
     }
 
     pub fn text(&self) -> String {
@@ -113,11 +161,14 @@ impl Answer {
     }
 
     pub fn json(&self) -> Value {
-        serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
+        serde_json::from_slice(&self.body)
+            .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
     pub fn header(&self, name: &str) -> &str {
-        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+        self.headers
+            .get(name)
+            .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The problem+json of a refusal, whose detail names `what`.
@@ -127,7 +178,10 @@ impl Answer {
         let problem = self.json();
         assert_eq!(problem["status"], status);
         let detail = problem["detail"].as_str().unwrap();
-        assert!(detail.contains(what), "the detail does not name {what:?}: {detail}");
+        assert!(
+            detail.contains(what),
+            "the detail does not name {what:?}: {detail}"
+        );
         problem
     }
 }
@@ -138,6 +192,9 @@ pub fn media() -> Option<PathBuf> {
     if folder.is_dir() {
         return Some(folder);
     }
-    eprintln!("skipped: there is no {} with the real clips", folder.display());
+    eprintln!(
+        "skipped: there is no {} with the real clips",
+        folder.display()
+    );
     None
 }

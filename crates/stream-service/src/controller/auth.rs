@@ -14,8 +14,14 @@ use super::problem::Problem;
 pub(crate) struct Token(pub(crate) Option<Arc<str>>);
 
 /// Lets a request through that carries the token (`Authorization: Bearer`, RFC 6750 §2.1).
-pub(crate) async fn require_token(State(token): State<Token>, request: Request, next: Next) -> Response {
-    let Some(expected) = token.0 else { return next.run(request).await };
+pub(crate) async fn require_token(
+    State(token): State<Token>,
+    request: Request,
+    next: Next,
+) -> Response {
+    let Some(expected) = token.0 else {
+        return next.run(request).await;
+    };
     if request.uri().path() == "/healthz" || carries(&request, &expected) {
         return next.run(request).await;
     }
@@ -26,13 +32,20 @@ pub(crate) async fn require_token(State(token): State<Token>, request: Request, 
         "send the header 'Authorization: Bearer TOKEN' with the token of the server's --token-file",
     );
     let mut response = problem.into_response();
-    response.headers_mut().insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+    response
+        .headers_mut()
+        .insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     response
 }
 
 fn carries(request: &Request, expected: &str) -> bool {
-    let given = request.headers().get(header::AUTHORIZATION).and_then(|v| v.to_str().ok());
-    let Some((scheme, given)) = given.and_then(|v| v.split_once(' ')) else { return false };
+    let given = request
+        .headers()
+        .get(header::AUTHORIZATION)
+        .and_then(|v| v.to_str().ok());
+    let Some((scheme, given)) = given.and_then(|v| v.split_once(' ')) else {
+        return false;
+    };
     scheme.eq_ignore_ascii_case("bearer") && same(given.trim().as_bytes(), expected.as_bytes())
 }
 

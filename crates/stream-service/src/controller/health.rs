@@ -18,5 +18,11 @@ pub(super) async fn ready(State(app): State<App>) -> Response {
         return (StatusCode::OK, "ready\n").into_response();
     }
     let detail = "the UDP socket's task has ended, so no viewer can connect; restart the server";
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "not-ready", "Not ready", detail).into_response()
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not-ready",
+        "Not ready",
+        detail,
+    )
+    .into_response()
 }

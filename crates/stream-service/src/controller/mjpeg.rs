@@ -40,7 +40,12 @@ pub(super) async fn serve(
         None => None,
         Some(Ok(quality)) => Some(quality),
         Some(Err(error)) => {
-            return Err(Problem::about_field("quality", "out-of-range", "A parameter cannot be taken", error));
+            return Err(Problem::about_field(
+                "quality",
+                "out-of-range",
+                "A parameter cannot be taken",
+                error,
+            ));
         }
     };
     if let Some(id) = file.strip_suffix(".mjpg") {
@@ -48,7 +53,9 @@ pub(super) async fn serve(
     } else if let Some(id) = file.strip_suffix(".jpg") {
         snapshot(Client::new(find(&app, id)?, quality)).await
     } else {
-        Err(Problem::not_found(format!("{file:?} is neither ID.mjpg (a stream) nor ID.jpg (a snapshot)")))
+        Err(Problem::not_found(format!(
+            "{file:?} is neither ID.mjpg (a stream) nor ID.jpg (a snapshot)"
+        )))
     }
 }
 
@@ -65,7 +72,11 @@ impl Client {
         // The last frame counts as new to a client that has just come.
         frames.mark_changed();
         stream.begin_watching(None);
-        Self { stream, quality, frames }
+        Self {
+            stream,
+            quality,
+            frames,
+        }
     }
 
     /// The newest frame that this client has not had; `None` when the stream has stopped.
@@ -89,12 +100,18 @@ impl Client {
         loop {
             let released = self.next().await?;
             let (stream, frame) = (Arc::clone(&self.stream), released.clone());
-            let level = self.quality.unwrap_or_else(|| stream.quality()).fixed_level();
+            let level = self
+                .quality
+                .unwrap_or_else(|| stream.quality())
+                .fixed_level();
             // An encode takes milliseconds: not on the runtime's own threads.
-            let encoded = tokio::task::spawn_blocking(move || encode_for(&stream, &frame, level)).await;
+            let encoded =
+                tokio::task::spawn_blocking(move || encode_for(&stream, &frame, level)).await;
             match encoded.ok()? {
                 Ok(jpeg) => return Some((released, jpeg)),
-                Err(error) => tracing::warn!(stream = %self.stream.id, %error, "a frame was not encoded"),
+                Err(error) => {
+                    tracing::warn!(stream = %self.stream.id, %error, "a frame was not encoded")
+                }
             }
         }
     }
@@ -114,7 +131,8 @@ fn multipart(client: Client) -> Response {
         Some((Ok::<_, Infallible>(part(&released, &jpeg)), client))
     });
     let kind = format!("multipart/x-mixed-replace; boundary={BOUNDARY}");
-    let kind = HeaderValue::from_str(&kind).unwrap_or(HeaderValue::from_static("multipart/x-mixed-replace"));
+    let kind = HeaderValue::from_str(&kind)
+        .unwrap_or(HeaderValue::from_static("multipart/x-mixed-replace"));
     let headers = [(header::CONTENT_TYPE, kind)];
     (StatusCode::OK, headers, Body::from_stream(parts)).into_response()
 }
@@ -142,7 +160,9 @@ async fn snapshot(mut client: Client) -> Result<Response, Problem> {
             StatusCode::SERVICE_UNAVAILABLE,
             "no-frame",
             "No frame yet",
-            format!("the stream {id:?} showed no frame within {FIRST_FRAME_WAIT:?}; see its state at /api/v1/streams/{id}"),
+            format!(
+                "the stream {id:?} showed no frame within {FIRST_FRAME_WAIT:?}; see its state at /api/v1/streams/{id}"
+            ),
         )),
     }
 }

@@ -29,9 +29,14 @@ pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Respo
 
 fn serve(name: &str, headers: &HeaderMap) -> Response {
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
-        return Problem::not_found(format!("the page has no file {name:?}; the page itself is at /")).into_response();
+        return Problem::not_found(format!(
+            "the page has no file {name:?}; the page itself is at /"
+        ))
+        .into_response();
     };
-    let cached = headers.get(header::IF_NONE_MATCH).is_some_and(|tag| tag.as_bytes() == ASSETS_TAG.as_bytes());
+    let cached = headers
+        .get(header::IF_NONE_MATCH)
+        .is_some_and(|tag| tag.as_bytes() == ASSETS_TAG.as_bytes());
     let common = [
         (header::ETAG, ASSETS_TAG),
         (header::CACHE_CONTROL, "no-cache"),

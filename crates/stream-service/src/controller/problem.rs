@@ -25,7 +25,12 @@ pub(crate) struct Problem {
 
 impl Problem {
     /// A problem of `kind`, which is stable and names the documentation's entry (`docs/http.md`).
-    pub(crate) fn new(status: StatusCode, kind: &str, title: &'static str, detail: impl Into<String>) -> Self {
+    pub(crate) fn new(
+        status: StatusCode,
+        kind: &str,
+        title: &'static str,
+        detail: impl Into<String>,
+    ) -> Self {
         Self {
             kind: format!("urn:frameway:problem:{kind}"),
             title,
@@ -41,24 +46,50 @@ impl Problem {
     }
 
     /// A field whose value was understood but cannot be taken.
-    pub(crate) fn about_field(field: &'static str, kind: &str, title: &'static str, error: impl std::fmt::Display) -> Self {
-        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind, title, error.to_string());
+    pub(crate) fn about_field(
+        field: &'static str,
+        kind: &str,
+        title: &'static str,
+        error: impl std::fmt::Display,
+    ) -> Self {
+        let mut problem = Self::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            kind,
+            title,
+            error.to_string(),
+        );
         problem.field = Some(field);
         problem
     }
 
     pub(crate) fn bad_request(detail: impl Into<String>) -> Self {
-        Self::new(StatusCode::BAD_REQUEST, "bad-request", "Bad request", detail)
+        Self::new(
+            StatusCode::BAD_REQUEST,
+            "bad-request",
+            "Bad request",
+            detail,
+        )
     }
 
     pub(crate) fn too_large(limit_bytes: usize) -> Self {
-        let detail = format!("the body is larger than {limit_bytes} bytes, the most this route takes");
-        Self::new(StatusCode::PAYLOAD_TOO_LARGE, "too-large", "Body too large", detail)
+        let detail =
+            format!("the body is larger than {limit_bytes} bytes, the most this route takes");
+        Self::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            "too-large",
+            "Body too large",
+            detail,
+        )
     }
 
     pub(crate) fn unsupported_media_type(got: &str, wanted: &str) -> Self {
         let detail = format!("Content-Type is {got:?}; send {wanted}");
-        Self::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "media-type", "Unsupported media type", detail)
+        Self::new(
+            StatusCode::UNSUPPORTED_MEDIA_TYPE,
+            "media-type",
+            "Unsupported media type",
+            detail,
+        )
     }
 }
 
@@ -80,9 +111,10 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, Json(self)).into_response();
-        response
-            .headers_mut()
-            .insert(header::CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        response.headers_mut().insert(
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         response
     }
 }
@@ -102,7 +134,9 @@ impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for JsonBody<T> {
             return Err(Problem::unsupported_media_type(&kind, "application/json"));
         }
         let body = read_body(request, MAX_JSON_BYTES).await?;
-        serde_json::from_slice(&body).map(Self).map_err(|error| describe_json_error(&error))
+        serde_json::from_slice(&body)
+            .map(Self)
+            .map_err(|error| describe_json_error(&error))
     }
 }
 
@@ -121,18 +155,31 @@ fn describe_json_error(error: &serde_json::Error) -> Problem {
 
 /// The media type of a request, lower case, without parameters.
 pub(crate) fn content_type(headers: &http::HeaderMap) -> String {
-    let value = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
-    value.split(';').next().unwrap_or("").trim().to_ascii_lowercase()
+    let value = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or("");
+    value
+        .split(';')
+        .next()
+        .unwrap_or("")
+        .trim()
+        .to_ascii_lowercase()
 }
 
 /// The whole body, or the problem that it is larger than `limit_bytes`.
-pub(crate) async fn read_body(request: Request, limit_bytes: usize) -> Result<bytes::Bytes, Problem> {
-    axum::body::to_bytes(request.into_body(), limit_bytes).await.map_err(|error| {
-        let error = error.to_string();
-        if error.contains("length limit") {
-            Problem::too_large(limit_bytes)
-        } else {
-            Problem::bad_request(format!("the body could not be read: {error}"))
-        }
-    })
+pub(crate) async fn read_body(
+    request: Request,
+    limit_bytes: usize,
+) -> Result<bytes::Bytes, Problem> {
+    axum::body::to_bytes(request.into_body(), limit_bytes)
+        .await
+        .map_err(|error| {
+            let error = error.to_string();
+            if error.contains("length limit") {
+                Problem::too_large(limit_bytes)
+            } else {
+                Problem::bad_request(format!("the body could not be read: {error}"))
+            }
+        })
 }

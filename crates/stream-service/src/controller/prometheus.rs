@@ -5,8 +5,8 @@ use std::time::Instant;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header;
-use prometheus_client::encoding::text::encode;
 use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -26,14 +26,24 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
     let mut registry = Registry::with_prefix("frameway");
     let mut streams: Vec<(String, Metrics)> = Vec::new();
     for stream in app.registry.list() {
-        streams.push((stream.id.clone(), snapshot::metrics(&stream, Instant::now()).await));
+        streams.push((
+            stream.id.clone(),
+            snapshot::metrics(&stream, Instant::now()).await,
+        ));
     }
     register_streams(&mut registry, &streams);
     register_endpoint(&mut registry, &app);
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = encode(&mut text, &registry);
-    ([(header::CONTENT_TYPE, "application/openmetrics-text; version=1.0.0; charset=utf-8")], text).into_response()
+    (
+        [(
+            header::CONTENT_TYPE,
+            "application/openmetrics-text; version=1.0.0; charset=utf-8",
+        )],
+        text,
+    )
+        .into_response()
 }
 
 type Gauges = Family<OfStream, Gauge<f64, AtomicU64>>;
@@ -49,42 +59,82 @@ fn register_streams(registry: &mut Registry, streams: &[(String, Metrics)]) {
     let bitrate: Gauges = Family::default();
     for (id, metrics) in streams {
         let label = OfStream { stream: id.clone() };
-        viewers.get_or_create(&label).set(metrics.viewers.len() as f64);
+        viewers
+            .get_or_create(&label)
+            .set(metrics.viewers.len() as f64);
         fill.get_or_create(&label).set(metrics.buffer.fill as f64);
         size.get_or_create(&label).set(metrics.buffer.size as f64);
-        rate.get_or_create(&label).set(metrics.performance.released_fps);
-        bitrate.get_or_create(&label).set(metrics.performance.bitrate_bps / 8.0);
+        rate.get_or_create(&label)
+            .set(metrics.performance.released_fps);
+        bitrate
+            .get_or_create(&label)
+            .set(metrics.performance.bitrate_bps / 8.0);
     }
     registry.register("viewers", "Viewers connected", viewers);
     registry.register("buffer_fill_frames", "Frames in the ring", fill);
     registry.register("buffer_size_frames", "Frames the ring may hold", size);
-    registry.register("released_frames_per_second", "Frames that left the ring, over two seconds", rate);
-    registry.register("delivered_bytes_per_second", "Encoded bytes offered to viewers, over two seconds", bitrate);
+    registry.register(
+        "released_frames_per_second",
+        "Frames that left the ring, over two seconds",
+        rate,
+    );
+    registry.register(
+        "delivered_bytes_per_second",
+        "Encoded bytes offered to viewers, over two seconds",
+        bitrate,
+    );
     let counters: [(&str, &str, fn(&Metrics) -> u64); 10] = [
-        ("frames_decoded", "Frames decoded", |m| m.performance.frames_decoded),
-        ("frames_released", "Frames that left the ring", |m| m.performance.frames_released),
-        ("decode_errors", "Frames that could not be decoded", |m| m.performance.decode_errors),
+        ("frames_decoded", "Frames decoded", |m| {
+            m.performance.frames_decoded
+        }),
+        ("frames_released", "Frames that left the ring", |m| {
+            m.performance.frames_released
+        }),
+        ("decode_errors", "Frames that could not be decoded", |m| {
+            m.performance.decode_errors
+        }),
         ("encodes", "JPEG encodes", |m| m.performance.encodes),
-        ("encode_cache_hits", "Encodes saved by the cache", |m| m.performance.encode_cache_hits),
-        ("buffer_underflows", "Times a due frame was not there", |m| m.buffer.underflows),
+        ("encode_cache_hits", "Encodes saved by the cache", |m| {
+            m.performance.encode_cache_hits
+        }),
+        (
+            "buffer_underflows",
+            "Times a due frame was not there",
+            |m| m.buffer.underflows,
+        ),
         ("buffer_dropped", "Frames dropped in the ring", |m| {
             m.buffer.dropped_oldest + m.buffer.dropped_newest + m.buffer.dropped_on_shrink
         }),
-        ("frames_sent", "Frames sent whole to viewers", |m| m.network.totals.frames_sent),
-        ("frames_acked", "Frames that viewers acknowledged", |m| m.network.totals.frames_acked),
-        ("frames_dropped", "Frames replaced by newer ones before they were sent", |m| m.network.totals.frames_dropped),
+        ("frames_sent", "Frames sent whole to viewers", |m| {
+            m.network.totals.frames_sent
+        }),
+        ("frames_acked", "Frames that viewers acknowledged", |m| {
+            m.network.totals.frames_acked
+        }),
+        (
+            "frames_dropped",
+            "Frames replaced by newer ones before they were sent",
+            |m| m.network.totals.frames_dropped,
+        ),
     ];
     for (name, help, read) in counters {
         registry.register(name, help, counter(streams, read));
     }
     let bytes = counter(streams, |m| m.network.totals.bytes_sent);
-    registry.register_with_unit("sent", "Bytes of all messages sent to viewers", Unit::Bytes, bytes);
+    registry.register_with_unit(
+        "sent",
+        "Bytes of all messages sent to viewers",
+        Unit::Bytes,
+        bytes,
+    );
 }
 
 fn counter(streams: &[(String, Metrics)], read: fn(&Metrics) -> u64) -> Family<OfStream, Counter> {
     let family: Family<OfStream, Counter> = Family::default();
     for (id, metrics) in streams {
-        family.get_or_create(&OfStream { stream: id.clone() }).inc_by(read(metrics));
+        family
+            .get_or_create(&OfStream { stream: id.clone() })
+            .inc_by(read(metrics));
     }
     family
 }
@@ -95,17 +145,40 @@ fn register_endpoint(registry: &mut Registry, app: &App) {
     sessions.set(stats.sessions as i64);
     registry.register("sessions", "WebRTC sessions alive", sessions);
     let counters = [
-        ("sessions_started", "WebRTC sessions ever started", stats.sessions_started),
-        ("datagrams_received", "UDP datagrams received", stats.datagrams_received),
+        (
+            "sessions_started",
+            "WebRTC sessions ever started",
+            stats.sessions_started,
+        ),
+        (
+            "datagrams_received",
+            "UDP datagrams received",
+            stats.datagrams_received,
+        ),
         ("datagrams_sent", "UDP datagrams sent", stats.datagrams_sent),
-        ("receive_calls", "System calls that received datagrams", stats.receive_calls),
-        ("send_calls", "System calls that sent datagrams", stats.send_calls),
+        (
+            "receive_calls",
+            "System calls that received datagrams",
+            stats.receive_calls,
+        ),
+        (
+            "send_calls",
+            "System calls that sent datagrams",
+            stats.send_calls,
+        ),
         (
             "datagrams_dropped",
             "UDP datagrams received and dropped: of no session, unverified or malformed",
-            stats.dropped_unknown_address + stats.dropped_unknown_ufrag + stats.dropped_unverified + stats.dropped_malformed,
+            stats.dropped_unknown_address
+                + stats.dropped_unknown_ufrag
+                + stats.dropped_unverified
+                + stats.dropped_malformed,
         ),
-        ("datagrams_unsent", "UDP datagrams that the system did not take", stats.dropped_unsent),
+        (
+            "datagrams_unsent",
+            "UDP datagrams that the system did not take",
+            stats.dropped_unsent,
+        ),
     ];
     for (name, help, value) in counters {
         let counter: Counter = Counter::default();

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, HeaderValue, StatusCode, header};
 use datachannel_transport::GoodbyeCode;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 use serde::Deserialize;
 use webrtc_session::{AcceptError, SdpError, SessionError};
 
@@ -40,11 +40,18 @@ pub(super) async fn offer(
     let stream = find(&app, &id)?;
     let quality = wish.quality.as_deref().map(parse_quality).transpose()?;
     let sdp = body_of_type(request, "application/sdp").await?;
-    let viewer = Viewer::new(stream.next_viewer_id(), quality, app.registry.clock(), Instant::now());
+    let viewer = Viewer::new(
+        stream.next_viewer_id(),
+        quality,
+        app.registry.clock(),
+        Instant::now(),
+    );
     let viewer = Arc::new(viewer.map_err(|error| busy(error.to_string()))?);
     let handler = Box::new(ViewerHandler::new(Arc::clone(&viewer), &stream));
     if !stream.add_viewer(Arc::clone(&viewer)) {
-        return Err(busy(format!("this stream has {MAX_VIEWERS_PER_STREAM} viewers, the most it serves; try later")));
+        return Err(busy(format!(
+            "this stream has {MAX_VIEWERS_PER_STREAM} viewers, the most it serves; try later"
+        )));
     }
     let accepted = match app.registry.endpoint().accept(&sdp, handler).await {
         Ok(accepted) => accepted,
@@ -56,11 +63,20 @@ pub(super) async fn offer(
     viewer.attach(accepted.session);
     if stream.is_stopped() {
         let _ = app.registry.endpoint().close(accepted.session).await;
-        return Err(Problem::not_found(format!("the stream {id:?} was just stopped")));
+        return Err(Problem::not_found(format!(
+            "the stream {id:?} was just stopped"
+        )));
     }
     let mut headers = HeaderMap::new();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/sdp"));
-    insert(&mut headers, header::LOCATION, &format!("/whep/{}/{}", stream.id, viewer.id));
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/sdp"),
+    );
+    insert(
+        &mut headers,
+        header::LOCATION,
+        &format!("/whep/{}/{}", stream.id, viewer.id),
+    );
     insert(&mut headers, header::ETAG, &format!("\"{}-1\"", viewer.id));
     for server in &stream.params.ice_servers {
         append_links(&mut headers, server);
@@ -69,7 +85,10 @@ pub(super) async fn offer(
 }
 
 /// Says what may be posted (WHEP §4.1).
-pub(super) async fn options(State(app): State<App>, Path(id): Path<String>) -> Result<Response, Problem> {
+pub(super) async fn options(
+    State(app): State<App>,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
     let stream = find(&app, &id)?;
     let mut headers = HeaderMap::new();
     headers.insert("accept-post", HeaderValue::from_static("application/sdp"));
@@ -90,11 +109,19 @@ pub(super) async fn patch(
     let viewer = find_viewer(&stream, &viewer)?;
     let fragment = body_of_type(request, "application/trickle-ice-sdpfrag").await?;
     let session = viewer.session().ok_or_else(|| gone(viewer.id))?;
-    match app.registry.endpoint().add_remote_candidates(session, &fragment).await {
+    match app
+        .registry
+        .endpoint()
+        .add_remote_candidates(session, &fragment)
+        .await
+    {
         Ok(()) => Ok(StatusCode::NO_CONTENT),
-        Err(SessionError::Sdp(error @ SdpError::OtherCredentials)) => {
-            Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "ice-restart", "ICE restart", error.to_string()))
-        }
+        Err(SessionError::Sdp(error @ SdpError::OtherCredentials)) => Err(Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "ice-restart",
+            "ICE restart",
+            error.to_string(),
+        )),
         Err(SessionError::Sdp(error)) => Err(Problem::bad_request(error.to_string())),
         Err(_) => Err(gone(viewer.id)),
     }
@@ -112,17 +139,32 @@ pub(super) async fn close(
 
 /// A person who opens the session's URL learns what it is.
 pub(super) async fn not_a_page(Path((id, _)): Path<(String, String)>) -> Problem {
-    let detail = format!("this is a WHEP session, which takes PATCH and DELETE; watch at /?stream={id}");
-    Problem::new(StatusCode::METHOD_NOT_ALLOWED, "method", "Method not allowed", detail)
+    let detail =
+        format!("this is a WHEP session, which takes PATCH and DELETE; watch at /?stream={id}");
+    Problem::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method",
+        "Method not allowed",
+        detail,
+    )
 }
 
 /// Says goodbye to one viewer and closes its session.
-pub(super) async fn close_viewer(stream: &Arc<Stream>, viewer: &str, reason: &str) -> Result<(), Problem> {
+pub(super) async fn close_viewer(
+    stream: &Arc<Stream>,
+    viewer: &str,
+    reason: &str,
+) -> Result<(), Problem> {
     let viewer = find_viewer(stream, viewer)?;
     viewer.goodbye(Instant::now(), GoodbyeCode::Done, reason);
     match viewer.session() {
         // One that has closed meanwhile is what was wanted.
-        Some(session) => drop(stream.endpoint.close_after_drain(session, GOODBYE_WAIT).await),
+        Some(session) => drop(
+            stream
+                .endpoint
+                .close_after_drain(session, GOODBYE_WAIT)
+                .await,
+        ),
         None => drop(stream.remove_viewer(viewer.id)),
     }
     Ok(())
@@ -131,7 +173,10 @@ pub(super) async fn close_viewer(stream: &Arc<Stream>, viewer: &str, reason: &st
 fn find_viewer(stream: &Stream, id: &str) -> Result<Arc<Viewer>, Problem> {
     let viewer = id.parse::<ViewerId>().ok().and_then(|id| stream.viewer(id));
     viewer.ok_or_else(|| {
-        Problem::not_found(format!("the stream {:?} has no connection {id:?}; it may have closed", stream.id))
+        Problem::not_found(format!(
+            "the stream {:?} has no connection {id:?}; it may have closed",
+            stream.id
+        ))
     })
 }
 
@@ -140,7 +185,12 @@ fn gone(viewer: ViewerId) -> Problem {
 }
 
 fn busy(detail: String) -> Problem {
-    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Too many viewers", detail)
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "busy",
+        "Too many viewers",
+        detail,
+    )
 }
 
 fn refused(error: AcceptError) -> Problem {
@@ -148,14 +198,31 @@ fn refused(error: AcceptError) -> Problem {
         AcceptError::Busy { .. } | AcceptError::EndpointClosed => busy(error.to_string()),
         AcceptError::Sdp(SdpError::NoDataChannel { .. }) => {
             let detail = format!("{error}; label it \"frames\" (docs/wire.md)");
-            Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "no-data-channel", "No data channel offered", detail)
+            Problem::new(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "no-data-channel",
+                "No data channel offered",
+                detail,
+            )
         }
-        error => Problem::new(StatusCode::BAD_REQUEST, "bad-sdp", "The offer cannot be used", error.to_string()),
+        error => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "bad-sdp",
+            "The offer cannot be used",
+            error.to_string(),
+        ),
     }
 }
 
 fn parse_quality(text: &str) -> Result<QualityChoice, Problem> {
-    text.parse().map_err(|error| Problem::about_field("quality", "out-of-range", "A parameter cannot be taken", error))
+    text.parse().map_err(|error| {
+        Problem::about_field(
+            "quality",
+            "out-of-range",
+            "A parameter cannot be taken",
+            error,
+        )
+    })
 }
 
 async fn body_of_type(request: Request, wanted: &str) -> Result<String, Problem> {
@@ -178,7 +245,9 @@ fn append_links(headers: &mut HeaderMap, server: &IceServer) {
     for url in &server.urls {
         let mut link = format!("<{url}>; rel=\"ice-server\"");
         if let (Some(user), Some(credential)) = (&server.username, &server.credential) {
-            link.push_str(&format!("; username=\"{user}\"; credential=\"{credential}\"; credential-type=\"password\""));
+            link.push_str(&format!(
+                "; username=\"{user}\"; credential=\"{credential}\"; credential-type=\"password\""
+            ));
         }
         if let Ok(value) = HeaderValue::from_str(&link) {
             headers.append(header::LINK, value);

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 
 use datachannel_transport::{LaneId, LaneLimits};
 use webrtc_session::driver::SessionWaker;
-use webrtc_session::{ChannelId, ChannelInfo, ChannelUse, MessageKind, SessionHandler, SessionState};
+use webrtc_session::{
+    ChannelId, ChannelInfo, ChannelUse, MessageKind, SessionHandler, SessionState,
+};
 
 use super::stream::{Stream, lock};
 use super::viewer::Viewer;
@@ -30,13 +32,20 @@ pub(crate) struct ViewerHandler {
 
 impl ViewerHandler {
     pub(crate) fn new(viewer: Arc<Viewer>, stream: &Arc<Stream>) -> Self {
-        Self { viewer, stream: Arc::downgrade(stream), watching: false, begin_at: None }
+        Self {
+            viewer,
+            stream: Arc::downgrade(stream),
+            watching: false,
+            begin_at: None,
+        }
     }
 
     /// The page is ready: a stream that waits for its first viewer starts with its first frame, so none is missed.
     fn begin(&mut self) {
         self.begin_at = None;
-        let Some(stream) = self.stream.upgrade() else { return };
+        let Some(stream) = self.stream.upgrade() else {
+            return;
+        };
         if self.viewer.begin() && !self.watching {
             self.watching = true;
             stream.begin_watching(Some(self.viewer.id));
@@ -54,7 +63,9 @@ impl ViewerHandler {
     /// The session is over: the viewer's counts stay with the stream.
     fn leave(&mut self, now: Instant) {
         self.stop_watching();
-        let Some(stream) = self.stream.upgrade() else { return };
+        let Some(stream) = self.stream.upgrade() else {
+            return;
+        };
         if stream.remove_viewer(self.viewer.id).is_some() {
             lock(&stream.left).add(&self.viewer.snapshot(now, None).totals);
         }
@@ -86,7 +97,9 @@ impl SessionHandler for ViewerHandler {
         if channel.label != FRAMES_LABEL || self.viewer.lane().is_some() {
             return ChannelUse::Refuse;
         }
-        let limits = LaneLimits { max_message_bytes: channel.max_message_bytes };
+        let limits = LaneLimits {
+            max_message_bytes: channel.max_message_bytes,
+        };
         if let Err(error) = self.viewer.open_lane(now, channel.id, limits) {
             tracing::warn!(viewer = self.viewer.id, %error, "channel refused");
             return ChannelUse::Refuse;
@@ -110,11 +123,16 @@ impl SessionHandler for ViewerHandler {
         room_bytes: usize,
         out: &mut Vec<u8>,
     ) -> Option<MessageKind> {
-        (self.viewer.lane() == Some(channel) && self.viewer.poll_message(now, room_bytes, out)).then_some(MessageKind::Binary)
+        (self.viewer.lane() == Some(channel) && self.viewer.poll_message(now, room_bytes, out))
+            .then_some(MessageKind::Binary)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.viewer.poll_timeout().into_iter().chain(self.begin_at).min()
+        self.viewer
+            .poll_timeout()
+            .into_iter()
+            .chain(self.begin_at)
+            .min()
     }
 
     fn on_timeout(&mut self, now: Instant) {

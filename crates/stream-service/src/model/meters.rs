@@ -21,7 +21,12 @@ pub(crate) struct RateMeter {
 
 impl RateMeter {
     pub(crate) fn new(now: Instant) -> Self {
-        Self { origin: now, counts: [0; BUCKETS], newest: 0, total: 0 }
+        Self {
+            origin: now,
+            counts: [0; BUCKETS],
+            newest: 0,
+            total: 0,
+        }
     }
 
     /// Counts `amount` at `now`.
@@ -39,7 +44,8 @@ impl RateMeter {
     /// Units a second over the window, or over the meter's life while that is shorter.
     pub(crate) fn per_second(&mut self, now: Instant) -> f64 {
         self.advance(now);
-        let into_bucket = now.saturating_duration_since(self.origin).as_secs_f64() % BUCKET.as_secs_f64();
+        let into_bucket =
+            now.saturating_duration_since(self.origin).as_secs_f64() % BUCKET.as_secs_f64();
         let whole = BUCKET.as_secs_f64() * (BUCKETS as f64 - 1.0);
         let life = now.saturating_duration_since(self.origin).as_secs_f64();
         let span = (whole + into_bucket).min(life).max(BUCKET.as_secs_f64());
@@ -47,7 +53,8 @@ impl RateMeter {
     }
 
     fn advance(&mut self, now: Instant) -> usize {
-        let bucket = (now.saturating_duration_since(self.origin).as_millis() / BUCKET.as_millis()) as u64;
+        let bucket =
+            (now.saturating_duration_since(self.origin).as_millis() / BUCKET.as_millis()) as u64;
         let bucket = bucket.max(self.newest);
         for skipped in (self.newest + 1..=bucket).take(BUCKETS) {
             self.counts[(skipped % BUCKETS as u64) as usize] = 0;

@@ -148,7 +148,11 @@ pub struct ParamError {
 
 impl ParamError {
     fn new(field: &'static str, problem: impl Into<String>, accepted: impl Into<String>) -> Self {
-        Self { field, problem: problem.into(), accepted: accepted.into() }
+        Self {
+            field,
+            problem: problem.into(),
+            accepted: accepted.into(),
+        }
     }
 }
 
@@ -189,8 +193,12 @@ impl TryFrom<CreateStream> for StreamParams {
             height: side("height", request.height.as_ref())?,
             framerate: in_range("framerate", request.framerate, FRAME_RATE)?,
             buffer_size: buffer_size(request.buffer_size.as_ref())?.unwrap_or(defaults.buffer_size),
-            prefetch_threshold: in_range("prefetch_threshold", request.prefetch_threshold, PREFETCH_THRESHOLD)?
-                .unwrap_or(defaults.prefetch_threshold),
+            prefetch_threshold: in_range(
+                "prefetch_threshold",
+                request.prefetch_threshold,
+                PREFETCH_THRESHOLD,
+            )?
+            .unwrap_or(defaults.prefetch_threshold),
             use_progressive_loading: request.use_progressive_loading.unwrap_or(true),
             ice_servers: checked_ice_servers(request.ice_servers.unwrap_or_default())?,
             benchmark: request.benchmark.unwrap_or(false),
@@ -206,17 +214,30 @@ impl TryFrom<PatchStream> for StreamChange {
     fn try_from(request: PatchStream) -> Result<Self, ParamError> {
         Ok(Self {
             buffer_size: buffer_size(request.buffer_size.as_ref())?,
-            prefetch_threshold: in_range("prefetch_threshold", request.prefetch_threshold, PREFETCH_THRESHOLD)?,
+            prefetch_threshold: in_range(
+                "prefetch_threshold",
+                request.prefetch_threshold,
+                PREFETCH_THRESHOLD,
+            )?,
             quality: parse_quality(request.quality.as_deref())?,
         })
     }
 }
 
 fn source_uri(uri: Option<String>, cid: Option<String>) -> Result<String, ParamError> {
-    const FORMS: &str = "a path or file:, ipfs://CID[/path], http(s)://… or test:?size=1280x720&fps=30";
+    const FORMS: &str =
+        "a path or file:, ipfs://CID[/path], http(s)://… or test:?size=1280x720&fps=30";
     match (uri, cid) {
-        (Some(_), Some(_)) => Err(ParamError::new("cid", "given beside uri", "one of cid and uri")),
-        (None, None) => Err(ParamError::new("uri", "missing", format!("cid, or uri: {FORMS}"))),
+        (Some(_), Some(_)) => Err(ParamError::new(
+            "cid",
+            "given beside uri",
+            "one of cid and uri",
+        )),
+        (None, None) => Err(ParamError::new(
+            "uri",
+            "missing",
+            format!("cid, or uri: {FORMS}"),
+        )),
         (Some(uri), None) if uri.trim().is_empty() => Err(ParamError::new("uri", "empty", FORMS)),
         (Some(uri), None) => checked_text("uri", uri),
         (None, Some(cid)) if cid.trim().is_empty() => Err(ParamError::new("cid", "empty", "a CID")),
@@ -227,10 +248,18 @@ fn source_uri(uri: Option<String>, cid: Option<String>) -> Result<String, ParamE
 fn checked_text(field: &'static str, text: String) -> Result<String, ParamError> {
     if text.len() > MAX_TEXT_BYTES {
         let problem = format!("{} bytes long", text.len());
-        return Err(ParamError::new(field, problem, format!("at most {MAX_TEXT_BYTES} bytes")));
+        return Err(ParamError::new(
+            field,
+            problem,
+            format!("at most {MAX_TEXT_BYTES} bytes"),
+        ));
     }
     if text.chars().any(char::is_control) {
-        return Err(ParamError::new(field, "has control characters", "printable text"));
+        return Err(ParamError::new(
+            field,
+            "has control characters",
+            "printable text",
+        ));
     }
     Ok(text)
 }
@@ -238,7 +267,11 @@ fn checked_text(field: &'static str, text: String) -> Result<String, ParamError>
 fn checked_name(name: String) -> Result<String, ParamError> {
     let name = checked_text("name", name)?;
     if name.trim().is_empty() || name.chars().count() > 64 {
-        return Err(ParamError::new("name", format!("{} characters", name.chars().count()), "1–64 characters"));
+        return Err(ParamError::new(
+            "name",
+            format!("{} characters", name.chars().count()),
+            "1–64 characters",
+        ));
     }
     Ok(name)
 }
@@ -246,20 +279,36 @@ fn checked_name(name: String) -> Result<String, ParamError> {
 /// What a stream is called whose creator gave no name: the last part of its URI.
 #[must_use]
 pub(crate) fn name_of(uri: &str) -> String {
-    let path = uri.split(['?', '#']).next().unwrap_or(uri).trim_end_matches('/');
+    let path = uri
+        .split(['?', '#'])
+        .next()
+        .unwrap_or(uri)
+        .trim_end_matches('/');
     let last = path.rsplit(['/', ':']).next().unwrap_or(path);
-    let name: String = if last.is_empty() { uri.split(':').next().unwrap_or("stream") } else { last }
-        .chars()
-        .take(64)
-        .collect();
-    if name.is_empty() { "stream".to_owned() } else { name }
+    let name: String = if last.is_empty() {
+        uri.split(':').next().unwrap_or("stream")
+    } else {
+        last
+    }
+    .chars()
+    .take(64)
+    .collect();
+    if name.is_empty() {
+        "stream".to_owned()
+    } else {
+        name
+    }
 }
 
 fn parse_quality(text: Option<&str>) -> Result<Option<QualityChoice>, ParamError> {
     let Some(text) = text else { return Ok(None) };
     match text.parse() {
         Ok(quality) => Ok(Some(quality)),
-        Err(_) => Err(ParamError::new("quality", format!("{text:?} is not a quality"), QualityChoice::ACCEPTED)),
+        Err(_) => Err(ParamError::new(
+            "quality",
+            format!("{text:?} is not a quality"),
+            QualityChoice::ACCEPTED,
+        )),
     }
 }
 
@@ -283,7 +332,10 @@ fn buffer_size(value: Option<&serde_json::Number>) -> Result<Option<usize>, Para
     Ok(whole("buffer_size", value, BUFFER_SIZE_FRAMES)?.map(|v| v as usize))
 }
 
-fn side(field: &'static str, value: Option<&serde_json::Number>) -> Result<Option<u32>, ParamError> {
+fn side(
+    field: &'static str,
+    value: Option<&serde_json::Number>,
+) -> Result<Option<u32>, ParamError> {
     Ok(whole(field, value, SIDE_PIXELS)?.map(|v| v as u32))
 }
 
@@ -305,23 +357,48 @@ fn in_range(
 fn checked_ice_servers(servers: Vec<IceServer>) -> Result<Vec<IceServer>, ParamError> {
     const FORM: &str = "at most 8 RTCIceServer, each {urls: \"stun:…\" | \"turn:…\" | \"turns:…\", username?, credential?}";
     if servers.len() > MAX_ICE_SERVERS {
-        return Err(ParamError::new("ice_servers", format!("{} of them", servers.len()), FORM));
+        return Err(ParamError::new(
+            "ice_servers",
+            format!("{} of them", servers.len()),
+            FORM,
+        ));
     }
     for url in servers.iter().flat_map(|s| &s.urls) {
-        let known = ["stun:", "stuns:", "turn:", "turns:"].iter().any(|scheme| url.starts_with(scheme));
-        let plain = url.len() <= 512 && !url.chars().any(|c| c.is_control() || matches!(c, '<' | '>' | '"' | ' '));
+        let known = ["stun:", "stuns:", "turn:", "turns:"]
+            .iter()
+            .any(|scheme| url.starts_with(scheme));
+        let plain = url.len() <= 512
+            && !url
+                .chars()
+                .any(|c| c.is_control() || matches!(c, '<' | '>' | '"' | ' '));
         if !known || !plain {
-            return Err(ParamError::new("ice_servers", format!("{url:?} is not an ICE URL"), FORM));
+            return Err(ParamError::new(
+                "ice_servers",
+                format!("{url:?} is not an ICE URL"),
+                FORM,
+            ));
         }
     }
     if servers.iter().any(|s| s.urls.is_empty()) {
-        return Err(ParamError::new("ice_servers", "an entry without urls", FORM));
+        return Err(ParamError::new(
+            "ice_servers",
+            "an entry without urls",
+            FORM,
+        ));
     }
     let odd = |text: &Option<String>| {
-        text.as_ref().is_some_and(|t| t.len() > 512 || t.chars().any(|c| c.is_control() || c == '"'))
+        text.as_ref()
+            .is_some_and(|t| t.len() > 512 || t.chars().any(|c| c.is_control() || c == '"'))
     };
-    if servers.iter().any(|s| odd(&s.username) || odd(&s.credential)) {
-        return Err(ParamError::new("ice_servers", "a username or credential with quotes or control characters", FORM));
+    if servers
+        .iter()
+        .any(|s| odd(&s.username) || odd(&s.credential))
+    {
+        return Err(ParamError::new(
+            "ice_servers",
+            "a username or credential with quotes or control characters",
+            FORM,
+        ));
     }
     Ok(servers)
 }

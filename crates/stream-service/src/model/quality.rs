@@ -124,7 +124,11 @@ impl AutoQuality {
         }
         let share = self.dropped as f64 / self.offered as f64;
         (self.window_start, self.offered, self.dropped) = (Some(now), 0, 0);
-        if share > TOO_MANY_DROPS { self.step_down(now) } else { self.maybe_step_up(now, share) }
+        if share > TOO_MANY_DROPS {
+            self.step_down(now)
+        } else {
+            self.maybe_step_up(now, share)
+        }
     }
 
     fn step_down(&mut self, now: Instant) {
@@ -143,7 +147,9 @@ impl AutoQuality {
         let since = *self.quiet_since.get_or_insert(now);
         if share > 0.0 {
             self.quiet_since = Some(now);
-        } else if now.saturating_duration_since(since) >= self.patience && self.level != QualityLevel::High {
+        } else if now.saturating_duration_since(since) >= self.patience
+            && self.level != QualityLevel::High
+        {
             self.level = match self.level {
                 QualityLevel::Low => QualityLevel::Medium,
                 _ => QualityLevel::High,

@@ -27,7 +27,9 @@ pub enum CreateError {
     #[error(transparent)]
     Source(#[from] SourceError),
     /// No room for another.
-    #[error("this server runs {MAX_STREAMS} streams, the most it takes; delete one first (DELETE /api/v1/streams/ID)")]
+    #[error(
+        "this server runs {MAX_STREAMS} streams, the most it takes; delete one first (DELETE /api/v1/streams/ID)"
+    )]
     TooMany,
     /// The system gave no thread.
     #[error("no thread for the stream: {0}; stop other programs or streams and try again")]
@@ -60,7 +62,13 @@ impl Registry {
         endpoint: webrtc_session::driver::Endpoint,
         clock: Instant,
     ) -> Self {
-        Self { settings, endpoint, clock, streams: Mutex::new(BTreeMap::new()), stopping: tokio::sync::watch::Sender::new(false) }
+        Self {
+            settings,
+            endpoint,
+            clock,
+            streams: Mutex::new(BTreeMap::new()),
+            stopping: tokio::sync::watch::Sender::new(false),
+        }
     }
 
     /// The instant that all of the service's `released_us` count from.
@@ -80,7 +88,8 @@ impl Registry {
         let about = (opened.source.info().clone(), opened.progress);
         let id = reservation.id.clone();
         let stream = Arc::new(Stream::new(id, params, about, self.endpoint.clone(), now)?);
-        self.start(&stream, opened.source).map_err(CreateError::Thread)?;
+        self.start(&stream, opened.source, opened.whole)
+            .map_err(CreateError::Thread)?;
         reservation.fill(&stream);
         tracing::info!(stream = %stream.id, uri = %stream.params.uri, codec = %stream.info.codec, "stream created");
         Ok(stream)
@@ -90,12 +99,25 @@ impl Registry {
         &self,
         stream: &Arc<Stream>,
         source: Box<dyn media_source::FrameSource>,
+        whole: Option<tempfile::NamedTempFile>,
     ) -> std::io::Result<()> {
         let (producing, releasing) = (Arc::clone(stream), Arc::clone(stream));
         let fanout = Fanout::new(Arc::clone(stream), self.clock);
-        let spawn = |name: String, body: Box<dyn FnOnce() + Send>| std::thread::Builder::new().name(name).spawn(body);
-        spawn(format!("decode {}", stream.id), Box::new(move || producer::run(&producing, source)))?;
-        let releaser = spawn(format!("pace {}", stream.id), Box::new(move || releaser::run(&releasing, fanout)));
+        let spawn = |name: String, body: Box<dyn FnOnce() + Send>| {
+            std::thread::Builder::new().name(name).spawn(body)
+        };
+        spawn(
+            format!("decode {}", stream.id),
+            Box::new(move || {
+                producer::run(&producing, source);
+                // The copy that the source was read from, if any, has served its purpose.
+                drop(whole);
+            }),
+        )?;
+        let releaser = spawn(
+            format!("pace {}", stream.id),
+            Box::new(move || releaser::run(&releasing, fanout)),
+        );
         if releaser.is_err() {
             stream.stop();
         }
@@ -113,7 +135,11 @@ impl Registry {
             .find(|id| !streams.contains_key(id))
             .unwrap_or(base);
         streams.insert(id.clone(), Slot::Opening);
-        Ok(Reservation { registry: self, id, filled: false })
+        Ok(Reservation {
+            registry: self,
+            id,
+            filled: false,
+        })
     }
 
     pub(crate) fn get(&self, id: &str) -> Option<Arc<Stream>> {
@@ -136,7 +162,9 @@ impl Registry {
 
     /// Stops a stream and says goodbye to its viewers. False when there is none of that id.
     pub(crate) async fn delete(&self, id: &str, code: GoodbyeCode) -> bool {
-        let Some(stream) = self.get(id) else { return false };
+        let Some(stream) = self.get(id) else {
+            return false;
+        };
         lock(&self.streams).remove(id);
         stream.stop();
         for viewer in stream.viewers() {
@@ -162,7 +190,11 @@ impl Registry {
 impl Registry {
     /// Done once [`delete_all`](Self::delete_all) was called.
     pub(crate) async fn stopping(&self) {
-        let _ = self.stopping.subscribe().wait_for(|stopping| *stopping).await;
+        let _ = self
+            .stopping
+            .subscribe()
+            .wait_for(|stopping| *stopping)
+            .await;
     }
 }
 
@@ -198,7 +230,11 @@ fn slug(name: &str) -> String {
         }
     }
     let slug = slug.trim_end_matches('-');
-    if slug.is_empty() { "stream".to_owned() } else { slug.to_owned() }
+    if slug.is_empty() {
+        "stream".to_owned()
+    } else {
+        slug.to_owned()
+    }
 }
 
 #[cfg(test)]

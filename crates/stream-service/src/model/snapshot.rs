@@ -169,29 +169,44 @@ fn network(stream: &Stream, viewers: &[ViewerSnapshot]) -> Network {
     let buffered_bytes = viewers.iter().map(|viewer| viewer.buffered_bytes).sum();
     let mut rtts: Vec<f64> = viewers.iter().filter_map(|viewer| viewer.rtt_ms).collect();
     rtts.sort_by(f64::total_cmp);
-    Network { rtt_ms: rtts.get(rtts.len() / 2).copied(), buffered_bytes, totals }
+    Network {
+        rtt_ms: rtts.get(rtts.len() / 2).copied(),
+        buffered_bytes,
+        totals,
+    }
 }
 
 /// The viewer that waits longest speaks for all: a mean would hide it.
 fn slowest(each: impl Iterator<Item = TimingSummary>) -> TimingSummary {
-    each.max_by(|a, b| a.p95.total_cmp(&b.p95)).unwrap_or_default()
+    each.max_by(|a, b| a.p95.total_cmp(&b.p95))
+        .unwrap_or_default()
 }
 
 /// `2026-01-31T12:34:56.789Z` (RFC 3339), from days since the epoch by the civil calendar
 /// (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms", `civil_from_days`).
 pub(crate) fn rfc3339(time: SystemTime) -> String {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let since = time
+        .duration_since(SystemTime::UNIX_EPOCH)
+        .unwrap_or_default();
     let (days, second) = (since.as_secs() / 86_400, since.as_secs() % 86_400);
     let shifted = days + 719_468;
     let (era, day_of_era) = (shifted / 146_097, shifted % 146_097);
-    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
     let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let month_index = (5 * day_of_year + 2) / 153;
     let day = day_of_year - (153 * month_index + 2) / 5 + 1;
-    let month = if month_index < 10 { month_index + 3 } else { month_index - 9 };
+    let month = if month_index < 10 {
+        month_index + 3
+    } else {
+        month_index - 9
+    };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
     let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
-    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z", since.subsec_millis())
+    format!(
+        "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{:03}Z",
+        since.subsec_millis()
+    )
 }
 
 #[cfg(test)]
@@ -200,7 +215,9 @@ mod tests {
 
     #[test]
     fn times_are_rfc_3339_over_leap_days_and_centuries() {
-        let at = |seconds: u64| super::rfc3339(SystemTime::UNIX_EPOCH + Duration::from_millis(seconds * 1000 + 5));
+        let at = |seconds: u64| {
+            super::rfc3339(SystemTime::UNIX_EPOCH + Duration::from_millis(seconds * 1000 + 5))
+        };
         assert_eq!(at(0), "1970-01-01T00:00:00.005Z");
         assert_eq!(at(951_782_400), "2000-02-29T00:00:00.005Z");
         assert_eq!(at(1_709_164_799), "2024-02-28T23:59:59.005Z");

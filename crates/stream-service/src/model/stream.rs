@@ -126,7 +126,11 @@ impl Stream {
         endpoint: webrtc_session::driver::Endpoint,
         now: Instant,
     ) -> Result<Self, frame_buffer::ConfigError> {
-        let config = BufferConfig::new(params.buffer_size, params.prefetch_threshold, OverflowPolicy::Wait)?;
+        let config = BufferConfig::new(
+            params.buffer_size,
+            params.prefetch_threshold,
+            OverflowPolicy::Wait,
+        )?;
         let meter = || RateMeter::new(now);
         Ok(Self {
             id,
@@ -207,7 +211,11 @@ impl Stream {
 
     /// Done once the stream was deleted.
     pub(crate) async fn stopped(&self) {
-        let _ = self.stop_signal.subscribe().wait_for(|stopped| *stopped).await;
+        let _ = self
+            .stop_signal
+            .subscribe()
+            .wait_for(|stopped| *stopped)
+            .await;
     }
 
     /// The source broke for good.
@@ -263,7 +271,10 @@ impl Stream {
     }
 
     pub(crate) fn viewer(&self, id: ViewerId) -> Option<std::sync::Arc<Viewer>> {
-        lock(&self.viewers).iter().find(|viewer| viewer.id == id).cloned()
+        lock(&self.viewers)
+            .iter()
+            .find(|viewer| viewer.id == id)
+            .cloned()
     }
 
     /// Calls `each` for every viewer, without copying the list; `each` must be quick and must not add or remove one.
@@ -274,6 +285,10 @@ impl Stream {
     /// How long a frame of this stream lasts on average; a stall is told in such steps.
     pub(crate) fn mean_frame_duration(&self) -> Duration {
         let rate = self.info.frame_rate;
-        if rate.is_finite() && rate > 0.1 { Duration::from_secs_f64(1.0 / rate) } else { Duration::from_millis(40) }
+        if rate.is_finite() && rate > 0.1 {
+            Duration::from_secs_f64(1.0 / rate)
+        } else {
+            Duration::from_millis(40)
+        }
     }
 }

@@ -6,15 +6,18 @@
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Instant;
 
-use datachannel_transport::{ClientStats, FrameSender, GoodbyeCode, LaneError, LaneLimits, Mode, Offer, OutgoingFrame, SenderConfig, SenderEvent, TimingSummary};
+use datachannel_transport::{
+    ClientStats, FrameSender, GoodbyeCode, LaneError, LaneLimits, Mode, Offer, OutgoingFrame,
+    SenderConfig, SenderEvent, TimingSummary,
+};
 use jpeg_optimizer::QualityLevel;
 use serde::Serialize;
 use webrtc_session::driver::SessionWaker;
 use webrtc_session::{ChannelId, SessionId, SessionStats};
 
+use super::handler::LANE;
 use super::meters::RateMeter;
 use super::quality::{AutoQuality, QualityChoice};
-use super::handler::LANE;
 
 /// A viewer's number within its stream, from 1.
 pub(crate) type ViewerId = u64;
@@ -56,7 +59,10 @@ impl Viewer {
     ) -> Result<Self, datachannel_transport::ConfigError> {
         let mut config = SenderConfig::realtime(id as u32, clock);
         // A page that is busy for a tenth of a second should lose no frame of a 30 fps video for it.
-        config.mode = Mode::Realtime { max_queued: 4, deadline: None };
+        config.mode = Mode::Realtime {
+            max_queued: 4,
+            deadline: None,
+        };
         Ok(Self {
             id,
             wish,
@@ -114,7 +120,8 @@ impl Viewer {
         link.last_offered = Some(id);
         link.bytes.add(now, bytes);
         let outcome = link.sender.offer(now, frame);
-        link.auto.observe(now, matches!(outcome, Offer::Replaced { .. }));
+        link.auto
+            .observe(now, matches!(outcome, Offer::Replaced { .. }));
         drop(link);
         self.wake();
         true
@@ -146,7 +153,12 @@ impl Viewer {
 
     /// # Errors
     /// The channel's messages are too short for the wire format.
-    pub(super) fn open_lane(&self, now: Instant, channel: ChannelId, limits: LaneLimits) -> Result<(), LaneError> {
+    pub(super) fn open_lane(
+        &self,
+        now: Instant,
+        channel: ChannelId,
+        limits: LaneLimits,
+    ) -> Result<(), LaneError> {
         let mut link = self.link();
         link.sender.lane_opened(now, LANE, limits)?;
         link.lane = Some(channel);
@@ -263,7 +275,9 @@ impl Viewer {
             bitrate_bps: 8.0 * link.bytes.per_second(now),
             buffered_bytes: session.map_or(0, |session| session.buffered_bytes),
             packets_sent: session.map_or(0, |session| session.packets_sent),
-            remote: session.and_then(|session| session.remote_address).map(|address| address.to_string()),
+            remote: session
+                .and_then(|session| session.remote_address)
+                .map(|address| address.to_string()),
             totals: Totals {
                 bytes_sent: count.bytes_sent,
                 frames_sent: count.frames_sent,

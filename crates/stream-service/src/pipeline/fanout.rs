@@ -34,7 +34,12 @@ pub(crate) struct Fanout {
 impl Fanout {
     pub(crate) fn new(stream: Arc<Stream>, clock: Instant) -> Self {
         let limit = FrameRateLimit::new(stream.params.framerate);
-        Self { stream, clock, limit, viewers: Vec::new() }
+        Self {
+            stream,
+            clock,
+            limit,
+            viewers: Vec::new(),
+        }
     }
 
     /// Delivers one frame that left the ring `at`.
@@ -43,13 +48,19 @@ impl Fanout {
         if !self.limit.takes(frame.pts) {
             return;
         }
-        let released = Released { frame: frame.clone(), at };
+        let released = Released {
+            frame: frame.clone(),
+            at,
+        };
         self.stream.latest.send_replace(Some(released.clone()));
         self.viewers.clear();
         let (viewers, stream) = (&mut self.viewers, &self.stream);
         stream.for_each_viewer(|viewer| viewers.push(Arc::clone(viewer)));
         if viewers.is_empty() && stream.params.benchmark {
-            report(stream, encode_for(stream, &released, stream.quality().fixed_level()).map(drop));
+            report(
+                stream,
+                encode_for(stream, &released, stream.quality().fixed_level()).map(drop),
+            );
         }
         // Taken out so that a viewer is not held beyond this frame.
         let mut delivered = false;
@@ -66,9 +77,14 @@ impl Fanout {
 
     /// Offers the frame released last to viewers that have just come, so that they need not wait for the next one.
     pub(crate) fn welcome(&mut self, newcomers: &[ViewerId]) {
-        let Some(released) = self.stream.latest.borrow().clone() else { return };
+        let Some(released) = self.stream.latest.borrow().clone() else {
+            return;
+        };
         for viewer in newcomers.iter().filter_map(|&id| self.stream.viewer(id)) {
-            report(&self.stream, offer_to(&self.stream, &viewer, &released, self.clock).map(drop));
+            report(
+                &self.stream,
+                offer_to(&self.stream, &viewer, &released, self.clock).map(drop),
+            );
         }
     }
 
@@ -76,7 +92,9 @@ impl Fanout {
     pub(crate) fn finish(&mut self) {
         let now = Instant::now();
         match self.stream.failure.get() {
-            Some(error) => self.stream.for_each_viewer(|viewer| viewer.goodbye(now, GoodbyeCode::Failed, error)),
+            Some(error) => self
+                .stream
+                .for_each_viewer(|viewer| viewer.goodbye(now, GoodbyeCode::Failed, error)),
             None => self.stream.for_each_viewer(|viewer| viewer.finish(now)),
         }
     }
@@ -89,8 +107,15 @@ fn report(stream: &Stream, result: Result<(), EncodeError>) {
 }
 
 /// Whether the viewer took the frame.
-fn offer_to(stream: &Stream, viewer: &Viewer, released: &Released, clock: Instant) -> Result<bool, EncodeError> {
-    let Some(level) = viewer.wants(stream.quality()) else { return Ok(false) };
+fn offer_to(
+    stream: &Stream,
+    viewer: &Viewer,
+    released: &Released,
+    clock: Instant,
+) -> Result<bool, EncodeError> {
+    let Some(level) = viewer.wants(stream.quality()) else {
+        return Ok(false);
+    };
     let jpeg = encode(stream, released, level)?;
     let frame = &released.frame;
     let meta = FrameMeta {
@@ -118,18 +143,39 @@ fn micros(duration: Duration) -> u64 {
 }
 
 /// The frame as a JPEG of that level and the stream's own size.
-pub(crate) fn encode_for(stream: &Stream, released: &Released, level: QualityLevel) -> Result<Bytes, EncodeError> {
+pub(crate) fn encode_for(
+    stream: &Stream,
+    released: &Released,
+    level: QualityLevel,
+) -> Result<Bytes, EncodeError> {
     encode(stream, released, level).map(|jpeg| jpeg.bytes)
 }
 
-fn encode(stream: &Stream, released: &Released, level: QualityLevel) -> Result<EncodedJpeg, EncodeError> {
-    let size = rendition_size(stream.params.width, stream.params.height, released.frame.picture.size());
-    let params = EncodeParams { quality: level.quality(), size: Some(size) };
-    stream.cache.get_or_encode(stream.cache_key, &released.frame, params)
+fn encode(
+    stream: &Stream,
+    released: &Released,
+    level: QualityLevel,
+) -> Result<EncodedJpeg, EncodeError> {
+    let size = rendition_size(
+        stream.params.width,
+        stream.params.height,
+        released.frame.picture.size(),
+    );
+    let params = EncodeParams {
+        quality: level.quality(),
+        size: Some(size),
+    };
+    stream
+        .cache
+        .get_or_encode(stream.cache_key, &released.frame, params)
 }
 
 /// The size to deliver: as asked for; where one side is missing, the aspect ratio gives it.
-pub(crate) fn rendition_size(width: Option<u32>, height: Option<u32>, source: PictureSize) -> PictureSize {
+pub(crate) fn rendition_size(
+    width: Option<u32>,
+    height: Option<u32>,
+    source: PictureSize,
+) -> PictureSize {
     let scaled = |side: u32, from: u32, to: u32| {
         let exact = u64::from(side) * u64::from(to) / u64::from(from.max(1));
         // Even, so that the chroma planes are whole.
@@ -138,8 +184,14 @@ pub(crate) fn rendition_size(width: Option<u32>, height: Option<u32>, source: Pi
     match (width, height) {
         (None, None) => source,
         (Some(width), Some(height)) => PictureSize { width, height },
-        (Some(width), None) => PictureSize { width, height: scaled(width, source.width, source.height) },
-        (None, Some(height)) => PictureSize { width: scaled(height, source.height, source.width), height },
+        (Some(width), None) => PictureSize {
+            width,
+            height: scaled(width, source.width, source.height),
+        },
+        (None, Some(height)) => PictureSize {
+            width: scaled(height, source.height, source.width),
+            height,
+        },
     }
 }
 
@@ -149,11 +201,32 @@ mod tests {
 
     #[test]
     fn one_side_given_keeps_the_aspect_ratio() {
-        let source = PictureSize { width: 1280, height: 720 };
+        let source = PictureSize {
+            width: 1280,
+            height: 720,
+        };
         let size = |w, h| rendition_size(w, h, source);
         assert_eq!(size(None, None), source);
-        assert_eq!(size(Some(640), None), PictureSize { width: 640, height: 360 });
-        assert_eq!(size(None, Some(480)), PictureSize { width: 852, height: 480 });
-        assert_eq!(size(Some(100), Some(100)), PictureSize { width: 100, height: 100 });
+        assert_eq!(
+            size(Some(640), None),
+            PictureSize {
+                width: 640,
+                height: 360
+            }
+        );
+        assert_eq!(
+            size(None, Some(480)),
+            PictureSize {
+                width: 852,
+                height: 480
+            }
+        );
+        assert_eq!(
+            size(Some(100), Some(100)),
+            PictureSize {
+                width: 100,
+                height: 100
+            }
+        );
     }
 }

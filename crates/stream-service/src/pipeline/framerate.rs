@@ -13,13 +13,20 @@ pub(crate) struct FrameRateLimit {
 impl FrameRateLimit {
     /// At most `fps` frames a second; `None` delivers every frame.
     pub(crate) fn new(fps: Option<f64>) -> Self {
-        let interval = fps.filter(|fps| fps.is_finite() && *fps > 0.0).map(|fps| Duration::from_secs_f64(1.0 / fps));
-        Self { interval, last_slot: None }
+        let interval = fps
+            .filter(|fps| fps.is_finite() && *fps > 0.0)
+            .map(|fps| Duration::from_secs_f64(1.0 / fps));
+        Self {
+            interval,
+            last_slot: None,
+        }
     }
 
     /// Whether the frame shown at `pts` is the first of its slot of `1/fps` seconds.
     pub(crate) fn takes(&mut self, pts: Duration) -> bool {
-        let Some(interval) = self.interval else { return true };
+        let Some(interval) = self.interval else {
+            return true;
+        };
         // Half a slot of tolerance keeps a 30 fps limit from dropping frames of a 29.97 fps video.
         let slot = (pts.as_nanos() + interval.as_nanos() / 2) / interval.as_nanos().max(1);
         let takes = self.last_slot != Some(slot);
@@ -35,7 +42,9 @@ mod tests {
     fn delivered(video_fps: f64, limit: f64) -> usize {
         let mut gate = FrameRateLimit::new(Some(limit));
         let frames = (video_fps * 10.0) as u32;
-        (0..frames).filter(|&i| gate.takes(Duration::from_secs_f64(f64::from(i) / video_fps))).count()
+        (0..frames)
+            .filter(|&i| gate.takes(Duration::from_secs_f64(f64::from(i) / video_fps)))
+            .count()
     }
 
     #[test]

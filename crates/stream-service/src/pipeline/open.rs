@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use frame_buffer::FramePool;
 use media_source::{FrameSource, Looped, VideoUri};
+use progressive_loader::Location;
 use progressive_loader::driver::{LoadProgress, OpenOptions, Store};
+use tempfile::NamedTempFile;
 
 use crate::model::params::StreamParams;
 
@@ -26,6 +28,8 @@ pub(crate) struct OpenedSource {
     pub(crate) source: Box<dyn FrameSource>,
     /// What is loaded of it, where it is loaded at all.
     pub(crate) progress: Option<LoadProgress>,
+    /// The whole content, where it was loaded before it plays. Kept as long as the source is used.
+    pub(crate) whole: Option<NamedTempFile>,
 }
 
 /// Why a source cannot be played.
@@ -38,6 +42,16 @@ pub enum SourceError {
     /// The content cannot be had or decoded.
     #[error(transparent)]
     Open(#[from] media_source::OpenError),
+    /// It could not be loaded whole, as was asked for.
+    #[error(
+        "{uri} could not be loaded whole: {source}; without use_progressive_loading=false it plays while it loads"
+    )]
+    Load {
+        /// The source.
+        uri: String,
+        /// What broke.
+        source: std::io::Error,
+    },
     /// It takes too long.
     #[error("{uri} did not open within {OPEN_TIMEOUT:?}; check that its server answers")]
     Timeout {
@@ -47,15 +61,69 @@ pub enum SourceError {
 }
 
 /// Opens the source of a stream.
-pub(crate) async fn open(params: &StreamParams, settings: &SourceSettings) -> Result<OpenedSource, SourceError> {
+pub(crate) async fn open(
+    params: &StreamParams,
+    settings: &SourceSettings,
+) -> Result<OpenedSource, SourceError> {
     let uri: VideoUri = params.uri.parse()?;
-    let options = OpenOptions { store: settings.store.clone(), ..OpenOptions::default() };
+    let options = OpenOptions {
+        store: settings.store.clone(),
+        ..OpenOptions::default()
+    };
     let pool = FramePool::new(IDLE_PICTURES);
+    let remote = uri
+        .location()
+        .filter(|location| !matches!(location, Location::File(_)));
+    let (uri, whole) = match remote {
+        Some(location) if !params.use_progressive_loading => {
+            let copy = load_whole(location, &options).await?;
+            let location = Location::File(copy.path().to_owned());
+            let local = match uri {
+                VideoUri::LocationAt { fps, .. } => VideoUri::LocationAt { location, fps },
+                _ => VideoUri::Location(location),
+            };
+            (local, Some(copy))
+        }
+        _ => (uri, None),
+    };
     let opening = media_source::driver::open_with_progress(&uri, &options, pool);
     let opened = tokio::time::timeout(OPEN_TIMEOUT, opening)
         .await
-        .map_err(|_| SourceError::Timeout { uri: params.uri.clone() })??;
-    let source: Box<dyn FrameSource> =
-        if params.looping { Box::new(Looped::new(opened.source)) } else { opened.source };
-    Ok(OpenedSource { source, progress: opened.progress })
+        .map_err(|_| SourceError::Timeout {
+            uri: params.uri.clone(),
+        })??;
+    let source: Box<dyn FrameSource> = if params.looping {
+        Box::new(Looped::new(opened.source))
+    } else {
+        opened.source
+    };
+    Ok(OpenedSource {
+        source,
+        progress: opened.progress,
+        whole,
+    })
+}
+
+/// Loads a content to its end into a temporary file, which lives as long as the stream.
+async fn load_whole(
+    location: &Location,
+    options: &OpenOptions,
+) -> Result<NamedTempFile, SourceError> {
+    let cannot = |source| SourceError::Load {
+        uri: location.to_string(),
+        source,
+    };
+    let reader = progressive_loader::driver::open(location, options).await;
+    let mut reader = reader
+        .map_err(|source| cannot(std::io::Error::other(source)))?
+        .into_async();
+    let copy = NamedTempFile::new().map_err(cannot)?;
+    let mut file = tokio::fs::File::from_std(copy.reopen().map_err(cannot)?);
+    tokio::io::copy(&mut reader, &mut file)
+        .await
+        .map_err(cannot)?;
+    tokio::io::AsyncWriteExt::flush(&mut file)
+        .await
+        .map_err(cannot)?;
+    Ok(copy)
 }

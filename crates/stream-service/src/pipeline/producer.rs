@@ -63,11 +63,17 @@ fn wait_for_demand(stream: &Stream) -> Demand {
         if playback.ring.fill_state().wants_frames() {
             return Demand::Frame;
         }
-        playback = stream.room.wait(playback).unwrap_or_else(std::sync::PoisonError::into_inner);
+        playback = stream
+            .room
+            .wait(playback)
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
     }
 }
 
-fn decode(stream: &Stream, source: &mut dyn FrameSource) -> Result<Option<VideoFrame>, DecodeError> {
+fn decode(
+    stream: &Stream,
+    source: &mut dyn FrameSource,
+) -> Result<Option<VideoFrame>, DecodeError> {
     let start = Instant::now();
     let frame = source.next_frame()?;
     if frame.is_some() {
@@ -88,7 +94,10 @@ fn push(stream: &Stream, frame: VideoFrame) {
             return;
         }
         frame = back;
-        playback = stream.room.wait(playback).unwrap_or_else(std::sync::PoisonError::into_inner);
+        playback = stream
+            .room
+            .wait(playback)
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
     }
     drop(playback);
     stream.frames.notify_all();

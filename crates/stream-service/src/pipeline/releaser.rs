@@ -16,7 +16,11 @@ use crate::model::viewer::ViewerId;
 
 /// Runs until the stream stops.
 pub(crate) fn run(stream: &Arc<Stream>, mut fanout: Fanout) {
-    let mut releaser = Releaser { stream, clock: None, next_tick: None };
+    let mut releaser = Releaser {
+        stream,
+        clock: None,
+        next_tick: None,
+    };
     while let Some(step) = releaser.next() {
         match step {
             Step::Release(frame, at) => fanout.release(&frame, at),
@@ -53,8 +57,8 @@ impl Releaser<'_> {
             }
             if !self.may_play(&mut playback) {
                 self.clock = None;
-                self.next_tick = None;
-                playback = self.wait(playback, None);
+                let tick = self.missed_tick(&mut playback);
+                playback = self.wait(playback, tick);
                 continue;
             }
             if playback.ring.is_finished() {
@@ -77,7 +81,8 @@ impl Releaser<'_> {
 
     /// Whether frames go out now; sets the state that a client sees.
     fn may_play(&self, playback: &mut Playback) -> bool {
-        if matches!(playback.state, StreamState::Ended | StreamState::Failed(_)) || playback.restart {
+        if matches!(playback.state, StreamState::Ended | StreamState::Failed(_)) || playback.restart
+        {
             return false;
         }
         let watched = playback.watching > 0 || self.stream.params.benchmark;
@@ -89,11 +94,43 @@ impl Releaser<'_> {
         playback.state == StreamState::Playing
     }
 
-    fn wait<'g>(&self, guard: MutexGuard<'g, Playback>, timeout: Option<Duration>) -> MutexGuard<'g, Playback> {
+    /// While somebody waits for an empty ring to fill, each frame time that passes is an underflow: counts it, and says
+    /// how long it is to the next.
+    fn missed_tick(&mut self, playback: &mut Playback) -> Option<Duration> {
+        let waits = playback.state == StreamState::Starting && playback.watching > 0;
+        if !waits || playback.ring.fill() > 0 {
+            self.next_tick = None;
+            return None;
+        }
+        let now = Instant::now();
+        let step = self.stream.mean_frame_duration();
+        let due = *self.next_tick.get_or_insert(now + step);
+        if now >= due {
+            // Nothing is shown for it: every viewer still has its last picture, or none.
+            let _ = playback.ring.pop(now);
+            self.next_tick = Some(now + step);
+        }
+        self.next_tick
+            .map(|tick| tick.saturating_duration_since(now))
+    }
+
+    fn wait<'g>(
+        &self,
+        guard: MutexGuard<'g, Playback>,
+        timeout: Option<Duration>,
+    ) -> MutexGuard<'g, Playback> {
         match timeout {
-            None => self.stream.frames.wait(guard).unwrap_or_else(PoisonError::into_inner),
+            None => self
+                .stream
+                .frames
+                .wait(guard)
+                .unwrap_or_else(PoisonError::into_inner),
             Some(timeout) => {
-                self.stream.frames.wait_timeout(guard, timeout).unwrap_or_else(PoisonError::into_inner).0
+                self.stream
+                    .frames
+                    .wait_timeout(guard, timeout)
+                    .unwrap_or_else(PoisonError::into_inner)
+                    .0
             }
         }
     }
@@ -101,7 +138,10 @@ impl Releaser<'_> {
     /// When the next frame, or the next frame that is missing, is due.
     fn next_due(&mut self, playback: &Playback, now: Instant) -> Instant {
         let Some(clock) = &self.clock else {
-            let first_pts = playback.ring.peek().map_or(Duration::ZERO, |frame| frame.pts);
+            let first_pts = playback
+                .ring
+                .peek()
+                .map_or(Duration::ZERO, |frame| frame.pts);
             self.clock = Some(PacingClock::start(now, first_pts));
             return now;
         };
@@ -124,7 +164,11 @@ impl Releaser<'_> {
                 Some(frame)
             }
             Popped::Repeat(last) => {
-                let step = if last.duration.is_zero() { self.stream.mean_frame_duration() } else { last.duration };
+                let step = if last.duration.is_zero() {
+                    self.stream.mean_frame_duration()
+                } else {
+                    last.duration
+                };
                 self.next_tick = Some(now + step);
                 None
             }

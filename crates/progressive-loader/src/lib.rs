@@ -6,7 +6,7 @@
 //! |---|---|
 //! | `location` | what a person writes: a path, a CID, a URL |
 //! | `source` | [`ByteSource`]: ranges of one content, from anywhere |
-//! | `unixfs`, `multihash` | blocks: reading nodes, checking hashes, building trees |
+//! | `unixfs`, `multihash`, `sha256_lanes` | blocks: reading nodes, checking hashes, building trees |
 //! | `http_range` | what a server's answer to a range means |
 //! | `ranges`, `window` | which range to fetch next, what to keep: pure, no clock, no I/O |
 //! | `progress` | true figures of what was fetched |
@@ -21,6 +21,7 @@ mod multihash;
 mod profile;
 mod progress;
 mod ranges;
+mod sha256_lanes;
 mod source;
 mod unixfs;
 mod window;

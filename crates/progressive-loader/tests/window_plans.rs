@@ -219,7 +219,7 @@ fn no_more_than_the_look_ahead_is_fetched() {
         "half a chunk is not worth a request"
     );
     window.advance(1);
-    assert_eq!(fill(&mut window), [30..40]);
+    assert_eq!(fill(&mut window), [Range { start: 30, end: 40 }]);
 }
 
 #[test]

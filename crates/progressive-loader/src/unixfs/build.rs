@@ -3,11 +3,13 @@
 //! Fed with the hashes of the leaves in order; feeds the store with the inner nodes and the root.
 
 use super::wire::write_varint;
-use crate::multihash::{DAG_PB, RAW, sha2_256};
+use crate::multihash::{DAG_PB, RAW, sha2_256, sha2_256_each};
 use crate::profile::Profile;
+use cid::multihash::Multihash;
 use cid::{Cid, Version};
 use multihash_codetable::Code;
 use rust_unixfs::file::adder::{FileBranchLink, rebuild_file_branch};
+use std::ops::Range;
 
 /// A leaf or a subtree, as its parent will link it.
 #[derive(Debug, Clone)]
@@ -59,21 +61,56 @@ impl Framing {
     }
 }
 
-/// The link of the leaf that holds `content`.
-pub(crate) fn leaf(profile: Profile, content: &[u8]) -> Link {
-    let size_bytes = content.len() as u64;
-    let Framing { before, after } = Framing::of(profile, size_bytes);
-    let hash = sha2_256(&[&before, content, &after]);
-    let cid = match profile {
-        Profile::UnixfsV1_2025 => Cid::new_v1(RAW, hash),
-        // Fails for hashes other than SHA-256 only; a CIDv1 of the same block is then the same content.
-        Profile::LegacyCidV0 => Cid::new_v0(hash).unwrap_or(Cid::new_v1(DAG_PB, hash)),
-    };
-    Link {
-        cid,
-        size_bytes,
-        dag_bytes: size_bytes + (before.len() + after.len()) as u64,
+/// One leaf's block, whose content is filled in after its framing was laid out.
+pub(crate) struct LeafBlock {
+    block: Vec<u8>,
+    content: Range<usize>,
+}
+
+impl LeafBlock {
+    /// The block of a leaf with `size_bytes` of content, which is zeros at first.
+    pub(crate) fn new(profile: Profile, size_bytes: usize) -> Self {
+        let Framing { before, after } = Framing::of(profile, size_bytes as u64);
+        let content = before.len()..before.len() + size_bytes;
+        let mut block = before;
+        block.reserve_exact(size_bytes + after.len());
+        block.resize(content.end, 0);
+        block.extend(after);
+        Self { block, content }
     }
+
+    pub(crate) fn content(&self) -> &[u8] {
+        &self.block[self.content.clone()]
+    }
+
+    pub(crate) fn content_mut(&mut self) -> &mut [u8] {
+        &mut self.block[self.content.clone()]
+    }
+
+    fn link(&self, profile: Profile, hash: Multihash<64>) -> Link {
+        let cid = match profile {
+            Profile::UnixfsV1_2025 => Cid::new_v1(RAW, hash),
+            // Fails for hashes other than SHA-256 only; a CIDv1 of the same block is then the same content.
+            Profile::LegacyCidV0 => Cid::new_v0(hash).unwrap_or(Cid::new_v1(DAG_PB, hash)),
+        };
+        let (size_bytes, dag_bytes) = (self.content.len() as u64, self.block.len() as u64);
+        Link {
+            cid,
+            size_bytes,
+            dag_bytes,
+        }
+    }
+}
+
+/// The links of `leaves`, hashed several at once.
+pub(crate) fn links(profile: Profile, leaves: &[LeafBlock]) -> Vec<Link> {
+    let blocks: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.block.as_slice()).collect();
+    let hashes = sha2_256_each(&blocks);
+    leaves
+        .iter()
+        .zip(hashes)
+        .map(|(leaf, hash)| leaf.link(profile, hash))
+        .collect()
 }
 
 /// A file's tree above its leaves.
@@ -83,8 +120,9 @@ pub(crate) struct Tree {
     pub(crate) nodes: Vec<(Cid, Vec<u8>)>,
 }
 
-/// The tree over `leaves`; `None` for no leaf at all.
-pub(crate) fn tree(leaves: Vec<Link>, version: Version, width: usize) -> Option<Tree> {
+/// The tree over `leaves` with up to `width` links per node; no leaf at all is one empty leaf.
+pub(crate) fn tree(profile: Profile, leaves: Vec<Link>, width: usize) -> Tree {
+    let version = version(profile);
     let mut nodes = Vec::new();
     let mut level = leaves;
     while level.len() > 1 {
@@ -97,8 +135,12 @@ pub(crate) fn tree(leaves: Vec<Link>, version: Version, width: usize) -> Option<
             })
             .collect();
     }
-    let root = level.pop()?;
-    Some(Tree { root, nodes })
+    let root = level.pop().unwrap_or_else(|| {
+        let empty = LeafBlock::new(profile, 0);
+        let hash = sha2_256(&[&empty.block]);
+        empty.link(profile, hash)
+    });
+    Tree { root, nodes }
 }
 
 fn node(links: &[Link], version: Version) -> (Link, Vec<u8>) {
@@ -124,7 +166,7 @@ fn node(links: &[Link], version: Version) -> (Link, Vec<u8>) {
 }
 
 /// The CID version a profile's nodes have.
-pub(crate) fn version(profile: Profile) -> Version {
+fn version(profile: Profile) -> Version {
     match profile {
         Profile::UnixfsV1_2025 => Version::V1,
         Profile::LegacyCidV0 => Version::V0,
@@ -136,6 +178,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use rust_unixfs::file::adder::{BalancedCollector, Chunker, FileAdder};
+
+    fn leaf(profile: Profile, content: &[u8]) -> Link {
+        let mut leaf = LeafBlock::new(profile, content.len());
+        leaf.content_mut().copy_from_slice(content);
+        links(profile, &[leaf]).remove(0)
+    }
 
     /// The same tree by rust-unixfs's own adder, with small leaves and a small width.
     fn by_adder(
@@ -183,7 +231,7 @@ mod tests {
                         .collect(),
                 };
                 let mut expected = by_adder(&content, 10, width, version(profile));
-                let Tree { root, nodes } = tree(leaves.clone(), version(profile), width).unwrap();
+                let Tree { root, nodes } = tree(profile, leaves.clone(), width);
                 assert_eq!(
                     root.cid,
                     expected.last().unwrap().0,

@@ -1,7 +1,7 @@
 //! From a file to a pack: leaves read, hashed and copied on every core at once, then the tree.
 //!
 //! Fed with a path or bytes; makes a pack. The leaves are cut into stripes; each worker takes the
-//! next stripe, reads it, hashes its leaves, and writes it where it belongs in the pack. What is
+//! next stripe, reads it, writes it where it belongs in the pack, and hashes its leaves side by side. What is
 //! hashed is what is written: a file that changes meanwhile cannot get a wrong CID.
 
 use super::error::AddError;
@@ -9,7 +9,8 @@ use super::pack::{Entry, Index, Origin};
 use super::write::PackWriter;
 use crate::driver::positioned::read_exact_at;
 use crate::profile::Profile;
-use crate::unixfs::build::{self, Link, Tree};
+use crate::sha256_lanes::LANES;
+use crate::unixfs::build::{self, LeafBlock, Link, Tree};
 use cid::Cid;
 use std::collections::HashMap;
 use std::fs::{File, Metadata};
@@ -20,8 +21,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-/// One worker's share at a time. A megabyte stays in the core's cache from reading to writing.
-const STRIPE_BYTES: u64 = 1 << 20;
+/// Leaves in one worker's share: as many as are hashed at once.
+const STRIPE_LEAVES: u64 = LANES as u64;
 /// More threads than this wait for the disk.
 const MAX_WORKERS: usize = 8;
 
@@ -149,11 +150,7 @@ fn add(
     unchanged()?;
     let mut entries = leaf_entries(&leaves, profile);
     let leaf_count = leaves.len() as u64;
-    let tree = build::tree(leaves, build::version(profile), profile.links_per_node());
-    let Tree { root, nodes } = tree.unwrap_or_else(|| Tree {
-        root: build::leaf(profile, &[]),
-        nodes: Vec::new(),
-    });
+    let Tree { root, nodes } = build::tree(profile, leaves, profile.links_per_node());
     let mut end = size_bytes;
     for (cid, node) in &nodes {
         pack.write_at(node, end)?;
@@ -273,24 +270,35 @@ fn collect(
 }
 
 impl Job<'_> {
-    fn stripes(&self) -> u64 {
-        // An empty file has one stripe, with one empty leaf.
-        self.size_bytes.div_ceil(STRIPE_BYTES).max(1)
+    fn stripe_bytes(&self) -> u64 {
+        STRIPE_LEAVES * self.profile.leaf_bytes()
     }
 
-    fn stripe(&self, number: u64) -> Range<u64> {
-        let start = number * STRIPE_BYTES;
-        start..(start + STRIPE_BYTES).min(self.size_bytes)
+    fn stripes(&self) -> u64 {
+        // An empty file has one stripe, with one empty leaf.
+        self.size_bytes.div_ceil(self.stripe_bytes()).max(1)
+    }
+
+    /// Where the leaves of a stripe lie in the content.
+    fn leaves(&self, number: u64) -> impl Iterator<Item = Range<u64>> + use<> {
+        let (leaf_bytes, size_bytes) = (self.profile.leaf_bytes(), self.size_bytes);
+        let start = number * self.stripe_bytes();
+        let end = (start + self.stripe_bytes()).min(size_bytes);
+        let count = (end - start).div_ceil(leaf_bytes).max(1);
+        (0..count).map(move |leaf| {
+            let start = start + leaf * leaf_bytes;
+            start..(start + leaf_bytes).min(size_bytes)
+        })
     }
 
     fn work(&self, results: &mpsc::SyncSender<Hashed>) {
-        let mut buf = Vec::new();
+        let mut blocks = Vec::new();
         while !self.stop.load(Ordering::Relaxed) {
             let number = self.next_stripe.fetch_add(1, Ordering::Relaxed);
             if number >= self.stripes() {
                 return;
             }
-            let outcome = self.hash_stripe(number, &mut buf);
+            let outcome = self.hash_stripe(number, &mut blocks);
             let failed = outcome.is_err();
             if results.send(outcome).is_err() || failed {
                 return;
@@ -298,18 +306,23 @@ impl Job<'_> {
         }
     }
 
-    fn hash_stripe(&self, number: u64, buf: &mut Vec<u8>) -> Hashed {
-        let range = self.stripe(number);
-        buf.resize((range.end - range.start) as usize, 0);
-        self.input.read_at(buf, range.start)?;
-        let links = match buf.is_empty() {
-            true => vec![build::leaf(self.profile, &[])],
-            false => buf
-                .chunks(self.profile.leaf_bytes() as usize)
-                .map(|content| build::leaf(self.profile, content))
-                .collect(),
-        };
-        self.pack.write_at(buf, range.start)?;
-        Ok((number, links))
+    /// `blocks` are the last stripe's, whose memory serves again.
+    fn hash_stripe(&self, number: u64, blocks: &mut Vec<LeafBlock>) -> Hashed {
+        let leaves: Vec<_> = self.leaves(number).collect();
+        blocks.truncate(leaves.len());
+        for (index, leaf) in leaves.iter().enumerate() {
+            let size_bytes = (leaf.end - leaf.start) as usize;
+            if blocks
+                .get(index)
+                .is_none_or(|block| block.content().len() != size_bytes)
+            {
+                blocks.truncate(index);
+                blocks.push(LeafBlock::new(self.profile, size_bytes));
+            }
+            self.input
+                .read_at(blocks[index].content_mut(), leaf.start)?;
+            self.pack.write_at(blocks[index].content(), leaf.start)?;
+        }
+        Ok((number, build::links(self.profile, blocks)))
     }
 }

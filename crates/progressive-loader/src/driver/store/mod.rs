@@ -103,7 +103,7 @@ impl Store {
 
     /// Adds the file at `path`: copies it, hashes it, and makes it readable by the CID that `ipfs add`
     /// prints under the same profile. A content that is there already is written anew, which also mends
-    /// a damaged copy.
+    /// a damaged copy. Uses every core, up to eight, and the memory of eight leaves for each.
     ///
     /// # Errors
     /// [`AddError`] naming the path. Nothing is left behind, and no CID becomes visible.

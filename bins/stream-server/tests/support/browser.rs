@@ -41,7 +41,7 @@ document.addEventListener('frameway:frame', (event) => window.drawn.push(event.d
 ";
 
 /// A browser with a profile of its own; it ends with this.
-pub struct Chromium {
+pub(crate) struct Chromium {
     browser: Browser,
     events: tokio::task::JoinHandle<()>,
     _profile: tempfile::TempDir,
@@ -72,7 +72,7 @@ fn executable() -> Option<PathBuf> {
 
 impl Chromium {
     /// Starts one with a window of that size in CSS pixels; `None` when there is no browser here.
-    pub async fn start(width: u32, height: u32) -> Option<Self> {
+    pub(crate) async fn start(width: u32, height: u32) -> Option<Self> {
         let executable = executable()?;
         let profile = tempfile::tempdir().unwrap();
         let viewport = Viewport {
@@ -112,7 +112,7 @@ impl Chromium {
     }
 
     /// Opens the page with both listeners in place before its first script runs.
-    pub async fn open(&self, url: &str) -> Tab {
+    pub(crate) async fn open(&self, url: &str) -> Tab {
         let page = self.browser.new_page("about:blank").await.unwrap();
         page.evaluate_on_new_document(READER).await.unwrap();
         page.evaluate_on_new_document(LISTENER).await.unwrap();
@@ -120,7 +120,7 @@ impl Chromium {
         Tab { page }
     }
 
-    pub async fn close(mut self) {
+    pub(crate) async fn close(mut self) {
         let _ = self.browser.close().await;
         let _ = self.browser.wait().await;
         self.events.abort();
@@ -128,13 +128,13 @@ impl Chromium {
 }
 
 /// One tab.
-pub struct Tab {
+pub(crate) struct Tab {
     page: Page,
 }
 
 impl Tab {
     /// The value of a JavaScript expression.
-    pub async fn value<T: DeserializeOwned>(&self, expression: &str) -> T {
+    pub(crate) async fn value<T: DeserializeOwned>(&self, expression: &str) -> T {
         self.page
             .evaluate(expression)
             .await
@@ -144,7 +144,7 @@ impl Tab {
     }
 
     /// Runs a statement.
-    pub async fn run(&self, statement: &str) {
+    pub(crate) async fn run(&self, statement: &str) {
         self.page
             .evaluate(format!("(() => {{ {statement}; return true; }})()"))
             .await
@@ -152,7 +152,7 @@ impl Tab {
     }
 
     /// Polls an expression until it is true.
-    pub async fn until(&self, expression: &str) {
+    pub(crate) async fn until(&self, expression: &str) {
         let started = Instant::now();
         while !self.value::<bool>(&format!("Boolean({expression})")).await {
             if started.elapsed() > DEADLINE {
@@ -165,7 +165,7 @@ impl Tab {
         }
     }
 
-    pub async fn screenshot(&self) -> Vec<u8> {
+    pub(crate) async fn screenshot(&self) -> Vec<u8> {
         self.page
             .screenshot(ScreenshotParams::builder().build())
             .await

@@ -7,7 +7,7 @@
     clippy::print_stderr
 )]
 
-pub mod browser;
+pub(crate) mod browser;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -17,29 +17,29 @@ use serde_json::Value;
 use testkit::driver::ChildServer;
 
 /// The longest that anything may take on a machine busy with other tests.
-pub const DEADLINE: Duration = Duration::from_secs(120);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
 /// The binary under test.
-pub fn stream_server() -> Command {
+pub(crate) fn stream_server() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_stream-server"));
     command.env_remove("RUST_LOG");
     command
 }
 
 /// A running server with a store of its own; both end with it.
-pub struct Server {
-    pub process: ChildServer,
-    pub store: tempfile::TempDir,
+pub(crate) struct Server {
+    pub(crate) process: ChildServer,
+    pub(crate) store: tempfile::TempDir,
 }
 
 impl Server {
     /// `stream-server demo`.
-    pub fn demo() -> Self {
+    pub(crate) fn demo() -> Self {
         Self::start("demo", &[])
     }
 
     /// `stream-server serve` with further arguments.
-    pub fn serve(arguments: &[&str]) -> Self {
+    pub(crate) fn serve(arguments: &[&str]) -> Self {
         Self::start("serve", arguments)
     }
 
@@ -48,7 +48,11 @@ impl Server {
         Self::start_with_store(command, arguments, store)
     }
 
-    pub fn start_with_store(command: &str, arguments: &[&str], store: tempfile::TempDir) -> Self {
+    pub(crate) fn start_with_store(
+        command: &str,
+        arguments: &[&str],
+        store: tempfile::TempDir,
+    ) -> Self {
         let mut process = stream_server();
         process
             .args([
@@ -67,23 +71,23 @@ impl Server {
     }
 
     /// `http://HOST:PORT`, without a slash.
-    pub fn address(&self) -> &str {
+    pub(crate) fn address(&self) -> &str {
         self.process.first_line()
     }
 
-    pub fn url(&self, path: &str) -> String {
+    pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.address())
     }
 
-    pub async fn get(&self, path: &str) -> Answer {
+    pub(crate) async fn get(&self, path: &str) -> Answer {
         Answer::of(reqwest::Client::new().get(self.url(path))).await
     }
 
-    pub async fn delete(&self, path: &str) -> Answer {
+    pub(crate) async fn delete(&self, path: &str) -> Answer {
         Answer::of(reqwest::Client::new().delete(self.url(path))).await
     }
 
-    pub async fn post(&self, path: &str, json: &Value) -> Answer {
+    pub(crate) async fn post(&self, path: &str, json: &Value) -> Answer {
         self.send(
             reqwest::Method::POST,
             path,
@@ -93,7 +97,7 @@ impl Server {
         .await
     }
 
-    pub async fn patch(&self, path: &str, json: &Value) -> Answer {
+    pub(crate) async fn patch(&self, path: &str, json: &Value) -> Answer {
         self.send(
             reqwest::Method::PATCH,
             path,
@@ -103,7 +107,7 @@ impl Server {
         .await
     }
 
-    pub async fn send(
+    pub(crate) async fn send(
         &self,
         method: reqwest::Method,
         path: &str,
@@ -120,7 +124,7 @@ impl Server {
     }
 
     /// Polls `path` until `holds`.
-    pub async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
+    pub(crate) async fn until(&self, path: &str, holds: impl Fn(&Value) -> bool) -> Value {
         let started = std::time::Instant::now();
         loop {
             let json = self.get(path).await.json();
@@ -139,10 +143,10 @@ impl Server {
 
 /// An HTTP answer, read whole.
 #[derive(Debug)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: reqwest::header::HeaderMap,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: reqwest::header::HeaderMap,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
@@ -156,23 +160,23 @@ impl Answer {
         }
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    pub fn json(&self) -> Value {
+    pub(crate) fn json(&self) -> Value {
         serde_json::from_slice(&self.body)
             .unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 
-    pub fn header(&self, name: &str) -> &str {
+    pub(crate) fn header(&self, name: &str) -> &str {
         self.headers
             .get(name)
             .map_or("", |value| value.to_str().unwrap())
     }
 
     /// The problem+json of a refusal, whose detail names `what`.
-    pub fn problem(&self, status: u16, what: &str) -> Value {
+    pub(crate) fn problem(&self, status: u16, what: &str) -> Value {
         assert_eq!(self.status, status, "{}", self.text());
         assert_eq!(self.header("content-type"), "application/problem+json");
         let problem = self.json();
@@ -187,7 +191,7 @@ impl Answer {
 }
 
 /// The real clips that stand beside the project on some machines.
-pub fn media() -> Option<PathBuf> {
+pub(crate) fn media() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/media");
     if folder.is_dir() {
         return Some(folder);

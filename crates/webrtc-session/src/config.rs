@@ -20,7 +20,7 @@ pub struct EndpointConfig {
     /// machine. Default: none, which means the bound address, or for a wildcard every address found on this machine.
     pub advertised: Vec<IpAddr>,
     /// Sessions at a time; a further offer is refused as busy. Default 512, range 1–4096. A connected idle session
-    /// takes about 60 KiB.
+    /// takes about 130 KiB.
     pub max_sessions: usize,
     /// The kernel's send and receive buffer asked for, each. Default 4 MiB, range 64 KiB–64 MiB. The kernel may give
     /// less (Linux: `net.core.rmem_max`, `wmem_max`); what it gave is logged.

@@ -79,14 +79,21 @@ impl Demux {
         self.by_address.get(address).copied()
     }
 
+    /// Is this an address of this session's peer?
+    pub(crate) fn knows(&self, slot: usize, address: &SocketAddr) -> bool {
+        self.by_address
+            .get(address)
+            .is_some_and(|owners| owners.as_slice().contains(&slot))
+    }
+
     /// A check from `address` proved to be of this session's peer.
     pub(crate) fn learn(&mut self, slot: usize, address: SocketAddr) {
+        if self.knows(slot, &address) {
+            return;
+        }
         let Some(learned) = self.learned.get_mut(slot) else {
             return;
         };
-        if learned.addresses.contains(&address) {
-            return;
-        }
         let oldest =
             (learned.addresses.len() == ADDRESSES_PER_SESSION).then(|| learned.addresses.remove(0));
         learned.addresses.push(address);

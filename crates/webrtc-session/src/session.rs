@@ -23,6 +23,10 @@ pub(crate) trait Outbox {
 /// How soon a session whose deadline stays in the past is called again: keeps a bug from turning into a busy loop.
 const MIN_TIMER_STEP: Duration = Duration::from_millis(1);
 
+/// An address silent for this long, while another of the peer's is not, is one that the peer has left: ICE checks come
+/// every 3 s at most from str0m, every 2.5 s from Chromium.
+const MOVED_AFTER: Duration = Duration::from_millis(3500);
+
 /// A peer may trickle and roam; beyond this many addresses over its life its checks are no longer followed, for str0m
 /// remembers each.
 pub(crate) const MAX_ADDRESSES_EVER: u32 = 256;
@@ -40,7 +44,9 @@ pub(crate) struct Session {
     created: Instant,
     last_heard: Instant,
     remote_address: Option<SocketAddr>,
-    addresses_heard: u32,
+    /// The address before that, and when it was last heard from.
+    former_address: Option<(SocketAddr, Instant)>,
+    addresses_learned: u32,
     disconnected_at: Instant,
     rtc_deadline: Instant,
     pub(crate) drain_until: Option<Instant>,
@@ -88,7 +94,8 @@ impl Session {
             created: now,
             last_heard: now,
             remote_address: None,
-            addresses_heard: 0,
+            former_address: None,
+            addresses_learned: 0,
             disconnected_at: now,
             rtc_deadline: now,
             drain_until: None,
@@ -128,19 +135,34 @@ impl Session {
     }
 
     fn heard(&mut self, now: Instant, source: SocketAddr) {
-        self.last_heard = now;
         if self.remote_address != Some(source) {
-            self.remote_address = Some(source);
-            self.addresses_heard = self.addresses_heard.saturating_add(1);
+            let left = self.remote_address.replace(source);
+            self.former_address = left.map(|address| (address, self.last_heard));
         }
+        self.last_heard = now;
         if self.state == SessionState::Disconnected {
             self.enter(now, SessionState::Connected);
         }
     }
 
-    /// May a check from a new address still be followed?
-    pub(crate) fn may_roam_to(&self, source: SocketAddr) -> bool {
-        self.remote_address == Some(source) || self.addresses_heard < MAX_ADDRESSES_EVER
+    /// Where to send what str0m addresses to `nominated`. When a NAT gives the peer another address, a peer that nominates
+    /// once does not notice, and str0m goes on sending to the old one for 15 s. An address that fell silent while the
+    /// peer, by a verified check, is heard from another is therefore replaced by that other.
+    fn follow_peer(&self, now: Instant, nominated: SocketAddr) -> SocketAddr {
+        match (self.former_address, self.remote_address) {
+            (Some((former, heard_at)), Some(current))
+                if former == nominated && now.saturating_duration_since(heard_at) > MOVED_AFTER =>
+            {
+                current
+            }
+            _ => nominated,
+        }
+    }
+
+    /// Counts an address that the peer is new at; `false` when it has had too many.
+    pub(crate) fn may_roam(&mut self) -> bool {
+        self.addresses_learned = self.addresses_learned.saturating_add(1);
+        self.addresses_learned <= MAX_ADDRESSES_EVER
     }
 
     /// Polls the `Rtc` until nothing but its timeout is left.
@@ -154,7 +176,8 @@ impl Session {
                 Ok(Output::Transmit(transmit)) => {
                     self.counters.packets_sent += 1;
                     self.counters.bytes_sent += transmit.contents.len() as u64;
-                    outbox.send(transmit.source, transmit.destination, &transmit.contents);
+                    let destination = self.follow_peer(now, transmit.destination);
+                    outbox.send(transmit.source, destination, &transmit.contents);
                 }
                 Ok(Output::Event(event)) => self.on_event(now, event, outbox),
                 Err(error) => self.finish(now, CloseReason::Transport(error.to_string()), outbox),

@@ -62,7 +62,7 @@ pub struct EndpointStats {
     pub dropped_unknown_address: u64,
     /// Connectivity checks for a ufrag that no session has, dropped.
     pub dropped_unknown_ufrag: u64,
-    /// Connectivity checks that failed their session's integrity check, dropped.
+    /// Connectivity checks that failed their session's integrity check, or came from one address too many, dropped.
     pub dropped_unverified: u64,
     /// Datagrams too large for the receive buffer or otherwise unreadable, dropped.
     pub dropped_malformed: u64,

@@ -8,6 +8,7 @@ use str0m::net::{Protocol, Receive};
 use super::run::Driver;
 use super::socket::{ReceiveBuffers, Received};
 use crate::demux::Owners;
+use crate::session::Session;
 use crate::stun::{Kind, classify};
 
 /// Datagrams given to a session before its output is drained. str0m's DTLS holds 30; draining in between lets SCTP
@@ -66,11 +67,10 @@ impl Driver {
 
     /// A check is believed once its integrity is verified; then its source is an address of that session.
     fn route_check(&mut self, now: Instant, slot: usize, received: Received<'_>, run: &mut Run) {
-        let roams = self
-            .sessions
-            .get(slot)
-            .is_some_and(|session| session.may_roam_to(received.source));
-        if roams && self.is_from_peer(now, slot, received) {
+        let verified = self.is_from_peer(now, slot, received);
+        let known = self.demux.knows(slot, &received.source);
+        let mut may_roam = || self.sessions.get_mut(slot).is_some_and(Session::may_roam);
+        if verified && (known || may_roam()) {
             self.demux.learn(slot, received.source);
             self.deliver(now, slot, received, run);
         } else {

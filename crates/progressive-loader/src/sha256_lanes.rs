@@ -138,10 +138,10 @@ fn extend<S: Simd>(w: &mut [u32x8<S>; 16]) {
 
 #[inline(always)]
 fn extend_one<const T: usize, S: Simd>(w: &mut [u32x8<S>; 16]) {
-    let (w15, w2) = (w[(T + 1) % 16], w[(T + 14) % 16]);
+    let (w15, w2) = (w[const { (T + 1) % 16 }], w[const { (T + 14) % 16 }]);
     let s0 = rotate(w15, 7) ^ rotate(w15, 18) ^ (w15 >> 3);
     let s1 = rotate(w2, 17) ^ rotate(w2, 19) ^ (w2 >> 10);
-    w[T] = w[T] + s0 + w[(T + 9) % 16] + s1;
+    w[T] = w[T] + s0 + w[const { (T + 9) % 16 }] + s1;
 }
 
 #[inline(always)]
@@ -149,10 +149,21 @@ fn sixteen_rounds<S: Simd>(working: &mut [u32x8<S>; 8], w: &[u32x8<S>; 16], k: &
     sixteen!(round, working, w, k);
 }
 
+/// Where the variables a to h are in round `t`.
+const fn places(t: usize) -> [usize; 8] {
+    let mut places = [0; 8];
+    let mut name = 0;
+    while name < 8 {
+        places[name] = (name + 16 - t) % 8;
+        name += 1;
+    }
+    places
+}
+
 /// One round. The eight variables do not move: the one that is `a` in one round is `b` in the next.
 #[inline(always)]
 fn round<const T: usize, S: Simd>(v: &mut [u32x8<S>; 8], w: &[u32x8<S>; 16], k: &[u32; 16]) {
-    let [a, b, c, d, e, f, g, h] = [0, 1, 2, 3, 4, 5, 6, 7].map(|name: usize| (name + 16 - T) % 8);
+    let [a, b, c, d, e, f, g, h] = const { places(T) };
     let s1 = rotate(v[e], 6) ^ rotate(v[e], 11) ^ rotate(v[e], 25);
     let ch = v[g] ^ (v[e] & (v[f] ^ v[g]));
     let t1 = v[h] + s1 + ch + k[T] + w[T];

@@ -113,7 +113,7 @@ fn endpoint() -> Endpoint {
     Endpoint::bind(EndpointConfig::new("127.0.0.1:0".parse().unwrap())).unwrap()
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twelve_viewers_at_three_qualities_cost_three_encodes_a_frame() {
     let server = Server::serve(&["--source", "one=test:?size=320x240&fps=20", "--loop"]);
     let endpoint = endpoint();
@@ -160,7 +160,7 @@ async fn twelve_viewers_at_three_qualities_cost_three_encodes_a_frame() {
     assert_eq!(sizes.keys().copied().collect::<Vec<_>>(), [50, 70, 90]);
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_deleted_stream_says_goodbye_on_the_channel() {
     let server = Server::serve(&["--source", "one=test:?size=320x240&fps=20", "--loop"]);
     let endpoint = endpoint();
@@ -181,7 +181,7 @@ async fn a_deleted_stream_says_goodbye_on_the_channel() {
     );
 }
 
-#[tokio::test]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_smaller_rendition_at_fewer_frames_is_what_arrives() {
     let server = Server::serve(&[]);
     let wish = serde_json::json!({ "uri": "test:?size=640x360&fps=30", "name": "one", "width": 320, "framerate": 10, "loop": true });

@@ -6,8 +6,8 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 pub(crate) struct FrameRateLimit {
     interval: Option<Duration>,
-    /// The slot of the frame delivered last.
-    last_slot: Option<u128>,
+    /// From when on a frame is delivered next.
+    next_due: Duration,
 }
 
 impl FrameRateLimit {
@@ -18,20 +18,27 @@ impl FrameRateLimit {
             .map(|fps| Duration::from_secs_f64(1.0 / fps));
         Self {
             interval,
-            last_slot: None,
+            next_due: Duration::ZERO,
         }
     }
 
-    /// Whether the frame shown at `pts` is the first of its slot of `1/fps` seconds.
+    /// Whether the frame shown at `pts` is delivered. Each delivered frame moves the due time by one interval, so that
+    /// the mean is the limit even where it does not divide the content's rate.
     pub(crate) fn takes(&mut self, pts: Duration) -> bool {
         let Some(interval) = self.interval else {
             return true;
         };
-        // Half a slot of tolerance keeps a 30 fps limit from dropping frames of a 29.97 fps video.
-        let slot = (pts.as_nanos() + interval.as_nanos() / 2) / interval.as_nanos().max(1);
-        let takes = self.last_slot != Some(slot);
-        self.last_slot = Some(slot);
-        takes
+        // An eighth of tolerance keeps rounded timestamps from costing frames of a video at the limit's own rate.
+        if pts + interval / 8 < self.next_due && self.next_due <= pts + interval * 2 {
+            return false;
+        }
+        let late = pts > self.next_due + interval || self.next_due > pts + interval * 2;
+        self.next_due = if late {
+            pts + interval
+        } else {
+            self.next_due + interval
+        };
+        true
     }
 }
 
@@ -48,11 +55,20 @@ mod tests {
     }
 
     #[test]
+    fn a_restart_begins_at_once() {
+        let mut gate = FrameRateLimit::new(Some(10.0));
+        assert!(gate.takes(Duration::from_secs(60)));
+        assert!(!gate.takes(Duration::from_millis(60_033)));
+        assert!(gate.takes(Duration::ZERO));
+    }
+
+    #[test]
     fn a_limit_below_the_content_thins_it_out_and_one_above_changes_nothing() {
         assert_eq!(delivered(30.0, 10.0), 100);
         assert_eq!(delivered(30.0, 30.0), 300);
         assert_eq!(delivered(29.97, 30.0), 299);
         assert_eq!(delivered(25.0, 60.0), 250);
-        assert!((149..=151).contains(&delivered(30.0, 15.0)));
+        assert_eq!(delivered(30.0, 15.0), 150);
+        assert!((199..=201).contains(&delivered(30.0, 20.0)));
     }
 }

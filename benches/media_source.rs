@@ -34,13 +34,21 @@ fn pattern(frames: Option<u64>) -> TestPattern {
 
 fn open(bytes: Vec<u8>) -> Box<dyn FrameSource> {
     let len = bytes.len() as u64;
-    open_reader(Box::new(Cursor::new(bytes)), len, "bench", FramePool::new(4)).unwrap()
+    open_reader(
+        Box::new(Cursor::new(bytes)),
+        len,
+        "bench",
+        FramePool::new(4),
+    )
+    .unwrap()
 }
 
 /// One pass over a video; the throughput is in frames.
 fn play(criterion: &mut Criterion, name: &str, mut source: Box<dyn FrameSource>) {
     let mut group = criterion.benchmark_group("media_source");
-    group.throughput(Throughput::Elements(FRAMES)).sample_size(10);
+    group
+        .throughput(Throughput::Elements(FRAMES))
+        .sample_size(10);
     group.bench_function(name, |bencher| {
         bencher.iter(|| {
             source.rewind().unwrap();

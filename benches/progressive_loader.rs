@@ -13,7 +13,9 @@ use tokio::runtime::Runtime;
 const FILE_BYTES: usize = 256 << 20;
 
 fn content() -> Vec<u8> {
-    (0..FILE_BYTES as u64 / 8).flat_map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes()).collect()
+    (0..FILE_BYTES as u64 / 8)
+        .flat_map(|i| i.wrapping_mul(0x9E37_79B9_7F4A_7C15).to_le_bytes())
+        .collect()
 }
 
 fn add(c: &mut Criterion) {
@@ -22,12 +24,19 @@ fn add(c: &mut Criterion) {
     std::fs::write(&path, content()).expect("a file to add");
     let mut group = c.benchmark_group("store/add");
     group.throughput(Throughput::Bytes(FILE_BYTES as u64));
-    group.sample_size(10).sampling_mode(SamplingMode::Flat).measurement_time(Duration::from_secs(10));
+    group
+        .sample_size(10)
+        .sampling_mode(SamplingMode::Flat)
+        .measurement_time(Duration::from_secs(10));
     for profile in Profile::ALL {
         group.bench_function(profile.name(), |b| {
             b.iter_batched(
                 || Store::open(dir.path().join("store")).expect("a store"),
-                |store| store.add_file(&path, profile, &mut |_| {}).expect("an added file"),
+                |store| {
+                    store
+                        .add_file(&path, profile, &mut |_| {})
+                        .expect("an added file")
+                },
                 BatchSize::PerIteration,
             );
         });
@@ -41,15 +50,30 @@ fn read_verified(c: &mut Criterion) {
     let content = content();
     let mut group = c.benchmark_group("store/read_verified");
     group.throughput(Throughput::Bytes(FILE_BYTES as u64));
-    group.sample_size(10).sampling_mode(SamplingMode::Flat).measurement_time(Duration::from_secs(10));
+    group
+        .sample_size(10)
+        .sampling_mode(SamplingMode::Flat)
+        .measurement_time(Duration::from_secs(10));
     for profile in Profile::ALL {
-        let cid = store.add_bytes(&content, profile).expect("an added content").cid;
-        let location = Location::Ipfs { cid, path: Vec::new() };
-        let options = OpenOptions { store: Some(store.clone()), ..OpenOptions::default() };
+        let cid = store
+            .add_bytes(&content, profile)
+            .expect("an added content")
+            .cid;
+        let location = Location::Ipfs {
+            cid,
+            path: Vec::new(),
+        };
+        let options = OpenOptions {
+            store: Some(store.clone()),
+            ..OpenOptions::default()
+        };
         let mut buf = vec![0; 1 << 20];
         group.bench_function(format!("reader/{profile}"), |b| {
             b.iter(|| {
-                let mut reader = runtime.block_on(open(&location, &options)).expect("a reader").into_blocking();
+                let mut reader = runtime
+                    .block_on(open(&location, &options))
+                    .expect("a reader")
+                    .into_blocking();
                 while reader.read(&mut buf).expect("a sound read") > 0 {
                     black_box(&buf);
                 }
@@ -59,7 +83,11 @@ fn read_verified(c: &mut Criterion) {
         group.bench_function(format!("one_thread/{profile}"), |b| {
             b.iter(|| {
                 for start in (0..source.size_bytes()).step_by(1 << 20) {
-                    black_box(source.read_range_blocking(start..start + (1 << 20)).expect("a sound read"));
+                    black_box(
+                        source
+                            .read_range_blocking(start..start + (1 << 20))
+                            .expect("a sound read"),
+                    );
                 }
             });
         });

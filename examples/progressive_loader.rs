@@ -23,18 +23,27 @@ async fn main() -> anyhow::Result<()> {
         let started = Instant::now();
         let added = store.add_file(&path, profile, &mut |_| {})?;
         let speed = added.size_bytes as f64 / 1e6 / started.elapsed().as_secs_f64();
-        println!("{profile:>15}: {} ({} blocks, {speed:.0} MB/s)", added.cid, added.blocks);
+        println!(
+            "{profile:>15}: {} ({} blocks, {speed:.0} MB/s)",
+            added.cid, added.blocks
+        );
         cid = Some(added.cid);
     }
     let cid = cid.context("two profiles were added")?;
 
     let location: Location = format!("ipfs://{cid}").parse()?;
-    let options = OpenOptions { store: Some(store.clone()), ..OpenOptions::default() };
+    let options = OpenOptions {
+        store: Some(store.clone()),
+        ..OpenOptions::default()
+    };
     read_some(&location, &options).await?;
 
     let pack = store.dir().join("packs").join(format!("{cid}.pack"));
     flip_first_byte(&pack)?;
-    let error = read_some(&location, &options).await.err().context("a flipped byte must not be read")?;
+    let error = read_some(&location, &options)
+        .await
+        .err()
+        .context("a flipped byte must not be read")?;
     println!("\nafter one byte was flipped on disk:\n  {error}");
     Ok(())
 }
@@ -48,15 +57,24 @@ async fn read_some(location: &Location, options: &OpenOptions) -> anyhow::Result
     tokio::task::spawn_blocking(move || -> std::io::Result<()> {
         let mut some = [0; 16];
         reader.read_exact(&mut some)?;
-        println!("\nfirst bytes after {:.1} ms: {some:02x?}", started.elapsed().as_secs_f64() * 1e3);
+        println!(
+            "\nfirst bytes after {:.1} ms: {some:02x?}",
+            started.elapsed().as_secs_f64() * 1e3
+        );
         reader.seek(SeekFrom::End(-16.min(size as i64)))?;
         reader.read_exact(&mut some)?;
-        println!("last bytes after {:.1} ms: {some:02x?}", started.elapsed().as_secs_f64() * 1e3);
+        println!(
+            "last bytes after {:.1} ms: {some:02x?}",
+            started.elapsed().as_secs_f64() * 1e3
+        );
         Ok(())
     })
     .await??;
     let figures = progress.snapshot();
-    println!("{} of {} bytes fetched to read 32", figures.fetched_bytes, figures.total_bytes);
+    println!(
+        "{} of {} bytes fetched to read 32",
+        figures.fetched_bytes, figures.total_bytes
+    );
     Ok(())
 }
 
@@ -71,7 +89,10 @@ fn make_file(dir: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn flip_first_byte(path: &Path) -> anyhow::Result<()> {
-    let mut file = std::fs::OpenOptions::new().read(true).write(true).open(path)?;
+    let mut file = std::fs::OpenOptions::new()
+        .read(true)
+        .write(true)
+        .open(path)?;
     let mut byte = [0];
     file.read_exact(&mut byte)?;
     file.seek(SeekFrom::Start(0))?;

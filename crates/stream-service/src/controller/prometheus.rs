@@ -46,78 +46,78 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
         .into_response()
 }
 
-type Gauges = Family<OfStream, Gauge<f64, AtomicU64>>;
+/// Name, help and reading of one gauge or counter.
+type Series<T> = (&'static str, &'static str, fn(&Metrics) -> T);
+
+const GAUGES: [Series<f64>; 5] = [
+    ("viewers", "Viewers connected", |m| m.viewers.len() as f64),
+    ("buffer_fill_frames", "Frames in the ring", |m| {
+        m.buffer.fill as f64
+    }),
+    ("buffer_size_frames", "Frames the ring may hold", |m| {
+        m.buffer.size as f64
+    }),
+    (
+        "released_frames_per_second",
+        "Frames that left the ring, over two seconds",
+        |m| m.performance.released_fps,
+    ),
+    (
+        "delivered_bytes_per_second",
+        "Encoded bytes offered to viewers, over two seconds",
+        |m| m.performance.bitrate_bps / 8.0,
+    ),
+];
+
+const COUNTERS: [Series<u64>; 10] = [
+    ("frames_decoded", "Frames decoded", |m| {
+        m.performance.frames_decoded
+    }),
+    ("frames_released", "Frames that left the ring", |m| {
+        m.performance.frames_released
+    }),
+    ("decode_errors", "Frames that could not be decoded", |m| {
+        m.performance.decode_errors
+    }),
+    ("encodes", "JPEG encodes", |m| m.performance.encodes),
+    ("encode_cache_hits", "Encodes saved by the cache", |m| {
+        m.performance.encode_cache_hits
+    }),
+    (
+        "buffer_underflows",
+        "Times a due frame was not there",
+        |m| m.buffer.underflows,
+    ),
+    ("buffer_dropped", "Frames dropped in the ring", |m| {
+        m.buffer.dropped_oldest + m.buffer.dropped_newest + m.buffer.dropped_on_shrink
+    }),
+    ("frames_sent", "Frames sent whole to viewers", |m| {
+        m.network.totals.frames_sent
+    }),
+    ("frames_acked", "Frames that viewers acknowledged", |m| {
+        m.network.totals.frames_acked
+    }),
+    (
+        "frames_dropped",
+        "Frames replaced by newer ones before they were sent",
+        |m| m.network.totals.frames_dropped,
+    ),
+];
 
 fn register_streams(registry: &mut Registry, streams: &[(String, Metrics)]) {
     let count: Gauge = Gauge::default();
     count.set(streams.len() as i64);
     registry.register("streams", "Streams that exist", count);
-    let viewers: Gauges = Family::default();
-    let fill: Gauges = Family::default();
-    let size: Gauges = Family::default();
-    let rate: Gauges = Family::default();
-    let bitrate: Gauges = Family::default();
-    for (id, metrics) in streams {
-        let label = OfStream { stream: id.clone() };
-        viewers
-            .get_or_create(&label)
-            .set(metrics.viewers.len() as f64);
-        fill.get_or_create(&label).set(metrics.buffer.fill as f64);
-        size.get_or_create(&label).set(metrics.buffer.size as f64);
-        rate.get_or_create(&label)
-            .set(metrics.performance.released_fps);
-        bitrate
-            .get_or_create(&label)
-            .set(metrics.performance.bitrate_bps / 8.0);
+    for (name, help, read) in GAUGES {
+        let family: Family<OfStream, Gauge<f64, AtomicU64>> = Family::default();
+        for (id, metrics) in streams {
+            family
+                .get_or_create(&OfStream { stream: id.clone() })
+                .set(read(metrics));
+        }
+        registry.register(name, help, family);
     }
-    registry.register("viewers", "Viewers connected", viewers);
-    registry.register("buffer_fill_frames", "Frames in the ring", fill);
-    registry.register("buffer_size_frames", "Frames the ring may hold", size);
-    registry.register(
-        "released_frames_per_second",
-        "Frames that left the ring, over two seconds",
-        rate,
-    );
-    registry.register(
-        "delivered_bytes_per_second",
-        "Encoded bytes offered to viewers, over two seconds",
-        bitrate,
-    );
-    let counters: [(&str, &str, fn(&Metrics) -> u64); 10] = [
-        ("frames_decoded", "Frames decoded", |m| {
-            m.performance.frames_decoded
-        }),
-        ("frames_released", "Frames that left the ring", |m| {
-            m.performance.frames_released
-        }),
-        ("decode_errors", "Frames that could not be decoded", |m| {
-            m.performance.decode_errors
-        }),
-        ("encodes", "JPEG encodes", |m| m.performance.encodes),
-        ("encode_cache_hits", "Encodes saved by the cache", |m| {
-            m.performance.encode_cache_hits
-        }),
-        (
-            "buffer_underflows",
-            "Times a due frame was not there",
-            |m| m.buffer.underflows,
-        ),
-        ("buffer_dropped", "Frames dropped in the ring", |m| {
-            m.buffer.dropped_oldest + m.buffer.dropped_newest + m.buffer.dropped_on_shrink
-        }),
-        ("frames_sent", "Frames sent whole to viewers", |m| {
-            m.network.totals.frames_sent
-        }),
-        ("frames_acked", "Frames that viewers acknowledged", |m| {
-            m.network.totals.frames_acked
-        }),
-        (
-            "frames_dropped",
-            "Frames replaced by newer ones before they were sent",
-            |m| m.network.totals.frames_dropped,
-        ),
-    ];
-    for (name, help, read) in counters {
+    for (name, help, read) in COUNTERS {
         registry.register(name, help, counter(streams, read));
     }
     let bytes = counter(streams, |m| m.network.totals.bytes_sent);

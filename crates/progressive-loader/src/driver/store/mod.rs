@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `pack` | the file format: one pack holds the blocks of one content and their index |
 //! | `write` | a pack comes to be under a temporary name, whole, or not at all |
-//! | `add` | a file → leaves hashed on every core → tree → pack |
+//! | `pipeline` | a content's leaves, copied and hashed on every core |
+//! | `add` | a file → its leaves → the tree over them → pack |
 //! | `car` | a CAR archive → pack |
 //! | `catalog` | which packs there are, and where each block lies |
 //! | `source` | a CID → a [`ByteSource`](crate::ByteSource), every block verified |
@@ -17,6 +18,7 @@ mod car;
 mod catalog;
 mod error;
 mod pack;
+mod pipeline;
 mod source;
 mod write;
 

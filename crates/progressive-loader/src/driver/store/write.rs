@@ -114,6 +114,11 @@ impl PackWriter {
         write_all_at(&self.file, bytes, offset).map_err(self.failed("write"))
     }
 
+    /// Has the disk take what was written so far, so that the last sync has little left to wait for.
+    pub(super) fn sync(&self) -> Result<(), StoreError> {
+        self.file.sync_data().map_err(self.failed("sync"))
+    }
+
     /// Appends the index to `payload_bytes` of payload, syncs, and makes the pack visible as `name`.
     pub(super) fn finish(
         mut self,
@@ -122,7 +127,7 @@ impl PackWriter {
         payload_bytes: u64,
     ) -> Result<(), StoreError> {
         self.write_at(&index.encode(payload_bytes), payload_bytes)?;
-        self.file.sync_data().map_err(self.failed("sync"))?;
+        self.sync()?;
         let target = self.packs.join(format!("{name}.pack"));
         fs::rename(&self.path, &target)
             .map_err(StoreError::io(&target, "move a finished pack into place"))?;

@@ -2,6 +2,7 @@
 //! and a flipped byte on disk is caught.
 //!
 //! Run with `cargo run --release --example progressive_loader [FILE]`; without a file it makes one.
+#![allow(clippy::print_stdout, reason = "an example shows what it does")]
 
 use anyhow::Context;
 use progressive_loader::driver::{OpenOptions, Store, open};

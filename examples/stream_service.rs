@@ -2,6 +2,7 @@
 //!
 //! `cargo run --example stream_service` and open what it prints. An argument names another video: a path, `ipfs://CID`
 //! or a URL.
+#![allow(clippy::print_stdout)]
 
 use std::net::SocketAddr;
 

@@ -110,7 +110,7 @@ impl Client {
             match encoded.ok()? {
                 Ok(jpeg) => return Some((released, jpeg)),
                 Err(error) => {
-                    tracing::warn!(stream = %self.stream.id, %error, "a frame was not encoded")
+                    tracing::warn!(stream = %self.stream.id, %error, "a frame was not encoded");
                 }
             }
         }

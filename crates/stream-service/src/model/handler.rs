@@ -53,10 +53,9 @@ impl ViewerHandler {
     }
 
     fn stop_watching(&mut self) {
-        if std::mem::take(&mut self.watching) {
-            if let Some(stream) = self.stream.upgrade() {
-                stream.end_watching();
-            }
+        let was_watching = std::mem::take(&mut self.watching);
+        if let Some(stream) = self.stream.upgrade().filter(|_| was_watching) {
+            stream.end_watching();
         }
     }
 
@@ -109,10 +108,9 @@ impl SessionHandler for ViewerHandler {
     }
 
     fn on_message(&mut self, now: Instant, channel: ChannelId, binary: bool, message: &[u8]) {
-        if self.viewer.lane() == Some(channel) && binary {
-            if self.viewer.receive(now, message) {
-                self.begin();
-            }
+        let frames = self.viewer.lane() == Some(channel) && binary;
+        if frames && self.viewer.receive(now, message) {
+            self.begin();
         }
     }
 

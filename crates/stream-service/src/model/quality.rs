@@ -125,9 +125,9 @@ impl AutoQuality {
         let share = self.dropped as f64 / self.offered as f64;
         (self.window_start, self.offered, self.dropped) = (Some(now), 0, 0);
         if share > TOO_MANY_DROPS {
-            self.step_down(now)
+            self.step_down(now);
         } else {
-            self.maybe_step_up(now, share)
+            self.maybe_step_up(now, share);
         }
     }
 

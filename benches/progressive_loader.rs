@@ -1,4 +1,9 @@
 //! How fast a file is added to the store and read back verified, and what a planner's decision costs.
+#![allow(
+    clippy::expect_used,
+    missing_docs,
+    reason = "a bench that cannot set up has nothing to measure"
+)]
 
 use bytes::Bytes;
 use criterion::{BatchSize, Criterion, SamplingMode, Throughput, criterion_group, criterion_main};

@@ -2,6 +2,7 @@
 //! 16 KiB, at the MTU towards browsers and towards our own peers. And what finding the next timer costs.
 //!
 //! `cargo bench -p frameway-benches --bench webrtc_session`
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -31,7 +31,7 @@ fn main() -> Result<()> {
 
     let mut elapsed = Duration::ZERO;
     while !ring.is_finished() {
-        if elapsed.as_millis() % 25 == 0 && !HANG.contains(&elapsed) {
+        if elapsed.as_millis().is_multiple_of(25) && !HANG.contains(&elapsed) {
             source.deliver(&mut ring);
         }
         if ring.ready() && elapsed >= *next_pop.get_or_insert(elapsed) {
@@ -47,7 +47,7 @@ fn main() -> Result<()> {
             ring.set_size(60)?;
             println!("       -- size set to 60 --");
         }
-        if elapsed.as_millis() % 500 == 0 {
+        if elapsed.as_millis().is_multiple_of(500) {
             print_line(elapsed, &ring, &source.shown);
         }
         elapsed += STEP;

@@ -2,6 +2,7 @@
 //! other as fast as the channel takes them. Prints how fast that was.
 //!
 //! `cargo run --release --example webrtc_session`
+#![allow(clippy::print_stdout, clippy::print_stderr)]
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};

@@ -40,7 +40,7 @@ pub(crate) struct Settings {
 }
 
 /// Brings flags, config file and defaults together.
-pub(crate) fn settings(flags: Box<ServeArgs>) -> Result<Settings, Failure> {
+pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
     let file = match &flags.config {
         Some(path) => read(path).map_err(Failure::Usage)?,
         None => ConfigFile::default(),

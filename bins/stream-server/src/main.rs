@@ -16,8 +16,8 @@ fn main() -> ExitCode {
     let args = Args::parse();
     serve::init_logging();
     let result = match args.command {
-        Command::Demo(demo) => serve::demo(demo),
-        Command::Serve(flags) => config::settings(flags).and_then(serve::serve),
+        Command::Demo(demo) => serve::demo(&demo),
+        Command::Serve(flags) => config::settings(*flags).and_then(serve::serve),
         Command::Add(add) => add::run(&add),
     };
     match result {

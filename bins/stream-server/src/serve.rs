@@ -62,7 +62,7 @@ pub(crate) fn init_logging() {
 }
 
 /// Serves the generated clip.
-pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
+pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
     let config = ServiceConfig {
         http: args.http,
         udp: args.udp,

@@ -46,7 +46,7 @@ async fn the_demo_draws_each_frame_once_for_ten_seconds_and_the_buffer_slider_ac
     assert_eq!(seen[0], 0, "the stream waits for its first viewer");
 
     // The sliders are what a person would move.
-    for (size, threshold) in [(60, "0.3"), (5, "0.8")] {
+    for (size, threshold) in [(60, 0.3), (5, 0.8)] {
         tab.run(&format!(
             "const move = (label, value) => {{
                const slider = [...document.querySelectorAll('input[type=range]')].find((i) => i.labels[0].textContent.includes(label));
@@ -62,7 +62,7 @@ async fn the_demo_draws_each_frame_once_for_ten_seconds_and_the_buffer_slider_ac
             buffer["size"] == size
                 && buffer["fill"].as_u64() >= Some(size - 1)
                 && buffer["fill"].as_u64() <= Some(size)
-                && buffer["prefetch_threshold"].to_string() == threshold
+                && buffer["prefetch_threshold"] == threshold
         };
         server.until("/api/v1/streams/demo/metrics", holds).await;
     }

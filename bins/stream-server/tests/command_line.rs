@@ -81,12 +81,12 @@ fn help_shows_every_default_and_exits_0() {
         let output = run(arguments);
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(output.status.success());
-        words.iter().for_each(|word| {
+        for word in words {
             assert!(
                 text.contains(word),
                 "{arguments:?} does not tell {word:?}: {text}"
-            )
-        });
+            );
+        }
     }
 }
 

@@ -86,8 +86,11 @@ pub(crate) fn measure(args: &Args, table: &mut Table) -> Result<()> {
     )?)
 }
 
+/// Adds a file into a folder; says the MB/s and the CID.
+type Add<'a> = &'a dyn Fn(&Path) -> Result<(f64, String)>;
+
 /// Runs each in turn, [`RUNS`] times, each time in a folder of its own.
-fn alternate(adds: &[&dyn Fn(&Path) -> Result<(f64, String)>], dir: &Path) -> Result<Vec<Timed>> {
+fn alternate(adds: &[Add<'_>], dir: &Path) -> Result<Vec<Timed>> {
     let mut timed: Vec<Timed> = adds
         .iter()
         .map(|_| Timed {

@@ -33,7 +33,6 @@ const RUN_DEADLINE: Duration = Duration::from_secs(120);
 /// What the page counts.
 #[derive(Debug, Deserialize)]
 struct Counts {
-    frames: u64,
     bytes: u64,
     first_ms: f64,
     last_ms: f64,

@@ -60,7 +60,7 @@ impl Table {
 
     /// Says why a measurement failed, unless its value is out already.
     pub(crate) fn broken(&mut self, name: &str, reason: &str) -> io::Result<()> {
-        if self.printed.iter().any(|printed| *printed == name) {
+        if self.printed.contains(&name) {
             return Ok(());
         }
         self.skipped(name, reason)

@@ -47,7 +47,7 @@ mod tests {
     #[test]
     fn guards_number_and_checksum_are_where_the_layout_says() {
         let cells = cells(0x1234_5678);
-        let checksum = 1 ^ 2 ^ 3 ^ 4 ^ 5 ^ 6 ^ 7 ^ 8;
+        let checksum = (1..=8).fold(0, |sum, nibble| sum ^ nibble);
         assert_eq!(cells >> 38, 0b10);
         assert_eq!(cells >> 6 & 0xffff_ffff, 0x1234_5678);
         assert_eq!(cells >> 2 & 0xf, checksum);

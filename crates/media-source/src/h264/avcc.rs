@@ -132,7 +132,6 @@ impl<'a> Iterator for NalUnits<'a> {
 }
 
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "tests")]
 mod tests {
     use super::*;
 

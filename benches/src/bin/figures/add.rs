@@ -5,7 +5,7 @@
 
 use std::fs::File;
 use std::io::{BufWriter, Write as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
@@ -167,7 +167,7 @@ fn version(kubo: &Path) -> String {
 }
 
 /// Pseudo-random bytes (splitmix64, Steele, Lea and Flood 2014): no chunk twice, nothing to compress.
-fn write_random(path: &PathBuf) -> Result<()> {
+fn write_random(path: &Path) -> Result<()> {
     let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
     for index in 1..=FILE_BYTES / 8 {
         let mut word = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);

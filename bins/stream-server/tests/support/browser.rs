@@ -40,11 +40,15 @@ window.drawn = [];
 document.addEventListener('frameway:frame', (event) => window.drawn.push(event.detail.source_id), true);
 ";
 
+/// One browser at a time: two would compete for the cores that must draw every frame in time.
+static TURN: tokio::sync::Mutex<()> = tokio::sync::Mutex::const_new(());
+
 /// A browser with a profile of its own; it ends with this.
 pub(crate) struct Chromium {
     browser: Browser,
     events: tokio::task::JoinHandle<()>,
     _profile: tempfile::TempDir,
+    _turn: tokio::sync::MutexGuard<'static, ()>,
 }
 
 /// Where the browser is: `FRAMEWAY_CHROMIUM`, or on the PATH. `None`, said aloud, when there is none.
@@ -74,6 +78,7 @@ impl Chromium {
     /// Starts one with a window of that size in CSS pixels; `None` when there is no browser here.
     pub(crate) async fn start(width: u32, height: u32) -> Option<Self> {
         let executable = executable()?;
+        let turn = TURN.lock().await;
         let profile = tempfile::tempdir().unwrap();
         let viewport = Viewport {
             width,
@@ -108,6 +113,7 @@ impl Chromium {
             browser,
             events,
             _profile: profile,
+            _turn: turn,
         })
     }
 

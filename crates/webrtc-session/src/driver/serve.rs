@@ -1,6 +1,6 @@
 //! Serves the requests of the endpoint's handles, on the endpoint's task.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::inbox::{Full, Request};
 use super::run::Driver;
@@ -8,7 +8,7 @@ use super::socket::UdpIo;
 use super::transmit::SessionOutbox;
 use super::wake::SessionWaker;
 use crate::session::Session;
-use crate::{SessionError, SessionId, SessionState};
+use crate::{CloseReason, SessionError, SessionId, SessionState, SessionStats};
 
 impl Driver {
     pub(super) fn serve(&mut self, now: Instant, request: Request) {
@@ -56,35 +56,52 @@ impl Driver {
                 reason,
                 reply,
             } => {
-                let _ = reply.send(self.change(now, session, |session, outbox| {
-                    session.finish(now, reason, outbox);
-                    Ok(())
-                }));
+                let _ = reply.send(self.close(now, session, reason));
             }
             Request::CloseAfterDrain {
                 session,
                 max_wait,
                 reply,
             } => {
-                let _ = reply.send(self.change(now, session, |session, _| {
-                    session.close_after_drain(now, max_wait);
-                    Ok(())
-                }));
+                let _ = reply.send(self.close_after_drain(now, session, max_wait));
             }
             Request::Stats { session, reply } => {
-                let _ = reply.send(
-                    match self
-                        .sessions
-                        .slot_of(session)
-                        .and_then(|slot| self.sessions.get(slot))
-                    {
-                        Some(known) => Ok(known.stats(now)),
-                        None => Err(SessionError::Unknown { session }),
-                    },
-                );
+                let _ = reply.send(self.stats(now, session));
             }
             Request::Shutdown { reply } => self.shutdown = Some(Some(reply)),
         }
+    }
+
+    fn stats(&self, now: Instant, session: SessionId) -> Result<SessionStats, SessionError> {
+        let slot = self.sessions.slot_of(session);
+        let known = slot.and_then(|slot| self.sessions.get(slot));
+        known
+            .map(|known| known.stats(now))
+            .ok_or(SessionError::Unknown { session })
+    }
+
+    fn close(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        reason: CloseReason,
+    ) -> Result<(), SessionError> {
+        self.change(now, session, |session, outbox| {
+            session.finish(now, reason, outbox);
+            Ok(())
+        })
+    }
+
+    fn close_after_drain(
+        &mut self,
+        now: Instant,
+        session: SessionId,
+        max_wait: Duration,
+    ) -> Result<(), SessionError> {
+        self.change(now, session, |session, _| {
+            session.close_after_drain(now, max_wait);
+            Ok(())
+        })
     }
 
     fn insert(

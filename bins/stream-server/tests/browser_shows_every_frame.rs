@@ -109,7 +109,7 @@ async fn a_stopped_stream_says_so_and_plays_again_when_it_is_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_page_reconnects_by_itself_when_its_connection_is_cut() {
+async fn a_connection_that_the_operator_closed_can_be_taken_up_again() {
     let server = Server::demo();
     let Some(browser) = Chromium::start(1280, 800).await else {
         return;
@@ -121,7 +121,7 @@ async fn the_page_reconnects_by_itself_when_its_connection_is_cut() {
         .as_str()
         .unwrap()
         .to_owned();
-    // The process behind the page is gone for good: nothing is said to the page.
+    // The page is told goodbye: it may stay closed until a person asks for more, which the space key does.
     tab.run("window.seen.length = 0").await;
     assert_eq!(
         server

@@ -30,10 +30,33 @@ pub(super) struct Catalog {
 /// A file in the directory, as it was when it was last looked at.
 #[derive(Debug)]
 struct Known {
-    size_bytes: u64,
-    modified: Option<std::time::SystemTime>,
+    version: Version,
     /// `None` for a file that is no sound pack; logged once.
     pack: Option<Arc<Pack>>,
+}
+
+/// Differs once a pack was replaced. A file system's clock ticks every few milliseconds only, and equal
+/// contents make packs of equal size: what tells two apart for certain is that they are two files.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Version {
+    file_id: u64,
+    size_bytes: u64,
+    modified: Option<std::time::SystemTime>,
+}
+
+impl Version {
+    fn of(metadata: &fs::Metadata) -> Self {
+        #[cfg(unix)]
+        let file_id = std::os::unix::fs::MetadataExt::ino(metadata);
+        // Elsewhere the clocks of file systems are finer, and have to do.
+        #[cfg(not(unix))]
+        let file_id = 0;
+        Self {
+            file_id,
+            size_bytes: metadata.len(),
+            modified: metadata.modified().ok(),
+        }
+    }
 }
 
 impl Catalog {
@@ -66,17 +89,13 @@ impl Catalog {
 
     /// `None` for a file that went away meanwhile.
     fn look_at(&self, file: &fs::DirEntry) -> Option<Known> {
-        let metadata = file.metadata().ok()?;
-        let (size_bytes, modified) = (metadata.len(), metadata.modified().ok());
+        let version = Version::of(&file.metadata().ok()?);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = known.get(&file.file_name())
-            && (known.size_bytes, known.modified) == (size_bytes, modified)
+            && known.version == version
         {
-            return Some(Known {
-                size_bytes,
-                modified,
-                pack: known.pack.clone(),
-            });
+            let pack = known.pack.clone();
+            return Some(Known { version, pack });
         }
         drop(known);
         let path = file.path();
@@ -87,11 +106,7 @@ impl Catalog {
                 None
             }
         };
-        Some(Known {
-            size_bytes,
-            modified,
-            pack,
-        })
+        Some(Known { version, pack })
     }
 
     /// Every sound pack.

@@ -13,6 +13,7 @@ mod handler;
 mod id;
 mod negotiation;
 mod offer;
+mod paced_dtls;
 mod room;
 mod segments;
 mod session;

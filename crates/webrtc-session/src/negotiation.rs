@@ -66,7 +66,7 @@ pub(crate) struct Identity {
 impl Identity {
     /// `None` when the crypto provider fails.
     pub(crate) fn generate() -> Option<Self> {
-        let provider = str0m::crypto::from_feature_flags();
+        let provider = crate::paced_dtls::provider();
         let certificate = provider.dtls_provider.generate_certificate()?;
         Some(Self {
             provider: Arc::new(provider),

@@ -140,6 +140,34 @@ async fn a_connection_that_the_operator_closed_can_be_taken_up_again() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_died_and_came_back_is_watched_again_without_a_click() {
+    let server = Server::demo();
+    let Some(browser) = Chromium::start(1280, 800).await else {
+        return;
+    };
+    let tab = browser.open(&server.url("/")).await;
+    numbers(&tab, 30).await;
+    tab.run(
+        "window.phases = []; setInterval(() => {
+           if (window.phases.at(-1) !== frameway.state) window.phases.push(frameway.state);
+         }, 20)",
+    )
+    .await;
+
+    let server = server.killed_and_back("demo", &[]);
+    tab.until("window.phases.includes('reconnecting')").await;
+    // A new process numbers its frames from the start.
+    tab.until("window.seen.lastIndexOf(0) > 0").await;
+    tab.run("window.seen.splice(0, window.seen.lastIndexOf(0))")
+        .await;
+    let seen = numbers(&tab, 60).await;
+    assert_without_gap(&seen, "the server came back");
+    assert_eq!(seen[0], 0);
+    drop(server);
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_scrolls_sideways_on_a_phone() {
     let server = Server::demo();
     for (width, height) in [(360, 740), (1440, 900)] {

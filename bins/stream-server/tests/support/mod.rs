@@ -53,16 +53,22 @@ impl Server {
         arguments: &[&str],
         store: tempfile::TempDir,
     ) -> Self {
+        Self::start_at("127.0.0.1:0", command, arguments, store)
+    }
+
+    /// Dies without a word to anybody, and starts again at the same address.
+    pub(crate) fn killed_and_back(self, command: &str, arguments: &[&str]) -> Self {
+        let address = self.address().to_owned();
+        let Self { process, store } = self;
+        drop(process);
+        let http = address.strip_prefix("http://").unwrap();
+        Self::start_at(http, command, arguments, store)
+    }
+
+    fn start_at(http: &str, command: &str, arguments: &[&str], store: tempfile::TempDir) -> Self {
         let mut process = stream_server();
         process
-            .args([
-                command,
-                "--http",
-                "127.0.0.1:0",
-                "--udp",
-                "127.0.0.1:0",
-                "--store",
-            ])
+            .args([command, "--http", http, "--udp", "127.0.0.1:0", "--store"])
             .arg(store.path());
         process.args(arguments);
         let process =

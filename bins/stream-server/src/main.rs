@@ -4,6 +4,7 @@
 mod add;
 mod args;
 mod config;
+mod logging;
 mod serve;
 
 use std::process::ExitCode;
@@ -14,7 +15,7 @@ use args::{Args, Command};
 
 fn main() -> ExitCode {
     let args = Args::parse();
-    serve::init_logging();
+    logging::init();
     let result = match args.command {
         Command::Demo(demo) => serve::demo(&demo),
         Command::Serve(flags) => config::settings(*flags).and_then(serve::serve),

@@ -32,33 +32,34 @@ impl Failure {
     pub(crate) fn report(&self) -> ExitCode {
         match self {
             Self::Usage(error) => {
-                eprintln!("error: {error:#}\n\nFor more information, try '--help'.");
+                let said = said_once(error);
+                eprintln!("error: {said}\n\nFor more information, try '--help'.");
                 ExitCode::from(2)
             }
             Self::Failed(error) => {
-                eprintln!("error: {error:#}");
+                eprintln!("error: {}", said_once(error));
                 ExitCode::from(1)
             }
         }
     }
 }
 
+/// The error and its causes, except those that a message before them has told already.
+fn said_once(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        match said.as_str() {
+            "" => cause,
+            said if said.contains(&cause) => said.to_owned(),
+            said => format!("{said}: {cause}"),
+        }
+    })
+}
+
 impl<E: Into<anyhow::Error>> From<E> for Failure {
     fn from(error: E) -> Self {
         Self::Failed(error.into())
     }
-}
-
-/// Logs on stderr, `info` and up unless `RUST_LOG` says otherwise.
-pub(crate) fn init_logging() {
-    let filter = tracing_subscriber::EnvFilter::try_from_default_env()
-        .unwrap_or_else(|_| "info,str0m=warn,dimpl=warn,sctp_proto=warn".into());
-    let ansi = std::io::IsTerminal::is_terminal(&std::io::stderr());
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_ansi(ansi)
-        .with_writer(std::io::stderr)
-        .init();
 }
 
 /// Serves the generated clip.

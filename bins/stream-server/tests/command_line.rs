@@ -25,6 +25,12 @@ fn fails(arguments: &[&str], code: i32, names: &[&str]) {
         );
     }
     assert!(!stderr.contains("panicked"), "{stderr}");
+    let error = stderr.lines().find(|line| line.starts_with("error: "));
+    let parts: Vec<&str> = error.unwrap_or_default().split(": ").collect();
+    assert!(
+        parts.windows(2).all(|pair| pair[0] != pair[1]),
+        "a reason is given once: {stderr}"
+    );
     assert!(output.stdout.is_empty(), "an error belongs on stderr");
 }
 

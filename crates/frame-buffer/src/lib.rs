@@ -8,6 +8,7 @@ mod layout;
 mod metrics;
 mod picture;
 mod pool;
+mod range;
 mod ring;
 
 pub use config::{
@@ -18,6 +19,7 @@ pub use fill::FillState;
 pub use frame::{FrameId, VideoFrame};
 pub use layout::{PictureError, PictureSize, Plane, STRIDE_ALIGN_BYTES};
 pub use metrics::{BufferHealth, BufferMetrics};
-pub use picture::{ColorRange, Picture, PictureMut, PlaneView};
+pub use picture::{Picture, PictureMut, PlaneView};
 pub use pool::{DEFAULT_MAX_IDLE_BYTES, FramePool, IDLE_TAKES, PoolStats};
+pub use range::ColorRange;
 pub use ring::{Popped, PushOutcome, RingBuffer};

@@ -8,18 +8,7 @@ use std::sync::{Arc, Weak};
 
 use crate::layout::Layout;
 use crate::pool::{Buffer, Home};
-use crate::{FramePool, PictureError, PictureSize, Plane};
-
-/// What the sample values mean.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
-pub enum ColorRange {
-    /// Video: luma 16 (black) to 235 (white), chroma 16 to 240. What H.264 carries unless it says
-    /// otherwise (ITU-T H.264 Annex E, `video_full_range_flag` = 0).
-    #[default]
-    Limited,
-    /// JPEG (JFIF): luma and chroma 0 to 255.
-    Full,
-}
+use crate::{ColorRange, FramePool, PictureError, PictureSize, Plane};
 
 /// One plane of a picture: rows of `width` samples, `stride` bytes apart.
 #[derive(Clone, Copy)]

@@ -8,7 +8,6 @@ mod entries;
 mod error;
 mod ladder;
 mod quality;
-mod range;
 mod rendition;
 mod stats;
 

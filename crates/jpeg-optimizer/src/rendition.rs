@@ -11,7 +11,6 @@ use fast_image_resize::{FilterType, ResizeAlg, ResizeOptions, Resizer};
 use frame_buffer::{ColorRange, FramePool, Picture, PictureMut, PictureSize, Plane, PlaneView};
 
 use crate::EncodeError;
-use crate::range;
 
 /// Idle scalers and pictures kept.
 const MAX_IDLE: usize = 8;
@@ -43,14 +42,14 @@ impl Renderer {
             (true, ColorRange::Full) => Ok(picture.clone()),
             (true, ColorRange::Limited) => {
                 let mut target = self.pool.take(size)?;
-                range::expand_into(picture, &mut target);
+                target.copy_as_full_range(picture);
                 Ok(target.freeze())
             }
             (false, source_range) => {
                 let mut target = self.pool.take(size)?;
                 self.scale(picture, &mut target)?;
                 match source_range {
-                    ColorRange::Limited => range::expand(&mut target),
+                    ColorRange::Limited => target.make_full_range(),
                     ColorRange::Full => target.set_range(ColorRange::Full),
                 }
                 Ok(target.freeze())

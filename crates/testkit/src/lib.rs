@@ -5,6 +5,7 @@ pub mod driver;
 mod frame_number;
 mod pixels;
 mod rng;
+mod shake;
 mod sim_clock;
 mod sim_link;
 
@@ -14,5 +15,6 @@ pub use frame_number::{
 };
 pub use pixels::{DecodedLuma, Luma, LumaPlane, Rgba};
 pub use rng::Rng;
+pub use shake::shake;
 pub use sim_clock::SimClock;
 pub use sim_link::{LinkConfig, LinkStats, SimLink};

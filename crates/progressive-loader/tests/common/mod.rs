@@ -10,20 +10,8 @@
 pub mod car;
 pub mod http;
 
-use sha3::Shake256;
-use sha3::digest::{ExtendableOutput, Update, XofReader};
 use std::path::PathBuf;
-
-/// The content that the recorded CIDs were made from: SHAKE-256 of `0/0`, `0/1`, …, a mebibyte each.
-pub fn shake(size: usize) -> Vec<u8> {
-    let mut content = vec![0; size];
-    for (number, block) in content.chunks_mut(1 << 20).enumerate() {
-        let mut hasher = Shake256::default();
-        hasher.update(format!("0/{number}").as_bytes());
-        hasher.finalize_xof().read(block);
-    }
-    content
-}
+pub use testkit::shake;
 
 /// Content in which every stretch of a few bytes tells where it lies.
 pub fn numbered(size: usize) -> Vec<u8> {

@@ -147,12 +147,7 @@ async fn a_server_that_died_and_came_back_is_watched_again_without_a_click() {
     };
     let tab = browser.open(&server.url("/")).await;
     numbers(&tab, 30).await;
-    tab.run(
-        "window.phases = []; setInterval(() => {
-           if (window.phases.at(-1) !== frameway.state) window.phases.push(frameway.state);
-         }, 20)",
-    )
-    .await;
+    record_phases(&tab).await;
 
     let server = server.killed_and_back("demo", &[]);
     tab.until("window.phases.includes('reconnecting')").await;
@@ -165,6 +160,42 @@ async fn a_server_that_died_and_came_back_is_watched_again_without_a_click() {
     assert_eq!(seen[0], 0);
     drop(server);
     browser.close().await;
+}
+
+/// The connection stays, but nothing comes through it, and HTTP accepts and does not answer either.
+#[cfg(unix)]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_hangs_and_goes_on_is_watched_again_without_a_click() {
+    let server = Server::demo();
+    let Some(browser) = Chromium::start(1280, 800).await else {
+        return;
+    };
+    let tab = browser.open(&server.url("/")).await;
+    numbers(&tab, 30).await;
+    record_phases(&tab).await;
+
+    server.signal("STOP");
+    tab.until("window.phases.includes('reconnecting')").await;
+    let last = numbers(&tab, 30).await.into_iter().next_back().unwrap();
+    tab.run("window.seen.length = 0").await;
+    server.signal("CONT");
+    let seen = numbers(&tab, 60).await;
+    assert!(seen[0] > last, "frame {} after frame {last}", seen[0]);
+    // What was on its way when the server stopped may still come through the old connection.
+    let joined = seen.windows(2).position(|pair| pair[1] > pair[0] + 1);
+    let seen = &seen[joined.map_or(0, |at| at + 1)..];
+    assert_without_gap(seen, "the server goes on");
+    browser.close().await;
+}
+
+/// From now on the page notes each state that it is in.
+async fn record_phases(tab: &Tab) {
+    tab.run(
+        "window.phases = []; setInterval(() => {
+           if (window.phases.at(-1) !== frameway.state) window.phases.push(frameway.state);
+         }, 20)",
+    )
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

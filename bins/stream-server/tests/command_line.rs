@@ -240,14 +240,7 @@ async fn a_signal_drains_and_exits_0_even_while_somebody_watches() {
             .await
             .unwrap();
         watching.chunk().await.unwrap();
-        let pid = server.process.id().to_string();
-        assert!(
-            std::process::Command::new("kill")
-                .args(["-s", signal, &pid])
-                .status()
-                .unwrap()
-                .success()
-        );
+        server.signal(signal);
         while watching.chunk().await.ok().flatten().is_some() {}
         let text = events.text().await.unwrap();
         assert!(

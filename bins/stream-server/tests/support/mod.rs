@@ -65,6 +65,13 @@ impl Server {
         Self::start_at(http, command, arguments, store)
     }
 
+    /// Sends the process a signal, by its name without SIG.
+    pub(crate) fn signal(&self, name: &str) {
+        let pid = self.process.id().to_string();
+        let sent = Command::new("kill").args(["-s", name, &pid]).status();
+        assert!(sent.unwrap().success(), "SIG{name} could not be sent");
+    }
+
     fn start_at(http: &str, command: &str, arguments: &[&str], store: tempfile::TempDir) -> Self {
         let mut process = stream_server();
         process

@@ -116,8 +116,9 @@ impl FrameSender {
         }
         let mut replaced = None;
         match self.config.mode {
-            Mode::Realtime { max_queued, .. } if self.pending.len() >= max_queued => {
-                replaced = self.pending.pop();
+            Mode::Realtime { max_queued, .. } => {
+                let standing = self.pending.is_standing(now);
+                replaced = self.make_room(if standing { 1 } else { max_queued });
             }
             Mode::EveryFrame {
                 max_queued_frames,
@@ -131,7 +132,6 @@ impl FrameSender {
                     return Offer::Full(frame);
                 }
             }
-            Mode::Realtime { .. } => {}
         }
         self.counters.frames_offered += 1;
         let hashed = self.config.hash_frames || !self.is_realtime();
@@ -146,13 +146,21 @@ impl FrameSender {
             offered_at: now,
         });
         match replaced {
-            Some(old) => {
-                let dropped = old.frame.meta.source_id;
-                self.dropped(dropped, DropReason::Replaced);
-                Offer::Replaced { dropped }
-            }
+            Some(dropped) => Offer::Replaced { dropped },
             None => Offer::Queued,
         }
+    }
+
+    /// Realtime: drops the oldest waiting frames until one more makes at most `max_queued`; the last one dropped.
+    fn make_room(&mut self, max_queued: usize) -> Option<u64> {
+        let mut last = None;
+        while self.pending.len() >= max_queued
+            && let Some(old) = self.pending.pop_for_newer()
+        {
+            last = Some(old.frame.meta.source_id);
+            self.dropped(old.frame.meta.source_id, DropReason::Replaced);
+        }
+        last
     }
 
     fn reason_to_refuse(&self, frame: &OutgoingFrame) -> Option<RefuseReason> {

@@ -76,6 +76,44 @@ fn a_viewer_that_takes_nothing_holds_the_sender_to_its_window() {
 }
 
 #[test]
+fn a_queue_outlasts_a_pause_and_shrinks_to_the_newest_when_it_stands() {
+    let now = Instant::now();
+    let mode = Mode::Realtime {
+        max_queued: 15,
+        deadline: None,
+    };
+    let sender = SenderConfig {
+        mode,
+        ..SenderConfig::realtime(EPOCH, now)
+    };
+    let mut link = Link::of(sender, ReceiverConfig::realtime(now), now);
+    let mut next = 0;
+    let mut offer = |link: &mut Link, frames: u64| {
+        for _ in 0..frames {
+            let _ = link.offer(next, 1000);
+            next += 1;
+            link.pass(MS(33));
+        }
+    };
+    offer(&mut link, 15);
+    assert!(drops(&mut link).is_empty(), "half a second is a pause");
+    let shown = link.run(LANE);
+    assert_eq!(shown.len(), 15);
+
+    offer(&mut link, 30);
+    assert_eq!(drops(&mut link).len(), 15, "no more than 15 wait");
+    link.pass(MS(10));
+    offer(&mut link, 5);
+    assert_eq!(link.sender.stats().frames_queued, 1, "after a second one");
+    let shown = link.run(LANE);
+    assert_eq!(shown.last().map(|frame| frame.meta.source_id), Some(49));
+
+    let _ = drops(&mut link);
+    offer(&mut link, 15);
+    assert!(drops(&mut link).is_empty(), "it ran empty in between");
+}
+
+#[test]
 fn a_frame_past_its_deadline_never_reaches_the_lane() {
     let now = Instant::now();
     let mode = Mode::Realtime {

@@ -20,7 +20,9 @@ pub enum Mode {
     /// The newest wins: a waiting frame is replaced by a newer one, and a frame whose lane died is sent
     /// again only while none newer exists. For people who watch.
     Realtime {
-        /// Frames that may wait beside the one that each lane is sending. Default 1, range 1–64.
+        /// Frames that may wait beside the one that each lane is sending, so that a receiver which pauses loses
+        /// none of them. Where frames have waited for a second without a break the lanes carry less than is
+        /// offered, and the newest alone waits. Default 1, range 1–64.
         max_queued: usize,
         /// A frame that has not begun to travel this long after it was offered is dropped. Default none.
         deadline: Option<Duration>,

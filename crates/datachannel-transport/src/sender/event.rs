@@ -24,9 +24,9 @@ pub struct OutgoingFrame {
 pub enum Offer {
     /// It waits for its turn.
     Queued,
-    /// Realtime: it waits, and the oldest waiting frame is gone for it.
+    /// Realtime: it waits, and the oldest waiting frame, or all that waited, are gone for it.
     Replaced {
-        /// `source_id` of the frame that is gone.
+        /// `source_id` of the newest that is gone; an event tells of each.
         dropped: u64,
     },
     /// Every frame: no room; offer it again when something was acknowledged.

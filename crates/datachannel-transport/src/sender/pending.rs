@@ -8,6 +8,9 @@ use std::time::{Duration, Instant};
 
 use super::event::OutgoingFrame;
 
+/// A queue that has not run empty for this long is no pause of the receiver: the lanes carry less than is offered.
+const STANDING_AFTER: Duration = Duration::from_secs(1);
+
 #[derive(Debug)]
 pub(super) struct PendingFrame {
     pub(super) frame: OutgoingFrame,
@@ -19,6 +22,8 @@ pub(super) struct PendingFrame {
 pub(super) struct Pending {
     frames: VecDeque<PendingFrame>,
     bytes: u64,
+    /// Since when it has not run empty by sending.
+    waiting_since: Option<Instant>,
 }
 
 impl Pending {
@@ -39,14 +44,30 @@ impl Pending {
     }
 
     pub(super) fn push(&mut self, frame: PendingFrame) {
+        self.waiting_since.get_or_insert(frame.offered_at);
         self.bytes += frame.frame.payload.len() as u64;
         self.frames.push_back(frame);
     }
 
     pub(super) fn pop(&mut self) -> Option<PendingFrame> {
+        let first = self.pop_for_newer()?;
+        if self.frames.is_empty() {
+            self.waiting_since = None;
+        }
+        Some(first)
+    }
+
+    /// Takes the first frame out because a newer one needs its place: the queue goes on waiting.
+    pub(super) fn pop_for_newer(&mut self) -> Option<PendingFrame> {
         let first = self.frames.pop_front()?;
         self.bytes -= first.frame.payload.len() as u64;
         Some(first)
+    }
+
+    /// Whether frames have waited for so long that waiting does not help.
+    pub(super) fn is_standing(&self, now: Instant) -> bool {
+        self.waiting_since
+            .is_some_and(|since| now.saturating_duration_since(since) >= STANDING_AFTER)
     }
 
     /// When the first frame's deadline passes.

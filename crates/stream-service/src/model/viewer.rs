@@ -58,9 +58,9 @@ impl Viewer {
         now: Instant,
     ) -> Result<Self, datachannel_transport::ConfigError> {
         let mut config = SenderConfig::realtime(id as u32, clock);
-        // A page that is busy for a quarter of a second should lose no frame of a 30 fps video for it.
+        // A page that is busy for half a second, as when it starts, should lose no frame of a 30 fps video for it.
         config.mode = Mode::Realtime {
-            max_queued: 8,
+            max_queued: 15,
             deadline: None,
         };
         Ok(Self {

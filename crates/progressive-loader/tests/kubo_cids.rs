@@ -3,10 +3,10 @@
 
 mod common;
 
-use common::shake;
 use progressive_loader::Profile;
 use progressive_loader::driver::Store;
 use std::io::Write;
+use testkit::shake;
 
 /// Size, CID under `legacy-cid-v0`, CID under `unixfs-v1-2025`: printed by `ipfs add` (Kubo 0.44) for
 /// the content of [`shake`]. The sizes lie at and beside each boundary: one leaf, one node.

@@ -4,12 +4,13 @@
 
 mod common;
 
-use common::{numbered, shake};
+use common::numbered;
 use progressive_loader::driver::{AddError, Store, StoreSource};
 use progressive_loader::{BlockError, ByteSource, Cid, OpenError, Profile, ReadError};
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use testkit::shake;
 
 fn pack_of(store: &Store, cid: &Cid) -> PathBuf {
     store.dir().join("packs").join(format!("{cid}.pack"))

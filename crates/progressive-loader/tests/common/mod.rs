@@ -11,7 +11,6 @@ pub mod car;
 pub mod http;
 
 use std::path::PathBuf;
-pub use testkit::shake;
 
 /// Content in which every stretch of a few bytes tells where it lies.
 pub fn numbered(size: usize) -> Vec<u8> {

@@ -21,6 +21,15 @@ async fn numbers(tab: &Tab, at_least: usize) -> Vec<u64> {
     tab.value("window.seen").await
 }
 
+/// The demo, playing in a browser of its own; `None` where there is no browser.
+async fn watched_demo() -> Option<(Server, Chromium, Tab)> {
+    let server = Server::demo();
+    let browser = Chromium::start(1280, 800).await?;
+    let tab = browser.open(&server.url("/")).await;
+    numbers(&tab, 30).await;
+    Some((server, browser, tab))
+}
+
 fn assert_without_gap(numbers: &[u64], why: &str) {
     for pair in numbers.windows(2) {
         assert_eq!(
@@ -110,12 +119,9 @@ async fn a_stopped_stream_says_so_and_plays_again_when_it_is_back() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_connection_that_the_operator_closed_can_be_taken_up_again() {
-    let server = Server::demo();
-    let Some(browser) = Chromium::start(1280, 800).await else {
+    let Some((server, browser, tab)) = watched_demo().await else {
         return;
     };
-    let tab = browser.open(&server.url("/")).await;
-    numbers(&tab, 30).await;
     let connections = server.get("/api/v1/streams/demo/connections").await.json();
     let id = connections["connections"][0]["id"]
         .as_str()
@@ -141,12 +147,9 @@ async fn a_connection_that_the_operator_closed_can_be_taken_up_again() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_died_and_came_back_is_watched_again_without_a_click() {
-    let server = Server::demo();
-    let Some(browser) = Chromium::start(1280, 800).await else {
+    let Some((server, browser, tab)) = watched_demo().await else {
         return;
     };
-    let tab = browser.open(&server.url("/")).await;
-    numbers(&tab, 30).await;
     record_phases(&tab).await;
 
     let server = server.killed_and_back("demo", &[]);
@@ -166,12 +169,9 @@ async fn a_server_that_died_and_came_back_is_watched_again_without_a_click() {
 #[cfg(unix)]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_hangs_and_goes_on_is_watched_again_without_a_click() {
-    let server = Server::demo();
-    let Some(browser) = Chromium::start(1280, 800).await else {
+    let Some((server, browser, tab)) = watched_demo().await else {
         return;
     };
-    let tab = browser.open(&server.url("/")).await;
-    numbers(&tab, 30).await;
     record_phases(&tab).await;
 
     server.signal("STOP");

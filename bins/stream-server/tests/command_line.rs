@@ -69,6 +69,19 @@ fn bad_usage_exits_with_2_and_says_what_is_accepted() {
 }
 
 #[test]
+fn a_log_filter_that_cannot_be_read_is_named() {
+    let stderr = |filter| {
+        let mut add = stream_server();
+        add.args(["add", "/no/such/file"]).env("RUST_LOG", filter);
+        String::from_utf8(add.output().unwrap().stderr).unwrap()
+    };
+    assert!(stderr("a=loud").contains("RUST_LOG=\"a=loud\""));
+    for readable in ["", "debug", "warn,stream_server=info"] {
+        assert!(!stderr(readable).contains("RUST_LOG"), "{readable:?}");
+    }
+}
+
+#[test]
 fn help_shows_every_default_and_exits_0() {
     for (arguments, words) in [
         (&["--help"][..], &["demo", "serve", "add", "Exit codes"][..]),

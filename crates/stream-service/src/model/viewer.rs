@@ -109,7 +109,7 @@ impl Viewer {
         Some(level)
     }
 
-    /// Offers a frame, which replaces one that still waits. False when this viewer had it already or is gone.
+    /// Offers a frame, which replaces the oldest that waits where too many do. False when this viewer had it already or is gone.
     pub(crate) fn offer(&self, now: Instant, frame: OutgoingFrame) -> bool {
         let mut link = self.link();
         let id = frame.meta.source_id;

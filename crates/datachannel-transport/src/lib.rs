@@ -12,8 +12,8 @@ pub use link::{
     RttEstimator, RttSummary, TimingSummary, TimingWindow, payload_hash,
 };
 pub use receiver::{
-    FrameReceiver, ReceivedFrame, ReceiverConfig, ReceiverCounters, ReceiverEvent, ReceiverMode,
-    ReceiverStats,
+    Confirm, CreditSizer, FrameReceiver, ReceivedFrame, ReceiverConfig, ReceiverCounters,
+    ReceiverEvent, ReceiverMode, ReceiverStats,
 };
 pub use sender::{
     DropReason, FrameSender, Mode, Offer, OutgoingFrame, RefuseReason, ResumePoint, SenderConfig,

@@ -5,6 +5,7 @@
 
 mod assembly;
 mod config;
+mod credit;
 mod emit;
 mod input;
 mod stats;
@@ -15,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-pub use config::{ReceiverConfig, ReceiverMode};
+pub use config::{Confirm, ReceiverConfig, ReceiverMode};
+pub use credit::CreditSizer;
 pub use stats::{ReceiverCounters, ReceiverEvent, ReceiverStats};
 
 use self::table::{SlotState, Table};
@@ -25,7 +27,7 @@ use crate::link::{
     Pings, RttEstimator, TimingWindow,
 };
 use crate::sender::ResumePoint;
-use crate::wire::{ClientStats, FrameMeta, FrameTotals, GoodbyeCode, Received, Window};
+use crate::wire::{ChunkMeta, ClientStats, FrameMeta, FrameTotals, GoodbyeCode, Received, Window};
 
 /// A frame as it arrived.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,6 +58,8 @@ pub struct FrameReceiver {
     lanes: Lanes<ReceiverLane>,
     table: Table,
     delivered: ResumePoint,
+    /// Explicit confirmation: the first frame not handed out.
+    next_taken: u64,
     granted: Window,
     /// Realtime: the highest frame that became whole, and whether there is one.
     newest_whole: Option<u64>,
@@ -100,6 +104,7 @@ impl FrameReceiver {
             lanes: Lanes::new(),
             table: Table::default(),
             delivered: config.resume,
+            next_taken: config.resume.next_sequence,
             granted: config.window,
             newest_whole: None,
             ack_generation: 0,
@@ -153,6 +158,9 @@ impl FrameReceiver {
 
     /// The next frame that can be handed out.
     pub fn poll_frame(&mut self) -> Option<ReceivedFrame> {
+        if self.confirms_explicitly() {
+            return self.take_frame();
+        }
         if !self.is_realtime() && self.table.first() != Some(self.delivered.next_sequence) {
             return None;
         }
@@ -166,32 +174,68 @@ impl FrameReceiver {
         else {
             return None;
         };
-        let bytes = payload.len() as u64;
-        let mut chain = HashChain::resume(self.delivered.hash);
-        chain.push(payload_hash);
-        self.delivered = ResumePoint {
-            next_sequence: received.sequence + 1,
-            bytes: self.delivered.bytes + bytes,
-            hash: chain.value(),
-        };
-        self.ack_generation += 1;
+        self.settle(received.sequence, payload.len() as u64, payload_hash);
         self.remember(received);
+        Some(self.hand_out(received, &meta, payload))
+    }
+
+    /// As [`Self::poll_frame`], for frames that are delivered once they are confirmed.
+    fn take_frame(&mut self) -> Option<ReceivedFrame> {
+        let (received, meta, payload) = self.table.take_payload(self.next_taken)?;
+        self.next_taken += 1;
+        Some(self.hand_out(received, &meta, payload))
+    }
+
+    fn hand_out(&mut self, received: Received, meta: &ChunkMeta, payload: Bytes) -> ReceivedFrame {
         self.counters.frames_delivered += 1;
         self.counters.frames_given_up += u64::from(meta.given_up);
-        self.counters.payload_bytes_delivered += bytes;
+        self.counters.payload_bytes_delivered += payload.len() as u64;
         let Received { sequence, attempt } = received;
-        Some(ReceivedFrame {
+        ReceivedFrame {
             sequence,
             attempt,
             meta: meta.frame,
             payload,
             given_up: meta.given_up,
-        })
+        }
+    }
+
+    /// Explicit confirmation: the application is done with every frame below `until` that was handed out; the
+    /// sender may forget them. Frames that were not handed out are never confirmed.
+    pub fn confirm(&mut self, until: u64) {
+        if !self.confirms_explicitly() {
+            return;
+        }
+        while let Some((sequence, bytes, payload_hash)) = self.table.pop_taken(until) {
+            self.settle(sequence, bytes.into(), payload_hash);
+        }
+    }
+
+    /// Counts a frame as delivered, for the next acks and the EOF.
+    fn settle(&mut self, sequence: u64, bytes: u64, payload_hash: u64) {
+        let mut chain = HashChain::resume(self.delivered.hash);
+        chain.push(payload_hash);
+        self.delivered = ResumePoint {
+            next_sequence: sequence + 1,
+            bytes: self.delivered.bytes + bytes,
+            hash: chain.value(),
+        };
+        self.ack_generation += 1;
+    }
+
+    fn confirms_explicitly(&self) -> bool {
+        self.config.confirm == Confirm::Explicit && !self.is_realtime()
     }
 
     /// Whether [`Self::poll_frame`] would hand out a frame.
     #[must_use]
     pub fn has_frame(&self) -> bool {
+        if self.confirms_explicitly() {
+            let mut slots = self.table.iter();
+            return slots
+                .find(|slot| slot.sequence == self.next_taken)
+                .is_some_and(table::Slot::is_whole);
+        }
         let first = self.table.iter().next().filter(|slot| slot.is_whole());
         first
             .is_some_and(|slot| self.is_realtime() || slot.sequence == self.delivered.next_sequence)
@@ -264,7 +308,7 @@ impl FrameReceiver {
         &self.offset
     }
 
-    /// Where a later link could continue: all frames below it were handed out.
+    /// Where a later link could continue: all frames below it were delivered.
     #[must_use]
     pub fn resume_point(&self) -> ResumePoint {
         self.delivered

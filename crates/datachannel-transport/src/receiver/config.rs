@@ -21,16 +21,30 @@ pub enum ReceiverMode {
     EveryFrame,
 }
 
+/// When a frame counts as delivered, so that the sender lets go of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Confirm {
+    /// When `poll_frame` has handed it out.
+    #[default]
+    OnPoll,
+    /// When the application says so with [`confirm`](crate::FrameReceiver::confirm): a worker that dies before
+    /// is sent the frame again. Until then the frame takes room in the window. Every-frame mode only; in realtime
+    /// mode it is as `OnPoll`.
+    Explicit,
+}
+
 /// Settings of a [`FrameReceiver`](crate::FrameReceiver).
 #[derive(Clone, Copy, Debug)]
 pub struct ReceiverConfig {
     /// In which order frames are handed out.
     pub mode: ReceiverMode,
+    /// When a frame counts as delivered. Default: when it is handed out.
+    pub confirm: Confirm,
     /// The link's epoch, if it is agreed upon beforehand. Default `None`: that of the first hello or chunk.
     pub epoch: Option<u32>,
     /// When the clock showed 0 that answers pings.
     pub clock_origin: Instant,
-    /// What may be under way: frames begun and not handed out by `poll_frame`, and their payload bytes, which
+    /// What may be under way: frames begun and not delivered, and their payload bytes, which
     /// is the receiver's hard memory bound. Default 32 frames, 64 MiB; range 2–4,096 frames; at least
     /// `max_frame_bytes` and 64 KiB, at most 4 GiB.
     pub window: Window,
@@ -60,6 +74,7 @@ impl ReceiverConfig {
     pub fn every_frame(clock_origin: Instant) -> Self {
         Self {
             mode: ReceiverMode::EveryFrame,
+            confirm: Confirm::OnPoll,
             epoch: None,
             clock_origin,
             window: Window {

@@ -29,6 +29,10 @@ pub(super) enum SlotState {
         payload: Bytes,
         payload_hash: u64,
     },
+    /// Handed out, not confirmed.
+    Taken {
+        payload_hash: u64,
+    },
     /// Refused at that point of the error count; holds the number until another attempt comes.
     Refused {
         code: FrameErrorCode,
@@ -44,8 +48,12 @@ impl Slot {
         }
     }
 
+    /// All of it has arrived, whether or not it is handed out.
     pub(super) fn is_whole(&self) -> bool {
-        matches!(self.state, SlotState::Whole { .. })
+        matches!(
+            self.state,
+            SlotState::Whole { .. } | SlotState::Taken { .. }
+        )
     }
 
     pub(super) fn held_bytes(&self) -> u64 {
@@ -127,6 +135,31 @@ impl Table {
     pub(super) fn pop_whole(&mut self) -> Option<Slot> {
         let first = self.slots.front().filter(|slot| slot.is_whole())?.sequence;
         self.remove(first)
+    }
+
+    /// Hands out the payload of the whole slot of `sequence`, which keeps its place.
+    pub(super) fn take_payload(&mut self, sequence: u64) -> Option<(Received, ChunkMeta, Bytes)> {
+        let slot = self.get_mut(sequence)?;
+        let SlotState::Whole { payload_hash, .. } = slot.state else {
+            return None;
+        };
+        let taken = SlotState::Taken { payload_hash };
+        let SlotState::Whole { meta, payload, .. } = std::mem::replace(&mut slot.state, taken)
+        else {
+            return None;
+        };
+        Some((slot.received(), meta, payload))
+    }
+
+    /// Takes the first slot out if it was handed out and is below `until`.
+    pub(super) fn pop_taken(&mut self, until: u64) -> Option<(u64, u32, u64)> {
+        let first = self.slots.front().filter(|slot| slot.sequence < until)?;
+        let SlotState::Taken { payload_hash } = first.state else {
+            return None;
+        };
+        let (sequence, bytes) = (first.sequence, first.frame_bytes);
+        self.remove(sequence)?;
+        Some((sequence, bytes, payload_hash))
     }
 
     /// The lowest sequence held.

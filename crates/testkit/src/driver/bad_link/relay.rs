@@ -12,8 +12,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use super::clients::{Client, Clients, Datagram};
 use super::control::{Route, Routes, Shared};
 
-/// Datagrams read from one socket before the others have their turn, and sent before any is read.
-const BATCH: usize = 64;
+/// Datagrams read from one socket before the others have their turn, and sent before any is read: no larger bursts than
+/// came, for a receiver with a small buffer.
+const BATCH: usize = 16;
 /// No datagram is larger.
 const MAX_DATAGRAM_BYTES: usize = 64 << 10;
 /// How soon a new route, and the end, are noticed. A datagram that is due is never late by it.

@@ -37,8 +37,9 @@ Examples:
                                                the demo, over a bad network";
 
 const LINK_HELP: &str = "\
-Every quantity holds each way: a delay of 25ms is a round-trip time of 50 ms. HTTP itself is not impaired. The server must
-name a candidate at 127.0.0.1 (the demo does), and so must the browser accept one: Chromium does, Firefox does not.
+Every quantity holds each way: a delay of 25ms is a round-trip time of 50 ms. HTTP is not impaired.
+The server must name a candidate at 127.0.0.1 (the demo does), and the browser must take it (Chromium
+does, Firefox does not).
 
 Example, in two terminals:
   cargo xtask demo

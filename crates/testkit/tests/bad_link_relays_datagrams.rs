@@ -100,7 +100,7 @@ fn a_cut_way_drops_and_a_restored_one_carries_again() {
         .cut_for(Ways::Both, Duration::from_millis(30), false);
     assert!(wait_until(LIMIT, || {
         client.send(b"again").unwrap();
-        link.control().stats().up.forwarded == 3
+        link.control().stats().up.forwarded >= 3
     }));
     assert_eq!(receive(&server), (b"again".to_vec(), from));
 }

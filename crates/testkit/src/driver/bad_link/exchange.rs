@@ -19,7 +19,7 @@ const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
 pub(super) const SILENCE: Duration = Duration::from_secs(120);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long, and how much, of a refused request is read on, so that the client gets to read why.
-const LINGER: Duration = Duration::from_secs(1);
+const LINGER: Duration = Duration::from_secs(2);
 const LINGER_READS: usize = 256;
 
 /// Types that hold candidates: descriptions, and what is trickled (RFC 8840).

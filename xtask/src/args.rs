@@ -1,7 +1,11 @@
 //! The command line: what `cargo xtask --help` teaches.
 
+use std::net::SocketAddr;
+use std::time::Duration;
+
 use clap::{Parser, Subcommand};
 
+use crate::link::values::{self, Cut};
 use crate::setup::Purpose;
 
 /// Frameway's own commands.
@@ -28,7 +32,19 @@ Examples:
   cargo xtask test                             everything, from unit tests to a real browser
   cargo xtask test -- -p frame-buffer          the tests of one crate
   cargo xtask lint --only purity               one check
-  cargo xtask lint --list                      the names of all checks";
+  cargo xtask lint --list                      the names of all checks
+  cargo xtask link --to http://127.0.0.1:8080 --delay 25ms --loss 1%
+                                               the demo, over a bad network";
+
+const LINK_HELP: &str = "\
+Every quantity holds each way: a delay of 25ms is a round-trip time of 50 ms. HTTP is not impaired.
+The server must name a candidate at 127.0.0.1 (the demo does), and the browser must take it (Chromium
+does, Firefox does not).
+
+Example, in two terminals:
+  cargo xtask demo
+  cargo xtask link --to http://127.0.0.1:8080 --delay 25ms --jitter 5ms --loss 1% --cut 30s/5s
+Open the address that the second prints: the page and its WebRTC go through the link.";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
@@ -52,6 +68,13 @@ pub(crate) enum Command {
         #[arg(default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=86_400))]
         seconds: u32,
     },
+    /// Put a bad network before a running server: delay, loss, a low rate, cuts.
+    ///
+    /// The first line on stdout is the address to use in place of the server's. Requests to it are passed on to the
+    /// server, whose answers then name the link instead of the server, so that datagrams go through it as well. Runs
+    /// until Ctrl-C, and counts once a second what became of the datagrams when stderr is a terminal.
+    #[command(after_help = LINK_HELP)]
+    Link(Link),
     /// Only install (or, with --no-install, name) what the other commands need.
     Setup {
         /// What the machine is to be made ready for.
@@ -101,6 +124,40 @@ pub(crate) struct Bench {
     /// Passed on to the program that prints the table of figures.
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) figures_args: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Link {
+    /// The server, e.g. http://127.0.0.1:8080.
+    #[arg(long, value_name = "URL", value_parser = values::server)]
+    pub(crate) to: SocketAddr,
+    /// Where to listen; port 0 picks one.
+    #[arg(long, value_name = "ADDR", default_value = "127.0.0.1:0")]
+    pub(crate) listen: SocketAddr,
+    /// How much later datagrams arrive, e.g. 25ms.
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = values::duration)]
+    pub(crate) delay: Duration,
+    /// Up to this much more; keeps the order.
+    #[arg(long, value_name = "TIME", default_value = "0ms", value_parser = values::duration)]
+    pub(crate) jitter: Duration,
+    /// Share of datagrams that vanish, e.g. 1%.
+    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = values::share)]
+    pub(crate) loss: f64,
+    /// Share of datagrams that arrive twice.
+    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = values::share)]
+    pub(crate) duplicate: f64,
+    /// Share of datagrams held back by up to 10 ms, so that later ones overtake them.
+    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = values::share)]
+    pub(crate) reorder: f64,
+    /// Bytes per second, e.g. 10MB/s, with a queue of 256 KiB that drops what finds it full; without limit when absent.
+    #[arg(long, value_name = "RATE", value_parser = values::rate)]
+    pub(crate) rate: Option<u64>,
+    /// Drop everything once per EVERY, for so long: 30s/5s.
+    #[arg(long, value_name = "EVERY/FOR", value_parser = values::cut)]
+    pub(crate) cut: Option<Cut>,
+    /// Of all chances; another seed loses other datagrams.
+    #[arg(long, default_value_t = 1)]
+    pub(crate) seed: u64,
 }
 
 #[cfg(test)]

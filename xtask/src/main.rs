@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | lint | bench | fuzz | setup`.
+//! The project's own commands: `cargo xtask demo | test | lint | bench | fuzz | link | setup`.
 //!
 //! One file per command. Each makes sure that the tools it needs are there ([`setup`]), then runs
 //! cargo and friends as children ([`process`]). No command needs a shell or a script language.
@@ -13,6 +13,7 @@ mod args;
 mod bench;
 mod demo;
 mod fuzz;
+mod link;
 mod lint;
 mod process;
 mod setup;
@@ -47,6 +48,7 @@ fn run(args: Args) -> Result<ExitCode> {
         Policy::Install
     };
     match args.command {
+        Command::Link(link) => link::run(&link),
         Command::Setup { purpose } => {
             setup::run(&workspace, purpose, policy).map(|()| ExitCode::SUCCESS)
         }

@@ -64,10 +64,10 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
 
 /// For main programs and our own tools; a library's errors are typed.
 const BINARIES_ONLY: &str = "anyhow";
-/// For tests alone, and for the programs that measure.
+/// For tests alone, and for the tools that are not published.
 const DEV_ONLY: &str = "testkit";
-/// A package of nothing but measurements, never published.
-const MEASURES: &str = "frameway-benches";
+/// Those tools: the measurements, and the commands, one of which lets a person use the tests' bad link.
+const TOOLS: [&str; 2] = ["frameway-benches", "xtask"];
 
 fn run(context: &Context) -> Result<Outcome> {
     let mut findings = Vec::new();
@@ -82,16 +82,12 @@ fn run(context: &Context) -> Result<Outcome> {
         if is_library {
             findings.extend(library(package));
         }
-        for dependency in package
-            .dependencies
-            .iter()
-            .filter(|it| it.name == DEV_ONLY && !it.is_dev() && package.name != MEASURES)
-        {
-            findings.push(format!(
-                "{} uses {} outside its tests",
-                package.name, dependency.name
-            ));
-        }
+        findings.extend(
+            package
+                .dependencies
+                .iter()
+                .filter_map(|it| outside_tests(package, it)),
+        );
     }
     Ok(Outcome::from_findings(findings))
 }
@@ -111,6 +107,12 @@ fn library(package: &Package) -> Vec<String> {
         .filter(|it| it.name != DEV_ONLY)
         .map(|dependency| format!("{} must not depend on {}", package.name, dependency.name))
         .collect()
+}
+
+fn outside_tests(package: &Package, dependency: &Dependency) -> Option<String> {
+    let is_allowed = dependency.is_dev() || TOOLS.contains(&package.name.as_str());
+    (dependency.name == DEV_ONLY && !is_allowed)
+        .then(|| format!("{} uses {DEV_ONLY} outside its tests", package.name))
 }
 
 fn reserved(package: &Package, dependency: &Dependency) -> Option<String> {
@@ -172,6 +174,16 @@ mod tests {
             1
         );
         assert!(library(&package("frame-buffer", &[("anyhow", Some("dev"))])).is_empty());
+    }
+
+    #[test]
+    fn the_tests_instruments_are_for_tests_and_tools() {
+        let found = |name, kind| {
+            let user = package(name, &[("testkit", kind)]);
+            outside_tests(&user, &user.dependencies[0]).is_some()
+        };
+        assert!(found("media-source", None) && found("stream-server", Some("build")));
+        assert!(!found("media-source", Some("dev")) && !found("xtask", None));
     }
 
     #[test]

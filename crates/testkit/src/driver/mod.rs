@@ -1,7 +1,9 @@
-//! Instruments that touch the machine: real time and processes.
+//! Instruments that touch the machine: real time, sockets and processes.
 
+mod bad_link;
 mod child_server;
 mod wait;
 
+pub use bad_link::{BadLink, BadLinkConfig, BadLinkError, BadLinkStats, LinkControl, Ways};
 pub use child_server::{ChildServer, StartError};
 pub use wait::wait_until;

@@ -1,0 +1,106 @@
+//! Who talks through a bad link: one socket towards the server for each client, so that the server tells them apart.
+
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::time::{Duration, Instant};
+
+use super::control::udp_socket;
+
+/// Clients at a time.
+const MAX_CLIENTS: usize = 64;
+/// A client that is silent, and is told nothing, for so long makes room. WebRTC peers check each other every 2.5 s.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// What is under way, to or from a client.
+#[derive(Debug, Clone)]
+pub(super) struct Datagram {
+    pub(super) client: u64,
+    pub(super) bytes: Vec<u8>,
+}
+
+impl AsRef<[u8]> for Datagram {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
+#[derive(Debug)]
+pub(super) struct Client {
+    pub(super) id: u64,
+    /// The route it came by, by its index.
+    pub(super) route: usize,
+    pub(super) address: SocketAddr,
+    /// Connected to the server.
+    pub(super) upstream: UdpSocket,
+    last_active: Instant,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Clients {
+    all: Vec<Client>,
+    next_id: u64,
+}
+
+impl Clients {
+    pub(super) fn all(&self) -> &[Client] {
+        &self.all
+    }
+
+    /// The client at this address, a new one if there is room.
+    ///
+    /// # Errors
+    /// There is none for it, or the system has no socket.
+    pub(super) fn at(
+        &mut self,
+        now: Instant,
+        route: usize,
+        address: SocketAddr,
+        server: SocketAddr,
+    ) -> io::Result<u64> {
+        let is_it = |it: &&mut Client| it.route == route && it.address == address;
+        if let Some(client) = self.all.iter_mut().find(is_it) {
+            client.last_active = now;
+            return Ok(client.id);
+        }
+        if self.all.len() >= MAX_CLIENTS {
+            return Err(io::Error::other("too many clients"));
+        }
+        let id = self.next_id;
+        self.next_id += 1;
+        self.all.push(Client {
+            id,
+            route,
+            address,
+            upstream: upstream(server)?,
+            last_active: now,
+        });
+        Ok(id)
+    }
+
+    /// The client is told something.
+    pub(super) fn touch(&mut self, now: Instant, at: usize) {
+        self.all[at].last_active = now;
+    }
+
+    pub(super) fn get(&self, id: u64) -> Option<&Client> {
+        self.all.iter().find(|client| client.id == id)
+    }
+
+    pub(super) fn expire(&mut self, now: Instant) {
+        self.all
+            .retain(|client| now.saturating_duration_since(client.last_active) < IDLE);
+    }
+}
+
+/// A socket that hears the server alone.
+fn upstream(server: SocketAddr) -> io::Result<UdpSocket> {
+    let own = match (server.ip(), server.ip().is_loopback()) {
+        (IpAddr::V4(_), true) => Ipv4Addr::LOCALHOST.into(),
+        (IpAddr::V4(_), false) => Ipv4Addr::UNSPECIFIED.into(),
+        (IpAddr::V6(_), true) => Ipv6Addr::LOCALHOST.into(),
+        (IpAddr::V6(_), false) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
+    };
+    let socket = udp_socket(SocketAddr::new(own, 0))?;
+    socket.connect(server)?;
+    Ok(socket)
+}

@@ -14,11 +14,11 @@ use frame_pipeline::{
 };
 
 /// Longer than anything here takes on a busy machine: a test that waits for it has failed.
-pub const DEADLINE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 /// Longer than any test: what waits for it waits for something else.
-pub const NEVER: Duration = Duration::from_secs(100_000);
+pub(crate) const NEVER: Duration = Duration::from_secs(100_000);
 
-pub fn config(workers: usize) -> PipelineConfig {
+pub(crate) fn config(workers: usize) -> PipelineConfig {
     PipelineConfig {
         workers,
         decoders: 2,
@@ -28,13 +28,13 @@ pub fn config(workers: usize) -> PipelineConfig {
 }
 
 /// A BGR frame of 16x8 pixels, all of one gray.
-pub fn gray(index: u64, gray: u8) -> EncodedFrame {
+pub(crate) fn gray(index: u64, gray: u8) -> EncodedFrame {
     let payload = Bytes::from(vec![gray; 16 * 8 * 3]);
     frame(index, FrameKind::Bgr, (16, 8), payload)
 }
 
 /// Bytes that only processors read.
-pub fn opaque(index: u64, bytes: usize) -> EncodedFrame {
+pub(crate) fn opaque(index: u64, bytes: usize) -> EncodedFrame {
     frame(
         index,
         FrameKind::Opaque,
@@ -43,7 +43,7 @@ pub fn opaque(index: u64, bytes: usize) -> EncodedFrame {
     )
 }
 
-pub fn frame(
+pub(crate) fn frame(
     index: u64,
     kind: FrameKind,
     (width, height): (u32, u32),
@@ -63,13 +63,16 @@ pub fn frame(
 }
 
 /// A pipeline and its results.
-pub struct Rig {
-    pub pipeline: Pipeline,
-    pub results: Receiver<FrameResult>,
+pub(crate) struct Rig {
+    pub(crate) pipeline: Pipeline,
+    pub(crate) results: Receiver<FrameResult>,
 }
 
 impl Rig {
-    pub fn start(config: PipelineConfig, processors: Vec<Arc<dyn ProcessorFactory>>) -> Self {
+    pub(crate) fn start(
+        config: PipelineConfig,
+        processors: Vec<Arc<dyn ProcessorFactory>>,
+    ) -> Self {
         let (sender, results) = channel();
         let decoder = Arc::new(RawDecoder::default());
         let on_result = Box::new(move |result| {
@@ -82,7 +85,7 @@ impl Rig {
     }
 
     /// Submits, again after each result where the pipeline is full; those results come back.
-    pub fn submit(&self, mut frame: EncodedFrame) -> Vec<FrameResult> {
+    pub(crate) fn submit(&self, mut frame: EncodedFrame) -> Vec<FrameResult> {
         let mut results = Vec::new();
         while let Err(Full {
             frame: back,
@@ -96,12 +99,12 @@ impl Rig {
         results
     }
 
-    pub fn next(&self) -> FrameResult {
+    pub(crate) fn next(&self) -> FrameResult {
         self.results.recv_timeout(DEADLINE).expect("a result")
     }
 
     /// Runs all frames through, and returns their results.
-    pub fn run(&self, frames: impl IntoIterator<Item = EncodedFrame>) -> Vec<FrameResult> {
+    pub(crate) fn run(&self, frames: impl IntoIterator<Item = EncodedFrame>) -> Vec<FrameResult> {
         let (mut results, mut submitted) = (Vec::new(), 0);
         for frame in frames {
             results.extend(self.submit(frame));
@@ -120,7 +123,7 @@ fn channel() -> (SyncSender<FrameResult>, Receiver<FrameResult>) {
 }
 
 /// A processor from a function of the batch.
-pub struct Fn<F>(pub &'static str, pub F);
+pub(crate) struct Fn<F>(&'static str, F);
 
 impl<F> ProcessorFactory for Fn<F>
 where
@@ -151,7 +154,7 @@ where
 }
 
 /// A processor from a function of the batch.
-pub fn processor<F>(name: &'static str, process: F) -> Arc<dyn ProcessorFactory>
+pub(crate) fn processor<F>(name: &'static str, process: F) -> Arc<dyn ProcessorFactory>
 where
     F: Clone + Send + Sync + 'static + FnMut(&[DecodedFrame]) -> Vec<Result<Output, String>>,
 {
@@ -159,7 +162,7 @@ where
 }
 
 /// A processor from a function of one frame.
-pub fn per_frame<F>(name: &'static str, process: F) -> Arc<dyn ProcessorFactory>
+pub(crate) fn per_frame<F>(name: &'static str, process: F) -> Arc<dyn ProcessorFactory>
 where
     F: Clone + Send + Sync + 'static + FnMut(&DecodedFrame) -> Result<Output, String>,
 {
@@ -167,17 +170,17 @@ where
     processor(name, move |batch| batch.iter().map(&mut process).collect())
 }
 
-pub fn one(field: &str, value: impl Into<serde_json::Value>) -> Output {
+pub(crate) fn one(field: &str, value: impl Into<serde_json::Value>) -> Output {
     Output::from_iter([(field.to_owned(), value.into())])
 }
 
 /// Holds processors until it is opened, and counts how many it holds.
 #[derive(Clone, Default)]
-pub struct Gate(Arc<(Mutex<(usize, bool)>, Condvar)>);
+pub(crate) struct Gate(Arc<(Mutex<(usize, bool)>, Condvar)>);
 
 impl Gate {
     /// Waits until the gate is open.
-    pub fn pass(&self) {
+    pub(crate) fn pass(&self) {
         let (state, changed) = &*self.0;
         let mut state = state.lock().unwrap();
         state.0 += 1;
@@ -188,7 +191,7 @@ impl Gate {
     }
 
     /// Waits until `count` are held.
-    pub fn wait_for(&self, count: usize) {
+    pub(crate) fn wait_for(&self, count: usize) {
         let (state, changed) = &*self.0;
         let state = state.lock().unwrap();
         let (_state, waited) = changed
@@ -197,7 +200,7 @@ impl Gate {
         assert!(!waited.timed_out(), "nobody came to the gate");
     }
 
-    pub fn open(&self) {
+    pub(crate) fn open(&self) {
         let (state, changed) = &*self.0;
         state.lock().unwrap().1 = true;
         changed.notify_all();

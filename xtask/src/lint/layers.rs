@@ -21,6 +21,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("progressive-loader", &[]),
     ("datachannel-transport", &[]),
     ("jpeg-optimizer", &["frame-buffer"]),
+    ("frame-pipeline", &["frame-buffer"]),
     ("media-source", &["frame-buffer", "progressive-loader"]),
     ("webrtc-session", &["datachannel-transport"]),
     (

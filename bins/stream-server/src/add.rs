@@ -3,11 +3,11 @@
 use std::io::{IsTerminal as _, Write as _};
 
 use anyhow::Context as _;
+use bin_support::Failure;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use progressive_loader::driver::Store;
 
 use crate::args::AddArgs;
-use crate::serve::Failure;
 
 /// Adds the file; prints the CID that Kubo would print.
 pub(crate) fn run(args: &AddArgs) -> Result<(), Failure> {

@@ -1,8 +1,9 @@
 //! The command line. What `--help` says is written here, once.
 
-use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use bin_support::{address, default_store};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use progressive_loader::Profile;
 
@@ -119,29 +120,4 @@ fn named_source(text: &str) -> Result<NamedSource, String> {
         }),
         _ => Err("write NAME=URI, for example cat=./cat.mp4".to_owned()),
     }
-}
-
-fn address(text: &str) -> Result<SocketAddr, String> {
-    if let Ok(address) = text.parse() {
-        return Ok(address);
-    }
-    let resolved = text
-        .to_socket_addrs()
-        .map_err(|error| format!("{error}; write HOST:PORT, for example 127.0.0.1:8080"))?;
-    let addresses: Vec<_> = resolved.collect();
-    let chosen = addresses.iter().find(|a| a.is_ipv4()).or(addresses.first());
-    chosen
-        .copied()
-        .ok_or_else(|| "no address has that name".to_owned())
-}
-
-/// Where the store is unless one is named: `$XDG_DATA_HOME/frameway`, else `~/.local/share/frameway`.
-pub(crate) fn default_store() -> PathBuf {
-    let data = std::env::var_os("XDG_DATA_HOME")
-        .filter(|dir| !dir.is_empty())
-        .map(PathBuf::from);
-    let home = || std::env::var_os("HOME").map(|home| PathBuf::from(home).join(".local/share"));
-    data.or_else(home)
-        .unwrap_or_else(|| PathBuf::from("."))
-        .join("frameway")
 }

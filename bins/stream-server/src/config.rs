@@ -7,8 +7,9 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use serde::Deserialize;
 
-use crate::args::{NamedSource, ServeArgs, default_store};
-use crate::serve::Failure;
+use bin_support::{Failure, default_store, read_token};
+
+use crate::args::{NamedSource, ServeArgs};
 
 /// A config file, as it stands in TOML or YAML.
 #[derive(Debug, Default, Deserialize)]
@@ -98,20 +99,4 @@ fn read(path: &Path) -> anyhow::Result<ConfigFile> {
             anyhow::bail!("the config file {shown} ends in {other:?}; name it .toml, .yaml or .yml")
         }
     }
-}
-
-fn read_token(path: &Path) -> anyhow::Result<String> {
-    let shown = path.display();
-    let text = std::fs::read_to_string(path)
-        .with_context(|| format!("cannot read the token file {shown}"))?;
-    let token = text.lines().next().unwrap_or("").trim().to_owned();
-    anyhow::ensure!(
-        token.len() >= 8,
-        "the token file {shown} must hold at least 8 characters on its first line"
-    );
-    anyhow::ensure!(
-        token.bytes().all(|b| b.is_ascii_graphic()),
-        "the token in {shown} must be printable ASCII without spaces"
-    );
-    Ok(token)
 }

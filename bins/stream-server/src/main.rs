@@ -4,11 +4,11 @@
 mod add;
 mod args;
 mod config;
-mod logging;
 mod serve;
 
 use std::process::ExitCode;
 
+use bin_support::logging;
 use clap::Parser as _;
 
 use args::{Args, Command};

@@ -2,9 +2,9 @@
 
 use std::io::Write as _;
 use std::path::Path;
-use std::process::ExitCode;
 
 use anyhow::Context as _;
+use bin_support::{Failure, stop_signal};
 use progressive_loader::driver::Store;
 use stream_service::{Service, ServiceConfig, StreamParams};
 
@@ -13,54 +13,6 @@ use crate::config::Settings;
 
 /// The pattern that `demo` plays.
 const DEMO_URI: &str = "test:?size=1280x720&fps=30";
-
-/// Why the process ends other than well.
-#[derive(Debug)]
-pub(crate) enum Failure {
-    /// What was asked for cannot be: exit code 2.
-    Usage(anyhow::Error),
-    /// It was tried and failed: exit code 1.
-    Failed(anyhow::Error),
-}
-
-impl Failure {
-    /// Says it on stderr.
-    #[expect(
-        clippy::print_stderr,
-        reason = "the last word of a command belongs on stderr"
-    )]
-    pub(crate) fn report(&self) -> ExitCode {
-        match self {
-            Self::Usage(error) => {
-                let said = said_once(error);
-                eprintln!("error: {said}\n\nFor more information, try '--help'.");
-                ExitCode::from(2)
-            }
-            Self::Failed(error) => {
-                eprintln!("error: {}", said_once(error));
-                ExitCode::from(1)
-            }
-        }
-    }
-}
-
-/// The error and its causes, except those that a message before them has told already.
-fn said_once(error: &anyhow::Error) -> String {
-    error.chain().fold(String::new(), |said, cause| {
-        let cause = cause.to_string();
-        match said.as_str() {
-            "" => cause,
-            said if said.contains(&cause) => said.to_owned(),
-            said => format!("{said}: {cause}"),
-        }
-    })
-}
-
-impl<E: Into<anyhow::Error>> From<E> for Failure {
-    fn from(error: E) -> Self {
-        Self::Failed(error.into())
-    }
-}
 
 /// Serves the generated clip.
 pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
@@ -131,22 +83,4 @@ fn announce(service: &Service) -> std::io::Result<()> {
     let mut stdout = std::io::stdout();
     writeln!(stdout, "http://{}", service.http_address())?;
     stdout.flush()
-}
-
-/// Done at the first Ctrl-C or SIGTERM; a second one ends the process at once.
-fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
-    Ok(async move {
-        let mut either = async || {
-            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-        };
-        either().await;
-        tracing::info!("stopping; once more to stop at once");
-        tokio::spawn(async move {
-            tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-            std::process::exit(0);
-        });
-    })
 }

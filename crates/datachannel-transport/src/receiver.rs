@@ -314,7 +314,20 @@ impl FrameReceiver {
         self.delivered
     }
 
-    /// The figures now.
+    /// Ping → pong, smoothed over all lanes; `None` before the first pong.
+    #[must_use]
+    pub fn round_trip(&self) -> Option<Duration> {
+        let summary = self.ping_rtt.summary()?;
+        Some(Duration::from_secs_f64(summary.srtt_ms / 1e3))
+    }
+
+    /// What is granted now.
+    #[must_use]
+    pub fn window(&self) -> Window {
+        self.granted
+    }
+
+    /// The figures now. Sorts what the percentiles are of: for a display, not for each frame.
     #[must_use]
     pub fn stats(&self) -> ReceiverStats {
         ReceiverStats {

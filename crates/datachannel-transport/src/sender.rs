@@ -291,7 +291,19 @@ impl FrameSender {
         self.drop_expired(now);
     }
 
-    /// The figures now.
+    /// Frames held: waiting to begin, or begun and not settled.
+    #[must_use]
+    pub fn held_frames(&self) -> usize {
+        self.pending.len() + self.flight.open_frames()
+    }
+
+    /// What was counted, without the percentiles of [`stats`](Self::stats).
+    #[must_use]
+    pub fn counters(&self) -> SenderCounters {
+        self.counters
+    }
+
+    /// The figures now. Sorts what the percentiles are of: for a display, not for each frame.
     #[must_use]
     pub fn stats(&self) -> SenderStats {
         SenderStats {

@@ -18,26 +18,40 @@ const ROW_ALIGN_BYTES: usize = 64;
 
 /// Why a JPEG was not decoded.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum JpegError {
+#[non_exhaustive]
+pub enum JpegError {
+    /// Not a JPEG, or a broken one; libjpeg-turbo's words.
     #[error("{0}")]
     Damaged(String),
+    /// Nothing was allocated for it.
     #[error("a JPEG of {width}x{height} is beyond the limit of {MAX_PIXELS} pixels")]
-    TooLarge { width: usize, height: usize },
+    TooLarge {
+        /// Declared width.
+        width: usize,
+        /// Declared height.
+        height: usize,
+    },
+    /// A kind of JPEG that is left out: lossless, CMYK.
     #[error("{0} JPEG is not decoded here")]
     Unsupported(&'static str),
+    /// The picture cannot be had, for one because memory is short.
     #[error(transparent)]
     Picture(#[from] PictureError),
 }
 
-/// Decodes one JPEG after another, reusing its memory.
-pub(crate) struct JpegDecoder {
+/// Decodes one JPEG after another to I420 in full range, reusing its memory.
+pub struct JpegDecoder {
     turbo: Decompressor,
     pool: FramePool,
     scratch: Vec<u8>,
 }
 
 impl JpegDecoder {
-    pub(crate) fn new(pool: FramePool) -> Result<Self, JpegError> {
+    /// A decoder whose pictures come from `pool`.
+    ///
+    /// # Errors
+    /// [`JpegError::Damaged`] when libjpeg-turbo has no memory for a decoder.
+    pub fn new(pool: FramePool) -> Result<Self, JpegError> {
         let mut turbo = Decompressor::new()?;
         turbo.set_scan_limit(MAX_SCANS)?;
         Ok(Self {
@@ -68,8 +82,11 @@ impl JpegDecoder {
         Ok((header, size))
     }
 
-    /// Decodes a JPEG whole.
-    pub(crate) fn decode(&mut self, jpeg: &[u8]) -> Result<Picture, JpegError> {
+    /// Decodes a JPEG whole. Sizes up to 33.5 Mpx and 100 scans are taken.
+    ///
+    /// # Errors
+    /// [`JpegError`]; the decoder stays usable.
+    pub fn decode(&mut self, jpeg: &[u8]) -> Result<Picture, JpegError> {
         let (header, size) = self.header(jpeg)?;
         let mut picture = self.pool.take(size)?;
         picture.set_range(ColorRange::Full);

@@ -31,6 +31,7 @@ mod source;
 mod uri;
 
 pub use error::{DecodeError, OpenError};
+pub use jpeg::{JpegDecoder, JpegError};
 pub use looped::Looped;
 pub use open::{open_reader, open_reader_at};
 pub use pacing::PacingClock;

@@ -4,6 +4,7 @@
 mod controller;
 mod model;
 mod pipeline;
+mod process;
 mod service;
 
 pub use model::params::{
@@ -14,4 +15,9 @@ pub use model::quality::{AutoQuality, QualityChoice, UnknownQuality};
 pub use model::registry::{CreateError, MAX_STREAMS};
 pub use model::stream::MAX_VIEWERS_PER_STREAM;
 pub use pipeline::open::SourceError;
+pub use process::protocol::ProcessMode;
+pub use process::sender::{
+    LedgerError, PayloadEncoding, PayloadError, Progress, SendError, SendOptions, Summary, send,
+};
+pub use process::worker::{Worker, WorkerConfig, WorkerError};
 pub use service::{Service, ServiceConfig, ServiceError};

@@ -23,6 +23,8 @@ use crate::{SdpError, SessionConfig, SessionError, SessionHandler};
 pub struct ChannelSpec {
     /// What the other side knows it by.
     pub label: String,
+    /// The sub-protocol that its messages follow (RFC 8832 §5.1), told to the other side. Default none.
+    pub protocol: String,
     /// Deliver messages in order. Default true.
     pub ordered: bool,
     /// Give a message up after this many retransmissions. Default `None`: never.
@@ -35,9 +37,17 @@ impl ChannelSpec {
     pub fn reliable(label: &str) -> Self {
         Self {
             label: label.to_owned(),
+            protocol: String::new(),
             ordered: true,
             max_retransmits: None,
         }
+    }
+
+    /// The same, with a sub-protocol named.
+    #[must_use]
+    pub fn speaking(mut self, protocol: &str) -> Self {
+        self.protocol = protocol.to_owned();
+        self
     }
 
     fn to_rtc(&self) -> ChannelConfig {
@@ -48,6 +58,7 @@ impl ChannelSpec {
             });
         ChannelConfig {
             label: self.label.clone(),
+            protocol: self.protocol.clone(),
             ordered: self.ordered,
             reliability,
             ..ChannelConfig::default()

@@ -11,4 +11,6 @@ mod routes;
 mod streams;
 mod whep;
 
+pub(crate) use auth::{Token, require_token};
+pub(crate) use problem::{Problem, content_type, read_body};
 pub(crate) use routes::{App, router};

@@ -66,6 +66,7 @@ impl Endpoint {
         let board = Arc::new(WakeBoard::new(config.max_sessions));
         let stats = Arc::new(Mutex::new(EndpointStats::default()));
         let (address, local) = (socket.bound(), socket.local.clone());
+        tracing::info!(%address, candidates = ?local.candidates(), "UDP socket");
         let sockets = vec![Some(socket)];
         let driver = Driver::new(
             inbox,

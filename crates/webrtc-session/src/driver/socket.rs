@@ -48,7 +48,7 @@ impl UdpIo {
 
     fn log(&self) {
         let socket = SockRef::from(&self.io);
-        tracing::info!(
+        tracing::debug!(
             address = %self.bound,
             candidates = ?self.local.candidates(),
             send_buffer_bytes = socket.send_buffer_size().unwrap_or(0),

@@ -9,7 +9,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 const DEFAULT_LOG: &str = "info,str0m=warn,dimpl=warn,sctp_proto=warn";
 
 /// Logs on stderr; `RUST_LOG` is a list of `level` and `module=level`.
-pub(crate) fn init() {
+pub fn init() {
     let asked = std::env::var("RUST_LOG").ok();
     let asked = asked.filter(|asked| !asked.is_empty());
     let parsed = asked.as_deref().map(str::parse::<Targets>);

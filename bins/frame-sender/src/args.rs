@@ -1,0 +1,127 @@
+//! The command line. What `--help` says is written here, once.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bin_support::default_store;
+use clap::{Parser, ValueEnum};
+
+/// Sends every frame of a video to a frame-worker and proves that each has one result.
+///
+/// The last line on stdout is the ledger's summary, as JSON. The loss of the connection or of the worker's process is
+/// survived: what has no confirmed result is sent again. With --ledger, a run that was stopped or killed is continued where
+/// it was by the same command.
+///
+/// Example: frame-sender --to http://127.0.0.1:8090 --input film.mp4 --results film.jsonl --ledger film.ledger
+///
+/// Exit codes: 0 each frame has exactly one result, 1 something was lost or failed (and was said), 2 bad usage.
+#[derive(Debug, Parser)]
+#[command(name = "frame-sender", version)]
+pub(crate) struct Args {
+    /// The worker's address, as frame-worker prints it
+    #[arg(long, env = "FRAMEWAY_TO", value_name = "URL")]
+    pub(crate) to: String,
+    /// The video: a path, file:, ipfs://CID[/path], http(s)://…, test:?size=1280x720&fps=30&frames=300, or
+    /// opaque:?bytes=100000&frames=2000 for measuring the path
+    #[arg(long, env = "FRAMEWAY_INPUT", value_name = "URI")]
+    pub(crate) input: String,
+    /// How pictures travel
+    #[arg(long, env = "FRAMEWAY_ENCODING", value_enum, default_value_t = Encoding::Jpeg)]
+    pub(crate) encoding: Encoding,
+    /// JPEG quality, 1 to 100
+    #[arg(long, env = "FRAMEWAY_QUALITY", value_name = "N", default_value_t = 85, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) quality: u8,
+    /// Peer connections that share the frames: auto, or data:N with N from 1 to 16
+    #[arg(long, env = "FRAMEWAY_LANES", value_name = "LANES", default_value = "auto", value_parser = lanes)]
+    pub(crate) lanes: u8,
+    /// every-frame: each frame, in order, one result each; realtime: the newest wins, at the video's own rate
+    #[arg(long, env = "FRAMEWAY_MODE", value_enum, default_value_t = Mode::EveryFrame)]
+    pub(crate) mode: Mode,
+    /// What comes back: data is the results
+    #[arg(long, env = "FRAMEWAY_OUTPUT", value_enum, default_value_t = Output::Data)]
+    pub(crate) output: Output,
+    /// Which fields of the results: all, none, or names with commas between
+    #[arg(
+        long,
+        env = "FRAMEWAY_DATA_OUTPUT",
+        value_name = "FIELDS",
+        default_value = "all"
+    )]
+    pub(crate) data_output: String,
+    /// Write each result here, one JSON object a line, in frame order
+    #[arg(long, env = "FRAMEWAY_RESULTS", value_name = "FILE")]
+    pub(crate) results: Option<PathBuf>,
+    /// Write here what became of each frame, a JSON object a line; an unfinished one is continued
+    #[arg(long, env = "FRAMEWAY_LEDGER", value_name = "FILE")]
+    pub(crate) ledger: Option<PathBuf>,
+    /// What is shown on stderr while it runs; auto: a bar where stderr is a terminal
+    #[arg(long, env = "FRAMEWAY_PROGRESS", value_enum, default_value_t = ProgressKind::Auto)]
+    pub(crate) progress: ProgressKind,
+    /// Print progress as JSON lines on stdout, before the summary
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// How long to wait for the worker at the start
+    #[arg(long, env = "FRAMEWAY_CONNECT_TIMEOUT", value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    pub(crate) connect_timeout: Duration,
+    /// How long the worker may be away later
+    #[arg(long, env = "FRAMEWAY_GIVE_UP_AFTER", value_name = "DURATION", default_value = "5m", value_parser = duration)]
+    pub(crate) give_up_after: Duration,
+    /// Folder of the embedded store, where CIDs are looked up
+    #[arg(long, env = "FRAMEWAY_STORE", value_name = "DIR", default_value_os_t = default_store())]
+    pub(crate) store: PathBuf,
+    /// File whose first line is the worker's token
+    #[arg(long, env = "FRAMEWAY_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Encoding {
+    /// One JPEG per frame
+    Jpeg,
+    /// I420 planes, 1.5 bytes a pixel
+    Raw,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Each frame, in order, with exactly one result
+    EveryFrame,
+    /// The newest frame wins; drops are in the ledger
+    Realtime,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Output {
+    /// Results alone
+    Data,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProgressKind {
+    /// A bar on a terminal, else nothing
+    Auto,
+    /// A bar
+    Bar,
+    /// JSON lines
+    Json,
+    /// Nothing
+    None,
+}
+
+fn duration(text: &str) -> Result<Duration, String> {
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}; write for example 250ms or 2s"))
+}
+
+fn lanes(text: &str) -> Result<u8, String> {
+    let wrong = || format!("{text:?}: write auto, or data:N with N from 1 to 16");
+    match text.split_once(':') {
+        None if text == "auto" => Ok(1),
+        None if text == "data" => Ok(1),
+        Some(("data", count)) => match count.parse() {
+            Ok(count @ 1..=16) => Ok(count),
+            _ => Err(wrong()),
+        },
+        _ => Err(wrong()),
+    }
+}

@@ -1,0 +1,221 @@
+//! What the end-to-end tests share: both real binaries on loopback, and what they wrote.
+#![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+use testkit::driver::ChildServer;
+
+/// The longest that anything may take on a machine busy with other tests.
+pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
+
+/// The worker's binary, which a test of the whole workspace builds beside the sender's.
+fn frame_worker() -> PathBuf {
+    let beside = Path::new(env!("CARGO_BIN_EXE_frame-sender")).with_file_name("frame-worker");
+    assert!(
+        beside.exists(),
+        "{} is not built: cargo build -p frame-worker",
+        beside.display()
+    );
+    beside
+}
+
+/// A running worker.
+pub(crate) struct Worker {
+    process: ChildServer,
+    arguments: Vec<String>,
+}
+
+impl Worker {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
+        let arguments: Vec<_> = arguments.iter().map(|&it| it.to_owned()).collect();
+        Self::start_at("127.0.0.1:0", arguments)
+    }
+
+    fn start_at(http: &str, arguments: Vec<String>) -> Self {
+        let mut command = Command::new(frame_worker());
+        command
+            .env_remove("RUST_LOG")
+            .args(["--http", http])
+            .args(&arguments);
+        let process = ChildServer::start(command, DEADLINE).unwrap_or_else(|e| panic!("{e}"));
+        Self { process, arguments }
+    }
+
+    /// `http://HOST:PORT`.
+    pub(crate) fn address(&self) -> &str {
+        self.process.first_line()
+    }
+
+    /// Sends the process a signal, by its name without SIG.
+    pub(crate) fn signal(&self, name: &str) {
+        send_signal(self.process.id(), name);
+    }
+
+    /// Dies without a word to anybody, and starts again at the same address.
+    pub(crate) fn killed_and_back(self) -> Self {
+        let address = self.address().to_owned();
+        let Self { process, arguments } = self;
+        drop(process);
+        Self::start_at(address.strip_prefix("http://").unwrap(), arguments)
+    }
+}
+
+fn send_signal(pid: u32, name: &str) {
+    let sent = Command::new("kill")
+        .args(["-s", name, &pid.to_string()])
+        .status();
+    assert!(sent.unwrap().success(), "SIG{name} could not be sent");
+}
+
+/// One run of the sender, with the files it writes.
+pub(crate) struct Run {
+    pub(crate) dir: tempfile::TempDir,
+    to: String,
+    input: String,
+    extra: Vec<String>,
+}
+
+impl Run {
+    pub(crate) fn new(to: &str, input: &str, extra: &[&str]) -> Self {
+        Self {
+            dir: tempfile::tempdir().unwrap(),
+            to: to.to_owned(),
+            input: input.to_owned(),
+            extra: extra.iter().map(|&it| it.to_owned()).collect(),
+        }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_frame-sender"));
+        command.env_remove("RUST_LOG");
+        command.args(["--to", &self.to, "--input", &self.input]);
+        command.arg("--results").arg(self.path("results.jsonl"));
+        command.arg("--ledger").arg(self.path("ledger.jsonl"));
+        command.args(&self.extra);
+        command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        command
+    }
+
+    /// Starts it; killed when dropped.
+    pub(crate) fn start(&self) -> Running {
+        Running(Some(self.command().spawn().unwrap()))
+    }
+
+    /// Runs it to its end.
+    pub(crate) fn complete(&self) -> Done {
+        self.start().finish()
+    }
+
+    /// Whole lines in the file of results now.
+    pub(crate) fn results_written(&self) -> usize {
+        let text = std::fs::read(self.path("results.jsonl")).unwrap_or_default();
+        text.iter().filter(|&&byte| byte == b'\n').count()
+    }
+
+    pub(crate) fn results(&self) -> Vec<Value> {
+        lines(&self.path("results.jsonl"))
+    }
+
+    /// Without the header.
+    pub(crate) fn ledger(&self) -> Vec<Value> {
+        lines(&self.path("ledger.jsonl")).split_off(1)
+    }
+
+    /// Each frame of `frames` has exactly one result, in order.
+    pub(crate) fn assert_each_frame_once(&self, frames: u64) {
+        let ids: Vec<u64> = self.results().iter().map(frame_id).collect();
+        let expected: Vec<u64> = (0..frames).collect();
+        assert_eq!(ids, expected);
+        let entries = self.ledger();
+        let listed: Vec<u64> = entries
+            .iter()
+            .map(|entry| entry["frame"].as_u64().unwrap())
+            .collect();
+        assert_eq!(listed, expected);
+    }
+}
+
+pub(crate) fn frame_id(result: &Value) -> u64 {
+    result["video_metadata"]["frame_id"].as_u64().unwrap()
+}
+
+fn lines(path: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(path).unwrap();
+    text.lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+/// A sender that runs.
+pub(crate) struct Running(Option<Child>);
+
+impl Running {
+    /// Without a word to anybody.
+    pub(crate) fn kill(mut self) {
+        let mut child = self.0.take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// Sends the process a signal, by its name without SIG.
+    pub(crate) fn signal(&self, name: &str) {
+        send_signal(self.0.as_ref().unwrap().id(), name);
+    }
+
+    pub(crate) fn finish(mut self) -> Done {
+        Done::of(self.0.take().unwrap().wait_with_output().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if let Some(child) = &mut self.0 {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+    }
+}
+
+/// How it ended.
+#[derive(Debug)]
+pub(crate) struct Done {
+    pub(crate) code: Option<i32>,
+    pub(crate) summary: Value,
+    pub(crate) stderr: String,
+}
+
+impl Done {
+    fn of(output: Output) -> Self {
+        let stdout = String::from_utf8(output.stdout).unwrap();
+        Self {
+            code: output.status.code(),
+            summary: stdout
+                .lines()
+                .last()
+                .map_or(Value::Null, |line| serde_json::from_str(line).unwrap()),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// Each frame has its result, says the sender.
+    pub(crate) fn assert_whole(&self, frames: u64) {
+        assert_eq!(self.code, Some(0), "{self:?}");
+        for field in ["frames", "sent", "acked", "results"] {
+            assert_eq!(self.summary[field], frames, "{field}: {self:?}");
+        }
+        for field in ["lost", "duplicated"] {
+            assert_eq!(self.summary[field], 0, "{field}: {self:?}");
+        }
+        assert_eq!(self.summary["verified"], true, "{self:?}");
+    }
+}

@@ -1,0 +1,19 @@
+//! Takes every frame of a video over WebRTC, runs it through processors, and answers each once.
+#![forbid(unsafe_code)]
+
+mod args;
+mod work;
+
+use std::process::ExitCode;
+
+use bin_support::logging;
+use clap::Parser as _;
+
+fn main() -> ExitCode {
+    let args = args::Args::parse();
+    logging::init();
+    match work::run(args) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

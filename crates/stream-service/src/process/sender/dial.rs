@@ -1,0 +1,251 @@
+//! Opens a lane: an offer to the worker by HTTP, its answer, and the wait until both channels are open.
+//!
+//! Used by `lanes`; feeds `link` with the lane. Whether the worker knows the link decides between joining it and making it
+//! anew (`protocol`).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use datachannel_transport::LaneId;
+use reqwest::StatusCode;
+use tokio::sync::Mutex;
+use webrtc_session::driver::Endpoint;
+use webrtc_session::{ChannelSpec, SessionConfig, SessionId};
+
+use super::link::SendLink;
+use super::options::SendOptions;
+use crate::process::lane::LaneHandler;
+use crate::process::protocol::{
+    FRAMES_LABEL, LinkQuery, OFFER_PATH, ProcessMode, RESULTS_LABEL, RESULTS_PROTOCOL,
+};
+
+/// The longest that an HTTP request may take.
+const HTTP_TIMEOUT: Duration = Duration::from_secs(2);
+/// A lane that does not open within this is dialled again: the path may have been dead when its first checks went out.
+const OPEN_TIMEOUT: Duration = Duration::from_millis(1500);
+/// How often the wait looks for itself, should a notification have been missed.
+const LOOK_EVERY: Duration = Duration::from_millis(20);
+
+/// Why a lane did not open.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum DialError {
+    /// Trying again may help.
+    #[error("{0}")]
+    Later(String),
+    /// Trying again will not help.
+    #[error("{0}")]
+    Never(String),
+}
+
+/// A lane that is open.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct OpenLane {
+    pub(super) lane: LaneId,
+    pub(super) session: SessionId,
+}
+
+/// Opens lanes of one link.
+pub(super) struct Dialer {
+    http: reqwest::Client,
+    to: String,
+    token: Option<String>,
+    endpoint: Endpoint,
+    link: Arc<SendLink>,
+    link_name: u64,
+    mode: ProcessMode,
+    data_output: Option<String>,
+    lanes_made: AtomicU32,
+    /// The epoch under which the worker has made the link; one offer at a time may make it.
+    made: Mutex<Option<u32>>,
+}
+
+impl Dialer {
+    /// A dialer for `link`, which the worker will know as `link_name`.
+    ///
+    /// # Errors
+    /// The address to send to is none.
+    pub(super) fn new(
+        options: &SendOptions,
+        endpoint: Endpoint,
+        link: Arc<SendLink>,
+        link_name: u64,
+    ) -> Result<Self, String> {
+        let to = options.to.trim_end_matches('/').to_owned();
+        reqwest::Url::parse(&to).map_err(|error| {
+            format!(
+                "{to:?} is no address ({error}); write http://HOST:PORT, as frame-worker prints it"
+            )
+        })?;
+        let http = reqwest::Client::builder()
+            .connect_timeout(HTTP_TIMEOUT)
+            .timeout(HTTP_TIMEOUT)
+            .build()
+            .map_err(|error| error.to_string())?;
+        Ok(Self {
+            http,
+            to,
+            token: options.token.clone(),
+            endpoint,
+            link,
+            link_name,
+            mode: options.mode,
+            data_output: options.data_output.clone(),
+            lanes_made: AtomicU32::new(0),
+            made: Mutex::new(None),
+        })
+    }
+
+    /// Opens the lane of that number.
+    pub(super) async fn dial(&self, number: u8) -> Result<OpenLane, DialError> {
+        let lane = LaneId(self.lanes_made.fetch_add(1, Ordering::Relaxed));
+        let mut made = self.made.lock().await;
+        let attach = *made == Some(self.link.epoch());
+        self.link.add_lane(Instant::now(), lane, number);
+        let outcome = self.offer(lane, number, attach).await;
+        match &outcome {
+            Ok(_) => *made = Some(self.link.epoch()),
+            Err(Answer::Unknown) => {
+                // The worker was started since. Whatever it had not confirmed goes out again.
+                tracing::info!("the worker knows nothing of this link; beginning it anew");
+                self.link.relink(Instant::now());
+                *made = None;
+            }
+            Err(Answer::Failed(_)) => {}
+        }
+        drop(made);
+        let opened = match outcome {
+            Ok(session) => self.opened(OpenLane { lane, session }).await,
+            Err(Answer::Unknown) => Err(DialError::Later("the worker was started anew".to_owned())),
+            Err(Answer::Failed(error)) => Err(error),
+        };
+        if opened.is_err() {
+            self.link.drop_lane(Instant::now(), lane);
+        }
+        opened
+    }
+
+    async fn offer(&self, lane: LaneId, number: u8, attach: bool) -> Result<SessionId, Answer> {
+        let handler = Box::new(LaneHandler::new(Arc::clone(&self.link), lane));
+        let channels = [
+            ChannelSpec::reliable(FRAMES_LABEL),
+            ChannelSpec::reliable(RESULTS_LABEL).speaking(RESULTS_PROTOCOL),
+        ];
+        let config = SessionConfig::own_peer();
+        let connecting = self.endpoint.connect_with(handler, &channels, config).await;
+        let (offer, pending) = connecting.map_err(|error| never(error.to_string()))?;
+        let session = pending.session();
+        let answered = match self.ask(number, attach, offer).await {
+            Ok(sdp) => pending
+                .accept_answer(&sdp)
+                .await
+                .map_err(|error| never(format!("the worker's answer cannot be used: {error}"))),
+            Err(error) => Err(error),
+        };
+        if answered.is_err() {
+            // It never connected.
+            let _ = self.endpoint.close(session).await;
+        }
+        answered
+    }
+
+    /// The worker's answer to an offer.
+    async fn ask(&self, number: u8, attach: bool, offer: String) -> Result<String, Answer> {
+        let start = self.link.resume_point();
+        let query = LinkQuery {
+            link: Some(self.link_name),
+            epoch: self.link.epoch(),
+            lane: number,
+            attach,
+            mode: self.mode,
+            next_sequence: start.next_sequence,
+            bytes: start.bytes,
+            hash: start.hash,
+            data_output: self.data_output.clone(),
+        };
+        let url = format!("{}{OFFER_PATH}?{}", self.to, query.to_query());
+        let mut request = self
+            .http
+            .post(url)
+            .header("content-type", "application/sdp")
+            .body(offer);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        let status = response.status();
+        let body = response
+            .text()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        match status {
+            StatusCode::CREATED => Ok(body),
+            StatusCode::NOT_FOUND if body.contains("unknown-link") => Err(Answer::Unknown),
+            status if status.is_server_error() => Err(later(self.refusal(status, &body))),
+            status => Err(never(self.refusal(status, &body))),
+        }
+    }
+
+    fn refusal(&self, status: StatusCode, body: &str) -> String {
+        let problem: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
+        let detail = problem.get("detail").and_then(serde_json::Value::as_str);
+        let to = &self.to;
+        match detail {
+            Some(detail) => format!("{to} answered {status}: {detail}"),
+            None => format!("{to} answered {status}; is it a frame-worker?"),
+        }
+    }
+
+    fn unreachable(&self, error: &reqwest::Error) -> Answer {
+        let mut cause: &dyn std::error::Error = error;
+        while let Some(source) = cause.source() {
+            cause = source;
+        }
+        later(format!(
+            "{} cannot be reached: {cause}; is the worker running?",
+            self.to
+        ))
+    }
+
+    /// Waits until both channels are open.
+    async fn opened(&self, lane: OpenLane) -> Result<OpenLane, DialError> {
+        let until = Instant::now() + OPEN_TIMEOUT;
+        while !self.link.is_open(lane.lane) {
+            if Instant::now() >= until {
+                let _ = self.endpoint.close(lane.session).await;
+                return Err(DialError::Later(format!(
+                    "{} answers, but no UDP comes through within {OPEN_TIMEOUT:?}",
+                    self.to
+                )));
+            }
+            // Either way it is looked at again.
+            let _ = tokio::time::timeout(LOOK_EVERY, self.link.changed.notified()).await;
+        }
+        Ok(lane)
+    }
+
+    /// Ends a lane's session.
+    pub(super) async fn hang_up(&self, lane: OpenLane) {
+        self.link.drop_lane(Instant::now(), lane.lane);
+        // It may have ended by itself.
+        let _ = self.endpoint.close(lane.session).await;
+    }
+}
+
+/// What an offer can come to, other than an answer.
+enum Answer {
+    /// The worker does not know the link.
+    Unknown,
+    Failed(DialError),
+}
+
+fn later(why: String) -> Answer {
+    Answer::Failed(DialError::Later(why))
+}
+
+fn never(why: String) -> Answer {
+    Answer::Failed(DialError::Never(why))
+}

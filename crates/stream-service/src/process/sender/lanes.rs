@@ -1,0 +1,95 @@
+//! Keeps lanes alive: dials each, watches it, and dials again when it is lost or silent.
+//!
+//! One task per lane. A stalled lane stays until its successor is open: should the path come back first, it goes on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use super::dial::{DialError, Dialer, OpenLane};
+use super::link::{LinkFailure, SendLink};
+
+/// How often a lane is looked at.
+const LOOK_EVERY: Duration = Duration::from_millis(100);
+/// Pauses between tries: short at first, for a worker that is just starting.
+const RETRY: [Duration; 3] = [
+    Duration::from_millis(100),
+    Duration::from_millis(250),
+    Duration::from_millis(500),
+];
+
+/// What all lanes of a link share.
+pub(super) struct Lanes {
+    pub(super) link: Arc<SendLink>,
+    pub(super) dialer: Dialer,
+    pub(super) connect_timeout: Duration,
+    pub(super) give_up_after: Duration,
+    pub(super) connected: AtomicBool,
+}
+
+impl Lanes {
+    /// Keeps the lane of that number up until the link is over.
+    pub(super) async fn keep(&self, number: u8) {
+        let mut current: Option<OpenLane> = None;
+        while !self.link.is_over() {
+            match self.open(number).await {
+                Some(lane) => {
+                    self.succeed(number, current, lane).await;
+                    current = Some(lane);
+                    self.watch(lane).await;
+                }
+                None => return,
+            }
+        }
+    }
+
+    /// Dials until it succeeds; `None` when the link is over or the worker has been away for too long.
+    async fn open(&self, number: u8) -> Option<OpenLane> {
+        let began = Instant::now();
+        let mut tries = 0;
+        while !self.link.is_over() {
+            let error = match self.dialer.dial(number).await {
+                Ok(lane) => return Some(lane),
+                Err(DialError::Never(why)) => {
+                    self.link.fail(LinkFailure::Gone(why));
+                    return None;
+                }
+                Err(DialError::Later(why)) => why,
+            };
+            tracing::debug!(number, error, "lane not open yet");
+            let patience = if self.connected.load(Ordering::Relaxed) {
+                self.give_up_after
+            } else {
+                self.connect_timeout
+            };
+            if began.elapsed() >= patience {
+                let failure = format!("given up after {patience:?}: {error}");
+                self.link.fail(LinkFailure::Gone(failure));
+                return None;
+            }
+            tokio::time::sleep(RETRY[tries.min(RETRY.len() - 1)]).await;
+            tries += 1;
+        }
+        None
+    }
+
+    /// The new lane is up: whatever bore its number before is given up.
+    async fn succeed(&self, number: u8, former: Option<OpenLane>, lane: OpenLane) {
+        self.connected.store(true, Ordering::Relaxed);
+        if let Some(former) = former {
+            self.link.count_resumed();
+            self.dialer.hang_up(former).await;
+        }
+        for other in self.link.replaced_by(lane.lane, number) {
+            self.link.drop_lane(Instant::now(), other);
+        }
+    }
+
+    /// Returns when the lane is gone or silent, or the link is over.
+    async fn watch(&self, lane: OpenLane) {
+        while !self.link.is_over() && !self.link.is_stalled(Instant::now(), lane.lane) {
+            // Either way it is looked at again.
+            let _ = tokio::time::timeout(LOOK_EVERY, self.link.changed.notified()).await;
+        }
+    }
+}

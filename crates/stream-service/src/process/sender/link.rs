@@ -1,0 +1,724 @@
+//! What is under way: frames up, results down, and which frame still waits for which.
+//!
+//! Fed by the reading thread with frames and by lanes with messages; feeds the lanes and the ledger's thread. A result is
+//! taken once per frame, in frame order, whatever the lanes and the worker go through.
+
+use std::collections::VecDeque;
+use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use datachannel_transport::{
+    DropReason, FrameReceiver, FrameSender, GoodbyeCode, LaneId, Mode, Offer, OutgoingFrame,
+    ReceiverConfig, ReceiverEvent, ResumePoint, SenderConfig, SenderEvent, Window, payload_hash,
+};
+use tokio::sync::Notify;
+use webrtc_session::MessageKind;
+use webrtc_session::driver::SessionWaker;
+
+use super::options::SendOptions;
+use crate::model::meters::RateMeter;
+use crate::process::lane::{Channel, LinkEnd, Opened};
+use crate::process::protocol::ProcessMode;
+
+/// Largest result taken.
+const MAX_RESULT_BYTES: u32 = 16 << 20;
+/// Realtime: a frame that waits for longer is too old.
+const REALTIME_DEADLINE: Duration = Duration::from_millis(500);
+/// A lane that is not heard for this long is stalled: four pings went unanswered.
+const STALLED_AFTER: Duration = Duration::from_secs(2);
+/// How often a lane is asked whether it lives.
+const PING_INTERVAL: Duration = Duration::from_millis(500);
+
+/// What the ledger is told.
+#[derive(Debug)]
+pub(super) enum Record {
+    /// A frame has its result: `document` is the JSON text.
+    Result { frame: OpenFrame, document: Bytes },
+    /// Realtime: a frame will have none.
+    Dropped {
+        frame: OpenFrame,
+        reason: &'static str,
+    },
+    /// The source could not give a frame.
+    Unreadable { reason: String },
+}
+
+/// A frame that waits for its result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct OpenFrame {
+    pub(super) sequence: u64,
+    pub(super) source_id: u64,
+    pub(super) pts_us: i64,
+    pub(super) bytes: u64,
+    /// XXH3-64 of the payload.
+    pub(super) hash: u64,
+}
+
+/// Why nothing more can be sent.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub(super) enum LinkFailure {
+    #[error("the worker broke the protocol: {0}")]
+    Protocol(String),
+    #[error("a result does not fit the frames sent: {0}")]
+    Mismatch(String),
+    #[error("frame {frame} cannot be sent: {reason}")]
+    Refused { frame: u64, reason: String },
+    #[error("the worker refused the link: {0}")]
+    Goodbye(String),
+    #[error("{0}")]
+    Gone(String),
+}
+
+/// A link as the sender has it.
+pub(super) struct SendLink {
+    state: Mutex<State>,
+    room: Condvar,
+    pub(super) changed: Notify,
+}
+
+struct State {
+    frames: FrameSender,
+    results: FrameReceiver,
+    records: SyncSender<Record>,
+    /// Taken from `results`, and the ledger's thread had no room.
+    held: Option<Record>,
+    epoch: u32,
+    mode: ProcessMode,
+    lanes: Vec<Lane>,
+    open: VecDeque<OpenFrame>,
+    next_sequence: u64,
+    results_taken: u64,
+    repeated: u64,
+    resumed: u64,
+    frames_verified: Option<bool>,
+    results_ended: bool,
+    /// The worker goes down, or another took its place: the link must be made anew.
+    peer_left: bool,
+    ending: bool,
+    failure: Option<LinkFailure>,
+    rate: RateMeter,
+}
+
+struct Lane {
+    id: LaneId,
+    number: u8,
+    waker: Option<SessionWaker>,
+    frames_open: bool,
+    results_open: bool,
+    last_heard: Instant,
+}
+
+/// A link in figures.
+#[derive(Debug, Clone, Default)]
+pub(super) struct LinkFigures {
+    pub(super) sent: u64,
+    pub(super) acked: u64,
+    pub(super) bytes_acked: u64,
+    pub(super) results: u64,
+    pub(super) repeated: u64,
+    pub(super) resumed: u64,
+    pub(super) held: usize,
+    pub(super) lanes: usize,
+    pub(super) fps: f64,
+    pub(super) round_trip_ms: Option<f64>,
+    pub(super) verified: bool,
+}
+
+impl SendLink {
+    /// A link that begins at `resume`.
+    ///
+    /// # Errors
+    /// A setting of `options` is out of range.
+    pub(super) fn new(
+        now: Instant,
+        epoch: u32,
+        options: &SendOptions,
+        resume: ResumePoint,
+        records: SyncSender<Record>,
+    ) -> Result<Self, datachannel_transport::ConfigError> {
+        let mut config = match options.mode {
+            ProcessMode::EveryFrame => SenderConfig::every_frame(epoch, now),
+            ProcessMode::Realtime => SenderConfig::realtime(epoch, now),
+        };
+        config.mode = match options.mode {
+            ProcessMode::EveryFrame => Mode::EveryFrame {
+                max_queued_frames: options.max_held_frames,
+                max_queued_bytes: options.max_held_bytes,
+            },
+            ProcessMode::Realtime => Mode::Realtime {
+                max_queued: 1,
+                deadline: Some(REALTIME_DEADLINE),
+            },
+        };
+        config.max_window = Window {
+            frames: u32::try_from(options.max_held_frames).unwrap_or(u32::MAX),
+            bytes: options.max_held_bytes,
+        };
+        config.resume = resume;
+        config.ping_interval = Some(PING_INTERVAL);
+        let first = match options.mode {
+            ProcessMode::EveryFrame => resume.next_sequence,
+            ProcessMode::Realtime => 0,
+        };
+        Ok(Self {
+            room: Condvar::new(),
+            changed: Notify::new(),
+            state: Mutex::new(State {
+                frames: FrameSender::new(config)?,
+                results: results(now, epoch, first)?,
+                records,
+                held: None,
+                epoch,
+                mode: options.mode,
+                lanes: Vec::new(),
+                open: VecDeque::new(),
+                next_sequence: resume.next_sequence,
+                results_taken: 0,
+                repeated: 0,
+                resumed: 0,
+                frames_verified: None,
+                results_ended: false,
+                peer_left: false,
+                ending: false,
+                failure: None,
+                rate: RateMeter::new(now),
+            }),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Hands a frame over; blocks the calling thread while there is no room. `false`: nothing more is taken.
+    pub(super) fn offer(&self, frame: OutgoingFrame) -> bool {
+        let hash = payload_hash(&frame.payload);
+        let mut frame = frame;
+        let mut state = self.lock();
+        loop {
+            if state.ending || state.failure.is_some() {
+                return false;
+            }
+            frame = match state.offer(Instant::now(), frame, hash) {
+                Ok(()) => break,
+                Err(full) => full,
+            };
+            state = self
+                .room
+                .wait(state)
+                .unwrap_or_else(PoisonError::into_inner);
+        }
+        state.wake(None);
+        true
+    }
+
+    /// Tells the ledger of a frame that cannot be had.
+    pub(super) fn unreadable(&self, reason: String) {
+        let records = self.lock().records.clone();
+        // The ledger's thread is gone only when the run is.
+        let _ = records.send(Record::Unreadable { reason });
+    }
+
+    /// No frame follows.
+    pub(super) fn finish(&self) {
+        let mut state = self.lock();
+        state.frames.finish(Instant::now());
+        state.wake(None);
+    }
+
+    /// Takes no more frames, so that the run ends with what is under way.
+    pub(super) fn stop_reading(&self) {
+        self.lock().ending = true;
+        self.room.notify_all();
+    }
+
+    /// Nothing more can be sent, for this reason.
+    pub(super) fn fail(&self, failure: LinkFailure) {
+        self.lock().failure.get_or_insert(failure);
+        self.room.notify_all();
+        self.changed.notify_waiters();
+    }
+
+    pub(super) fn failure(&self) -> Option<LinkFailure> {
+        self.lock().failure.clone()
+    }
+
+    /// Both directions have ended and agree, or nothing more can come.
+    pub(super) fn is_over(&self) -> bool {
+        let state = self.lock();
+        state.is_done() || state.failure.is_some()
+    }
+
+    /// Says goodbye on every lane.
+    pub(super) fn goodbye(&self) {
+        let mut state = self.lock();
+        let now = Instant::now();
+        state.frames.goodbye(now, GoodbyeCode::Done, "");
+        state.results.goodbye(now, GoodbyeCode::Done, "");
+        state.wake(None);
+    }
+
+    /// Whether every lane has carried it.
+    pub(super) fn goodbye_is_out(&self) -> bool {
+        self.lock().frames.goodbye_sent()
+    }
+
+    /// The ledger's thread has room again.
+    pub(super) fn collect(&self) {
+        let mut state = self.lock();
+        state.collect(Instant::now());
+        let done = state.is_done();
+        state.wake(None);
+        drop(state);
+        if done {
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Names a lane before its session exists.
+    pub(super) fn add_lane(&self, now: Instant, id: LaneId, number: u8) {
+        self.lock().lanes.push(Lane {
+            id,
+            number,
+            waker: None,
+            frames_open: false,
+            results_open: false,
+            last_heard: now,
+        });
+    }
+
+    /// Gives a lane up: what it held goes to the others.
+    pub(super) fn drop_lane(&self, now: Instant, id: LaneId) {
+        self.closed(now, id, "given up");
+    }
+
+    /// Whether the lane carries both ways.
+    pub(super) fn is_open(&self, id: LaneId) -> bool {
+        let state = self.lock();
+        let lane = state.lanes.iter().find(|lane| lane.id == id);
+        lane.is_some_and(|lane| lane.frames_open && lane.results_open)
+    }
+
+    /// Whether the lane is gone, or has not been heard for too long.
+    pub(super) fn is_stalled(&self, now: Instant, id: LaneId) -> bool {
+        let state = self.lock();
+        let lane = state.lanes.iter().find(|lane| lane.id == id);
+        state.peer_left
+            || lane
+                .is_none_or(|lane| now.saturating_duration_since(lane.last_heard) >= STALLED_AFTER)
+    }
+
+    /// The other lanes of that number, which a new one replaces; counts as a resumption.
+    pub(super) fn replaced_by(&self, id: LaneId, number: u8) -> Vec<LaneId> {
+        let state = self.lock();
+        let same = state.lanes.iter().filter(|lane| lane.number == number);
+        same.map(|lane| lane.id)
+            .filter(|other| *other != id)
+            .collect()
+    }
+
+    pub(super) fn count_resumed(&self) {
+        self.lock().resumed += 1;
+    }
+
+    pub(super) fn epoch(&self) -> u32 {
+        self.lock().epoch
+    }
+
+    /// Where a worker that knows nothing of this link starts.
+    pub(super) fn resume_point(&self) -> ResumePoint {
+        self.lock().frames.resume_point()
+    }
+
+    /// Makes the link anew for a worker that knows nothing of it: what has no confirmed result is sent again.
+    pub(super) fn relink(&self, now: Instant) {
+        let mut state = self.lock();
+        if let Err(error) = state.relink(now) {
+            state
+                .failure
+                .get_or_insert(LinkFailure::Protocol(error.to_string()));
+        }
+        state.wake(None);
+    }
+
+    pub(super) fn figures(&self, now: Instant) -> LinkFigures {
+        let mut state = self.lock();
+        let counters = state.frames.counters();
+        let fps = state.rate.per_second(now);
+        LinkFigures {
+            sent: counters.frames_sent,
+            acked: counters.frames_acked,
+            bytes_acked: counters.payload_bytes_acked,
+            results: state.results_taken,
+            repeated: state.repeated,
+            resumed: state.resumed,
+            held: state.frames.held_frames(),
+            lanes: state.lanes.iter().filter(|lane| lane.frames_open).count(),
+            fps,
+            round_trip_ms: state
+                .results
+                .round_trip()
+                .map(|rtt| rtt.as_secs_f64() * 1e3),
+            verified: state.is_done(),
+        }
+    }
+}
+
+/// Results as they come: numbered as their frames are.
+fn results(
+    now: Instant,
+    epoch: u32,
+    first: u64,
+) -> Result<FrameReceiver, datachannel_transport::ConfigError> {
+    let mut config = ReceiverConfig::every_frame(now);
+    config.epoch = Some(epoch);
+    config.max_frame_bytes = MAX_RESULT_BYTES;
+    config.window = Window {
+        frames: 256,
+        bytes: 2 * u64::from(MAX_RESULT_BYTES),
+    };
+    config.ping_interval = Some(PING_INTERVAL);
+    config.resume.next_sequence = first;
+    FrameReceiver::new(config)
+}
+
+impl State {
+    /// `Err` hands the frame back: there is no room.
+    fn offer(
+        &mut self,
+        now: Instant,
+        frame: OutgoingFrame,
+        hash: u64,
+    ) -> Result<(), OutgoingFrame> {
+        let open = OpenFrame {
+            sequence: self.next_sequence,
+            source_id: frame.meta.source_id,
+            pts_us: frame.meta.pts_us,
+            bytes: frame.payload.len() as u64,
+            hash,
+        };
+        match self.frames.offer(now, frame) {
+            Offer::Queued | Offer::Replaced { .. } => {
+                self.open.push_back(open);
+                self.next_sequence += 1;
+                self.take_frame_events();
+                Ok(())
+            }
+            Offer::Full(frame) => Err(frame),
+            Offer::Refused { frame, reason } => {
+                self.failure.get_or_insert(LinkFailure::Refused {
+                    frame: frame.meta.source_id,
+                    reason: reason.to_string(),
+                });
+                Err(frame)
+            }
+        }
+    }
+
+    fn take_frame_events(&mut self) {
+        while let Some(event) = self.frames.poll_event() {
+            match event {
+                SenderEvent::Dropped { source_id, reason } => {
+                    self.dropped(source_id, words(reason))
+                }
+                SenderEvent::Finished { verified, totals } => {
+                    if !verified {
+                        tracing::error!(
+                            ?totals,
+                            "the worker's count or hash of the frames is another"
+                        );
+                    }
+                    self.frames_verified = Some(verified);
+                }
+                SenderEvent::PeerGoodbye { code, text } => self.left(code, text),
+                SenderEvent::FrameError {
+                    sequence,
+                    text,
+                    given_up,
+                    ..
+                } => {
+                    tracing::warn!(sequence, text, given_up, "the worker refused a frame");
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// The worker says goodbye: it goes down, or it has had enough of this sender.
+    fn left(&mut self, code: GoodbyeCode, text: String) {
+        match code {
+            GoodbyeCode::Done if self.is_done() => {}
+            GoodbyeCode::ProtocolError => {
+                self.failure.get_or_insert(LinkFailure::Goodbye(text));
+            }
+            _ => {
+                tracing::info!(?code, text, "the worker leaves");
+                self.peer_left = true;
+            }
+        }
+    }
+
+    /// Realtime: a frame has no result because it was not sent.
+    fn dropped(&mut self, source_id: u64, reason: &'static str) {
+        let Some(at) = self
+            .open
+            .iter()
+            .position(|open| open.source_id == source_id)
+        else {
+            return;
+        };
+        if let Some(frame) = self.open.remove(at) {
+            self.tell(Record::Dropped { frame, reason });
+        }
+    }
+
+    /// Takes results, as many as the ledger has room for.
+    fn collect(&mut self, now: Instant) {
+        if let Some(record) = self.held.take() {
+            self.tell(record);
+        }
+        while self.held.is_none()
+            && self.failure.is_none()
+            && let Some(result) = self.results.poll_frame()
+        {
+            self.take_result(now, result.sequence, result.meta.source_id, result.payload);
+        }
+        while let Some(event) = self.results.poll_event() {
+            match event {
+                ReceiverEvent::Eof { verified, .. } => {
+                    // An end whose hash is another is no end: nobody can say which results are whole.
+                    self.results_ended = verified;
+                    if !verified {
+                        let why = "the worker's count or hash of the results is another".to_owned();
+                        self.failure.get_or_insert(LinkFailure::Mismatch(why));
+                    }
+                }
+                ReceiverEvent::PeerGoodbye { code, text } => self.left(code, text),
+                _ => {}
+            }
+        }
+    }
+
+    fn take_result(&mut self, now: Instant, sequence: u64, source_id: u64, document: Bytes) {
+        let first = match self.mode {
+            ProcessMode::EveryFrame => {
+                if self
+                    .open
+                    .front()
+                    .is_none_or(|first| sequence < first.sequence)
+                {
+                    // Confirmed to a worker that died before it could say so to us.
+                    self.repeated += 1;
+                    return;
+                }
+                self.open
+                    .pop_front()
+                    .filter(|first| first.source_id == source_id)
+            }
+            ProcessMode::Realtime => {
+                let at = self
+                    .open
+                    .iter()
+                    .position(|open| open.source_id == source_id);
+                at.and_then(|at| self.open.remove(at))
+            }
+        };
+        let Some(frame) = first else {
+            let why = format!("result {sequence} is of frame {source_id}");
+            self.failure.get_or_insert(LinkFailure::Mismatch(why));
+            return;
+        };
+        self.results_taken += 1;
+        self.rate.add(now, 1);
+        self.tell(Record::Result { frame, document });
+    }
+
+    /// Hands a record to the ledger's thread, or holds it until there is room.
+    fn tell(&mut self, record: Record) {
+        match self.records.try_send(record) {
+            Ok(()) => {}
+            Err(TrySendError::Full(record)) if self.held.is_none() => self.held = Some(record),
+            Err(TrySendError::Full(record) | TrySendError::Disconnected(record)) => {
+                tracing::error!(?record, "the ledger cannot keep up");
+                let why = "the ledger cannot be written as fast as frames are dropped".to_owned();
+                self.failure.get_or_insert(LinkFailure::Gone(why));
+            }
+        }
+    }
+
+    fn relink(&mut self, now: Instant) -> Result<(), datachannel_transport::ConfigError> {
+        self.epoch = self.epoch.wrapping_add(1);
+        self.resumed += 1;
+        self.peer_left = false;
+        self.lanes.clear();
+        self.frames_verified = None;
+        self.results_ended = false;
+        self.frames.relink(now, self.epoch);
+        self.take_frame_events();
+        let first = match self.mode {
+            ProcessMode::EveryFrame => self.frames.resume_point().next_sequence,
+            ProcessMode::Realtime => {
+                self.forget_acknowledged();
+                0
+            }
+        };
+        self.results = results(now, self.epoch, first)?;
+        Ok(())
+    }
+
+    /// Realtime: what the worker that died had taken, and had not answered, is nowhere now.
+    fn forget_acknowledged(&mut self) {
+        let held = self.frames.held_frames();
+        while self.open.len() > held
+            && let Some(frame) = self.open.pop_front()
+        {
+            self.tell(Record::Dropped {
+                frame,
+                reason: "worker_died",
+            });
+        }
+    }
+
+    fn is_done(&self) -> bool {
+        self.frames_verified == Some(true) && self.results_ended && self.held.is_none()
+    }
+
+    fn wake(&self, but: Option<LaneId>) {
+        let others = self.lanes.iter().filter(|lane| Some(lane.id) != but);
+        for waker in others.filter_map(|lane| lane.waker.as_ref()) {
+            waker.wake();
+        }
+    }
+
+    fn broke(&mut self, now: Instant, error: &datachannel_transport::ProtocolError) {
+        self.failure
+            .get_or_insert(LinkFailure::Protocol(error.to_string()));
+        let text = error.to_string();
+        self.frames.goodbye(now, GoodbyeCode::ProtocolError, &text);
+        self.results.goodbye(now, GoodbyeCode::ProtocolError, &text);
+    }
+
+    fn lane(&mut self, id: LaneId) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|lane| lane.id == id)
+    }
+}
+
+impl LinkEnd for SendLink {
+    fn attached(&self, lane: LaneId, waker: SessionWaker) {
+        if let Some(lane) = self.lock().lane(lane) {
+            lane.waker = Some(waker);
+        }
+    }
+
+    fn opened(&self, now: Instant, lane: LaneId, opened: &Opened<'_>) -> bool {
+        let mut state = self.lock();
+        if state.lane(lane).is_none() {
+            // The link was made anew since this lane was dialled.
+            return false;
+        }
+        let outcome = match opened.channel {
+            Channel::Frames => state.frames.lane_opened(now, lane, opened.limits),
+            Channel::Results => state.results.lane_opened(now, lane, opened.limits),
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(%error, "lane refused");
+            return false;
+        }
+        if let Some(lane) = state.lane(lane) {
+            lane.last_heard = now;
+            match opened.channel {
+                Channel::Frames => lane.frames_open = true,
+                Channel::Results => lane.results_open = true,
+            }
+        }
+        drop(state);
+        self.changed.notify_waiters();
+        true
+    }
+
+    fn message(&self, now: Instant, lane: LaneId, channel: Channel, _binary: bool, message: &[u8]) {
+        let mut state = self.lock();
+        let Some(known) = state.lane(lane) else {
+            return;
+        };
+        known.last_heard = now;
+        let outcome = match channel {
+            Channel::Frames => state.frames.handle_message(now, lane, message),
+            Channel::Results => state.results.handle_message(now, lane, message),
+        };
+        if let Err(error) = outcome {
+            tracing::warn!(%lane, %error, "the worker broke the protocol");
+            state.broke(now, &error);
+        }
+        state.take_frame_events();
+        state.collect(now);
+        if state.lanes.len() > 1 {
+            state.wake(Some(lane));
+        }
+        let notable = state.is_done() || state.failure.is_some() || state.peer_left;
+        drop(state);
+        self.room.notify_all();
+        if notable {
+            self.changed.notify_waiters();
+        }
+    }
+
+    fn poll(
+        &self,
+        now: Instant,
+        lane: LaneId,
+        channel: Channel,
+        room_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<MessageKind> {
+        let mut state = self.lock();
+        let said = match channel {
+            Channel::Frames => state.frames.poll_message(now, lane, room_bytes, out),
+            Channel::Results => state.results.poll_message(now, lane, room_bytes, out),
+        };
+        said.then_some(MessageKind::Binary)
+    }
+
+    fn closed(&self, now: Instant, lane: LaneId, why: &str) {
+        let mut state = self.lock();
+        if state.lane(lane).is_none() {
+            return;
+        }
+        tracing::debug!(%lane, why, "lane closed");
+        state.frames.lane_closed(now, lane);
+        state.results.lane_closed(now, lane);
+        state.lanes.retain(|known| known.id != lane);
+        state.take_frame_events();
+        state.wake(None);
+        drop(state);
+        self.changed.notify_waiters();
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let state = self.lock();
+        let frames = state.frames.poll_timeout();
+        frames.into_iter().chain(state.results.poll_timeout()).min()
+    }
+
+    fn on_timeout(&self, now: Instant) {
+        let mut state = self.lock();
+        state.frames.handle_timeout(now);
+        state.results.handle_timeout(now);
+        state.take_frame_events();
+        state.wake(None);
+    }
+}
+
+fn words(reason: DropReason) -> &'static str {
+    match reason {
+        DropReason::Replaced => "replaced",
+        DropReason::Deadline => "deadline",
+        DropReason::LaneDied => "lane_died",
+        DropReason::PassedOver => "passed_over",
+        DropReason::Refused => "refused",
+        _ => "other",
+    }
+}

@@ -1,0 +1,156 @@
+//! What is sent, to whom, and what came of it.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use progressive_loader::driver::Store;
+use serde::{Deserialize, Serialize};
+
+use crate::process::protocol::ProcessMode;
+
+/// How a frame's picture travels.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum PayloadEncoding {
+    /// One JPEG per frame, 4:2:0.
+    #[default]
+    Jpeg,
+    /// I420 planes without padding, full range: 1.5 bytes a pixel.
+    Raw,
+}
+
+/// Settings of [`send`](super::send).
+#[derive(Clone)]
+pub struct SendOptions {
+    /// The worker's address, for example `http://127.0.0.1:8090`.
+    pub to: String,
+    /// The video: a path, `file:`, `ipfs://CID`, `http(s)://`, `test:`, or `opaque:?bytes=100000&frames=2000`.
+    pub input: String,
+    /// How pictures travel. Default JPEG.
+    pub encoding: PayloadEncoding,
+    /// JPEG quality. Default 85, range 1–100.
+    pub quality: u8,
+    /// Peer connections that share the frames. Default 1, range 1–16.
+    pub lanes: u8,
+    /// Every frame (default), or the newest.
+    pub mode: ProcessMode,
+    /// Which fields of the results come back: `all` (default), `none`, or names with commas between.
+    pub data_output: Option<String>,
+    /// Where results are written, one JSON object a line.
+    pub results: Option<PathBuf>,
+    /// Where it is written what became of each frame; an unfinished one is continued.
+    pub ledger: Option<PathBuf>,
+    /// Where CIDs are looked up. Default: nowhere.
+    pub store: Option<Store>,
+    /// The worker's bearer token.
+    pub token: Option<String>,
+    /// How long the worker may be away before the first connection. Default 10 s.
+    pub connect_timeout: Duration,
+    /// How long it may be away later. Default 5 min.
+    pub give_up_after: Duration,
+    /// Frames that may wait or be under way. Default 64, range 1–4,096.
+    pub max_held_frames: usize,
+    /// Their payload bytes. Default 32 MiB, range 1 B–4 GiB. The sender's memory bound.
+    pub max_held_bytes: u64,
+    /// Called about ten times a second, and at the end.
+    pub on_progress: Option<Arc<dyn Fn(&Progress) + Send + Sync>>,
+}
+
+impl SendOptions {
+    /// The defaults.
+    #[must_use]
+    pub fn new(to: impl Into<String>, input: impl Into<String>) -> Self {
+        Self {
+            to: to.into(),
+            input: input.into(),
+            encoding: PayloadEncoding::Jpeg,
+            quality: 85,
+            lanes: 1,
+            mode: ProcessMode::EveryFrame,
+            data_output: None,
+            results: None,
+            ledger: None,
+            store: None,
+            token: None,
+            connect_timeout: Duration::from_secs(10),
+            give_up_after: Duration::from_secs(300),
+            max_held_frames: 64,
+            max_held_bytes: 32 << 20,
+            on_progress: None,
+        }
+    }
+}
+
+/// How far it is.
+#[derive(Debug, Clone, Default, PartialEq, Serialize)]
+pub struct Progress {
+    /// Frames of the video, where it says.
+    pub frames_total: Option<u64>,
+    /// Frames read from it, those of an earlier run included.
+    pub frames_read: u64,
+    /// Frames whose result is here, those of an earlier run included.
+    pub results: u64,
+    /// Of these, with errors.
+    pub errors: u64,
+    /// Realtime: frames dropped.
+    pub dropped: u64,
+    /// Payload bytes acknowledged in this run.
+    pub bytes: u64,
+    /// Seconds since this run began.
+    pub seconds: f64,
+    /// Results a second over the last two seconds.
+    pub fps: f64,
+    /// Lanes that are up.
+    pub lanes: usize,
+    /// Frames under way or waiting.
+    pub held: usize,
+    /// Times that the link was made anew or a lane replaced.
+    pub resumed: u64,
+    /// Ping → pong, ms.
+    pub round_trip_ms: Option<f64>,
+}
+
+/// What came of it: the last line that `frame-sender` prints.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// Frames read from the video, those of an earlier run that this one continued included.
+    pub frames: u64,
+    /// Frames sent whole at least once.
+    pub sent: u64,
+    /// Frames that the worker confirmed.
+    pub acked: u64,
+    /// Results written down.
+    pub results: u64,
+    /// Results with errors, and frames that could not be read.
+    pub errors: u64,
+    /// Frames without a result that were not dropped on purpose.
+    pub lost: u64,
+    /// Results beyond one per frame.
+    pub duplicated: u64,
+    /// Results that came a second time because their worker died before it knew that they had arrived; not counted twice.
+    pub repeated: u64,
+    /// Realtime: dropped for newer ones, each in the ledger.
+    pub dropped: u64,
+    /// Times that the link was made anew, a lane replaced, or an earlier run continued.
+    pub resumed: u64,
+    /// Payload bytes acknowledged.
+    pub bytes: u64,
+    /// From the first frame offered to the end.
+    pub seconds: f64,
+    /// Results of this run a second.
+    pub fps: f64,
+    /// Whether both ends' count and hash of all frames agree.
+    pub verified: bool,
+    /// Whether the video was read to its end.
+    pub complete: bool,
+}
+
+impl Summary {
+    /// Each frame has exactly one result, or was dropped as realtime does.
+    #[must_use]
+    pub fn is_whole(&self) -> bool {
+        self.lost == 0 && self.duplicated == 0 && self.verified && self.complete
+    }
+}

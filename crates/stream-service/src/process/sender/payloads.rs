@@ -1,0 +1,212 @@
+//! From a video to what travels: each frame encoded, in order, on the caller's thread.
+//!
+//! Fed by media-source (or the opaque generator); feeds the link.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use datachannel_transport::{Encoding, FrameMeta, OutgoingFrame};
+use frame_buffer::{FramePool, Picture, Plane, VideoFrame};
+use jpeg_optimizer::{JpegEncoder, Quality, Renderer};
+use media_source::{FrameSource, VideoUri};
+use progressive_loader::driver::OpenOptions;
+
+use super::opaque::{OpaqueFrames, SCHEME};
+use super::options::{PayloadEncoding, SendOptions};
+
+/// Idle picture buffers kept for reuse: the decoder's next, and the one being encoded.
+const IDLE_PICTURES: usize = 3;
+
+/// Why frames cannot be had.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum PayloadError {
+    /// The input names nothing that is known.
+    #[error("{0}; opaque:?bytes=N&frames=N are payloads for measuring")]
+    Uri(#[from] media_source::UriError),
+    /// `opaque:` with a parameter that cannot be taken.
+    #[error("{uri:?}: {reason}")]
+    Opaque {
+        /// As it was given.
+        uri: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The video cannot be opened.
+    #[error(transparent)]
+    Open(#[from] media_source::OpenError),
+    /// It broke off.
+    #[error("the video cannot be read on after frame {after}: {source}")]
+    Read {
+        /// Frames read until then.
+        after: u64,
+        /// What broke.
+        source: media_source::DecodeError,
+    },
+    /// A picture cannot be encoded.
+    #[error("frame {frame} cannot be encoded: {source}")]
+    Encode {
+        /// The frame.
+        frame: u64,
+        /// Why.
+        source: jpeg_optimizer::EncodeError,
+    },
+}
+
+/// What the source gave.
+pub(super) enum Payload {
+    Frame(OutgoingFrame),
+    /// One frame that cannot be decoded, and why; the next may be well.
+    Damaged(String),
+}
+
+/// The frames of one input, encoded.
+pub(super) struct Payloads {
+    source: Source,
+    encoding: PayloadEncoding,
+    quality: Quality,
+    encoder: JpegEncoder,
+    renderer: Renderer,
+    read: u64,
+}
+
+enum Source {
+    Video(Box<dyn FrameSource>),
+    Opaque(OpaqueFrames),
+}
+
+impl Payloads {
+    /// Opens the input.
+    pub(super) async fn open(
+        options: &SendOptions,
+        quality: Quality,
+    ) -> Result<Self, PayloadError> {
+        let uri = &options.input;
+        let source = if uri.starts_with(SCHEME) {
+            let frames = OpaqueFrames::parse(uri).map_err(|reason| PayloadError::Opaque {
+                uri: uri.clone(),
+                reason,
+            })?;
+            Source::Opaque(frames)
+        } else {
+            let uri: VideoUri = uri.parse()?;
+            let open = OpenOptions {
+                store: options.store.clone(),
+                ..OpenOptions::default()
+            };
+            let pool = FramePool::new(IDLE_PICTURES);
+            Source::Video(media_source::driver::open(&uri, &open, pool).await?)
+        };
+        Ok(Self {
+            source,
+            encoding: options.encoding,
+            quality,
+            encoder: JpegEncoder::new(),
+            renderer: Renderer::new(),
+            read: 0,
+        })
+    }
+
+    /// How many frames there will be, where that is known.
+    pub(super) fn frame_count(&self) -> Option<u64> {
+        match &self.source {
+            Source::Video(video) => video.info().frame_count,
+            Source::Opaque(frames) => Some(frames.frames),
+        }
+    }
+
+    /// Passes over the frames up to `after`, which an earlier run has sent.
+    pub(super) fn skip_through(&mut self, after: u64) -> Result<(), PayloadError> {
+        match &mut self.source {
+            Source::Opaque(frames) => frames.skip_to(after + 1),
+            Source::Video(video) => loop {
+                match video.next_frame() {
+                    Ok(Some(frame)) if frame.id.0 >= after => break,
+                    Ok(None) => break,
+                    Ok(Some(_)) => {}
+                    Err(error) if error.is_recoverable() => {}
+                    Err(source) => return Err(PayloadError::Read { after: 0, source }),
+                }
+            },
+        }
+        Ok(())
+    }
+
+    /// The next frame; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<Payload>, PayloadError> {
+        let next = match &mut self.source {
+            Source::Opaque(frames) => {
+                return Ok(frames.next().map(|(number, payload)| {
+                    let meta = meta(number, Duration::ZERO, Duration::ZERO, Encoding::Opaque);
+                    Payload::Frame(OutgoingFrame { meta, payload })
+                }));
+            }
+            Source::Video(video) => video.next_frame(),
+        };
+        match next {
+            Ok(Some(frame)) => {
+                self.read += 1;
+                self.encode(&frame).map(Payload::Frame).map(Some)
+            }
+            Ok(None) => Ok(None),
+            Err(error) if error.is_recoverable() => Ok(Some(Payload::Damaged(error.to_string()))),
+            Err(source) => Err(PayloadError::Read {
+                after: self.read,
+                source,
+            }),
+        }
+    }
+
+    fn encode(&self, frame: &VideoFrame) -> Result<OutgoingFrame, PayloadError> {
+        let failed = |source| PayloadError::Encode {
+            frame: frame.id.0,
+            source,
+        };
+        let size = frame.picture.size();
+        let picture = self.renderer.render(&frame.picture, size).map_err(failed)?;
+        let (encoding, quality, payload) = match self.encoding {
+            PayloadEncoding::Jpeg => {
+                let jpeg = self
+                    .encoder
+                    .encode(&picture, self.quality)
+                    .map_err(failed)?;
+                (Encoding::Jpeg, self.quality.get(), jpeg)
+            }
+            PayloadEncoding::Raw => (Encoding::I420, 0, planes(&picture)),
+        };
+        let meta = FrameMeta {
+            width: size.width,
+            height: size.height,
+            quality,
+            ..meta(frame.id.0, frame.pts, frame.duration, encoding)
+        };
+        Ok(OutgoingFrame { meta, payload })
+    }
+}
+
+fn meta(source_id: u64, pts: Duration, duration: Duration, encoding: Encoding) -> FrameMeta {
+    FrameMeta {
+        source_id,
+        pts_us: i64::try_from(pts.as_micros()).unwrap_or(i64::MAX),
+        duration_us: u32::try_from(duration.as_micros()).unwrap_or(0),
+        width: 0,
+        height: 0,
+        encoding,
+        quality: 0,
+        keyframe: true,
+        released_us: 0,
+    }
+}
+
+/// Y, U, V one behind the other, without padding.
+fn planes(picture: &Picture) -> Bytes {
+    let size = picture.size();
+    let chroma = size.width.div_ceil(2) as usize * size.height.div_ceil(2) as usize;
+    let mut bytes = Vec::with_capacity((size.width * size.height) as usize + 2 * chroma);
+    for plane in Plane::ALL {
+        for row in picture.plane(plane).rows() {
+            bytes.extend_from_slice(row);
+        }
+    }
+    Bytes::from(bytes)
+}

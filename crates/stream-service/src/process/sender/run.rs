@@ -1,0 +1,369 @@
+//! A whole run: opens the input and the ledger, starts lanes, reading and writing, and sums up.
+
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use jpeg_optimizer::Quality;
+use media_source::PacingClock;
+use webrtc_session::driver::Endpoint;
+use webrtc_session::{EndpointConfig, SessionConfig};
+
+use super::dial::Dialer;
+use super::lanes::Lanes;
+use super::ledger::{Ledger, LedgerError, Resumed, Tally};
+use super::link::{LinkFailure, Record, SendLink};
+use super::options::{Progress, SendOptions, Summary};
+use super::payloads::{Payload, PayloadError, Payloads};
+use crate::process::protocol::ProcessMode;
+
+/// Records between the link and the ledger's thread.
+const RECORDS: usize = 1024;
+/// How often progress is told.
+const TELL_EVERY: Duration = Duration::from_millis(100);
+/// How long the goodbye may take at the end.
+const GOODBYE_WAIT: Duration = Duration::from_millis(500);
+/// Where a link starts to count its epochs.
+const FIRST_EPOCH: u32 = 1;
+
+/// Why a run did not begin, or broke off.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum SendError {
+    /// A setting that cannot be: bad usage.
+    #[error("{0}")]
+    Usage(String),
+    /// The input cannot be opened.
+    #[error(transparent)]
+    Input(PayloadError),
+    /// The ledger or the results cannot be used.
+    #[error(transparent)]
+    Ledger(LedgerError),
+    /// The UDP socket cannot be had.
+    #[error(transparent)]
+    Socket(#[from] webrtc_session::BindError),
+    /// It broke off: the summary says how far it came, and the ledger what is done.
+    #[error("{reason}")]
+    Broke {
+        /// Why.
+        reason: String,
+        /// How far it came.
+        summary: Box<Summary>,
+    },
+}
+
+/// What the reading thread has done.
+#[derive(Default)]
+struct Reading {
+    frames: AtomicU64,
+    complete: AtomicBool,
+    error: Mutex<Option<PayloadError>>,
+}
+
+/// Sends each frame of a video to a worker, and writes down each result. Returns when each frame has its result, when
+/// `stop` is done and what was under way is finished, or when it cannot go on.
+///
+/// # Errors
+/// [`SendError`]; `Broke` comes with a summary of what was done until then.
+pub async fn send(
+    options: SendOptions,
+    stop: impl Future<Output = ()> + Send,
+) -> Result<Summary, SendError> {
+    let quality = check(&options)?;
+    let mut payloads = Payloads::open(&options, quality)
+        .await
+        .map_err(SendError::Input)?;
+    let (ledger, resumed) = Ledger::open(&options).map_err(SendError::Ledger)?;
+    let total = payloads.frame_count();
+    let usage = |error: datachannel_transport::ConfigError| SendError::Usage(error.to_string());
+    let (records, written) = sync_channel(RECORDS);
+    let start = match options.mode {
+        ProcessMode::EveryFrame => resumed.point,
+        ProcessMode::Realtime => datachannel_transport::ResumePoint::default(),
+    };
+    let link = SendLink::new(Instant::now(), FIRST_EPOCH, &options, start, records);
+    let link = Arc::new(link.map_err(usage)?);
+    let lanes = lanes_of(&options, &link)?;
+    let began = Instant::now();
+
+    let reading = Arc::new(Reading::default());
+    let writing = spawn_writer(Arc::clone(&link), ledger, written);
+    let reader = {
+        let (link, reading, mode) = (Arc::clone(&link), Arc::clone(&reading), options.mode);
+        std::thread::spawn(move || {
+            let outcome = read(&mut payloads, resumed.last_frame, mode, &link, &reading);
+            if let Err(error) = outcome {
+                link.fail(LinkFailure::Gone(error.to_string()));
+                *reading.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
+            }
+        })
+    };
+    let lanes = Arc::new(lanes);
+    let keepers: Vec<_> = (0..options.lanes)
+        .map(|number| {
+            let lanes = Arc::clone(&lanes);
+            tokio::spawn(async move { lanes.keep(number).await })
+        })
+        .collect();
+
+    let run = Run {
+        options: &options,
+        link: &link,
+        reading: &reading,
+        resumed,
+        total,
+        began,
+    };
+    run.wait(stop).await;
+    link.goodbye();
+    link.stop_reading();
+    // Ends by itself: the link takes no more frames.
+    let _ = tokio::task::spawn_blocking(move || reader.join()).await;
+    leave(&link).await;
+    for keeper in keepers {
+        keeper.abort();
+    }
+    run.sum_up(writing.finish())
+}
+
+fn check(options: &SendOptions) -> Result<Quality, SendError> {
+    if !(1..=16).contains(&options.lanes) {
+        let lanes = options.lanes;
+        return Err(SendError::Usage(format!("{lanes} lanes: choose 1 to 16")));
+    }
+    Quality::new(options.quality).map_err(|error| SendError::Usage(error.to_string()))
+}
+
+fn lanes_of(options: &SendOptions, link: &Arc<SendLink>) -> Result<Lanes, SendError> {
+    let local = options.to.contains("//127.")
+        || options.to.contains("//localhost")
+        || options.to.contains("//[::1]");
+    let bind: SocketAddr = if local {
+        ([127, 0, 0, 1], 0).into()
+    } else {
+        ([0, 0, 0, 0], 0).into()
+    };
+    let mut config = EndpointConfig::new(bind);
+    config.session = SessionConfig::own_peer();
+    let endpoint = Endpoint::bind(config)?;
+    let name = random_name();
+    let dialer =
+        Dialer::new(options, endpoint, Arc::clone(link), name).map_err(SendError::Usage)?;
+    Ok(Lanes {
+        link: Arc::clone(link),
+        dialer,
+        connect_timeout: options.connect_timeout,
+        give_up_after: options.give_up_after,
+        connected: AtomicBool::new(false),
+    })
+}
+
+/// A number that no other sender of the same worker has: the standard library seeds its hashers at random.
+fn random_name() -> u64 {
+    use std::hash::{BuildHasher as _, Hasher as _};
+    let state = std::collections::hash_map::RandomState::new();
+    state.build_hasher().finish()
+}
+
+/// Gives the goodbye a moment to leave.
+async fn leave(link: &SendLink) {
+    let until = Instant::now() + GOODBYE_WAIT;
+    while !link.goodbye_is_out() && Instant::now() < until {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+/// Reads the video to its end, on a thread of its own.
+fn read(
+    payloads: &mut Payloads,
+    skip_through: Option<u64>,
+    mode: ProcessMode,
+    link: &SendLink,
+    reading: &Reading,
+) -> Result<(), PayloadError> {
+    if let Some(last) = skip_through {
+        payloads.skip_through(last)?;
+    }
+    let mut pace = Pace::default();
+    while let Some(payload) = payloads.next()? {
+        match payload {
+            Payload::Frame(frame) => {
+                if mode == ProcessMode::Realtime {
+                    pace.wait(Duration::from_micros(
+                        u64::try_from(frame.meta.pts_us).unwrap_or(0),
+                    ));
+                }
+                if !link.offer(frame) {
+                    return Ok(());
+                }
+                reading.frames.fetch_add(1, Ordering::Relaxed);
+            }
+            Payload::Damaged(reason) => link.unreadable(reason),
+        }
+    }
+    reading.complete.store(true, Ordering::Relaxed);
+    link.finish();
+    Ok(())
+}
+
+/// Realtime frames are read at the video's own rate.
+#[derive(Default)]
+struct Pace {
+    clock: Option<PacingClock>,
+}
+
+impl Pace {
+    fn wait(&mut self, pts: Duration) {
+        let now = Instant::now();
+        let clock = self
+            .clock
+            .get_or_insert_with(|| PacingClock::start(now, pts));
+        std::thread::sleep(clock.wait(now, pts));
+    }
+}
+
+/// The ledger's thread.
+struct Writing {
+    thread: std::thread::JoinHandle<Result<Tally, LedgerError>>,
+    stop: Arc<AtomicBool>,
+}
+
+impl Writing {
+    fn finish(self) -> Result<Tally, LedgerError> {
+        self.stop.store(true, Ordering::Release);
+        match self.thread.join() {
+            Ok(outcome) => outcome,
+            Err(panic) => std::panic::resume_unwind(panic),
+        }
+    }
+}
+
+fn spawn_writer(link: Arc<SendLink>, ledger: Ledger, records: Receiver<Record>) -> Writing {
+    let stop = Arc::new(AtomicBool::new(false));
+    let stopping = Arc::clone(&stop);
+    let thread = std::thread::spawn(move || {
+        let outcome = write(&link, ledger, &records, &stopping);
+        if let Err(error) = &outcome {
+            link.fail(LinkFailure::Gone(error.to_string()));
+        }
+        outcome
+    });
+    Writing { thread, stop }
+}
+
+fn write(
+    link: &SendLink,
+    mut ledger: Ledger,
+    records: &Receiver<Record>,
+    stop: &AtomicBool,
+) -> Result<Tally, LedgerError> {
+    loop {
+        match records.recv_timeout(TELL_EVERY) {
+            Ok(record) => {
+                ledger.write(&record)?;
+                for record in records.try_iter() {
+                    ledger.write(&record)?;
+                }
+                ledger.flush()?;
+                link.collect();
+            }
+            Err(RecvTimeoutError::Timeout) if !stop.load(Ordering::Acquire) => {}
+            Err(_) => return Ok(ledger.tally),
+        }
+    }
+}
+
+/// What is known of a run while it lasts.
+struct Run<'a> {
+    options: &'a SendOptions,
+    link: &'a SendLink,
+    reading: &'a Reading,
+    resumed: Resumed,
+    total: Option<u64>,
+    began: Instant,
+}
+
+impl Run<'_> {
+    /// Until the link is over, or it was stopped and what was under way has its results.
+    async fn wait(&self, stop: impl Future<Output = ()> + Send) {
+        let mut stop = std::pin::pin!(stop);
+        let mut stopping = false;
+        while !self.link.is_over() {
+            tokio::select! {
+                () = &mut stop, if !stopping => {
+                    stopping = true;
+                    self.link.stop_reading();
+                    self.link.finish();
+                }
+                () = self.link.changed.notified() => {}
+                () = tokio::time::sleep(TELL_EVERY) => self.tell(),
+            }
+        }
+        self.tell();
+    }
+
+    fn tell(&self) {
+        let Some(tell) = &self.options.on_progress else {
+            return;
+        };
+        let figures = self.link.figures(Instant::now());
+        let earlier = self.resumed.tally;
+        tell(&Progress {
+            frames_total: self.total,
+            frames_read: self.frames(),
+            results: earlier.results + figures.results,
+            errors: earlier.errors,
+            dropped: earlier.dropped,
+            bytes: figures.bytes_acked,
+            seconds: self.began.elapsed().as_secs_f64(),
+            fps: figures.fps,
+            lanes: figures.lanes,
+            held: figures.held,
+            resumed: figures.resumed,
+            round_trip_ms: figures.round_trip_ms,
+        });
+    }
+
+    /// Frames read, those of the run that this one continues included.
+    fn frames(&self) -> u64 {
+        let earlier = self.resumed.tally;
+        earlier.results + earlier.dropped + self.reading.frames.load(Ordering::Relaxed)
+    }
+
+    fn sum_up(&self, written: Result<Tally, LedgerError>) -> Result<Summary, SendError> {
+        let tally = written.map_err(SendError::Ledger)?;
+        let figures = self.link.figures(Instant::now());
+        let earlier = self.resumed.tally;
+        let seconds = self.began.elapsed().as_secs_f64();
+        let frames = self.frames();
+        let answered = tally.results + tally.dropped;
+        let continued = self.resumed != Resumed::default();
+        let summary = Summary {
+            frames,
+            sent: earlier.results + figures.sent,
+            acked: earlier.results + figures.acked,
+            results: tally.results,
+            errors: tally.errors + tally.unreadable,
+            lost: frames.saturating_sub(answered),
+            duplicated: answered.saturating_sub(frames),
+            repeated: figures.repeated,
+            dropped: tally.dropped,
+            resumed: figures.resumed + u64::from(continued),
+            bytes: figures.bytes_acked,
+            seconds: (seconds * 1000.0).round() / 1000.0,
+            fps: (figures.results as f64 / seconds * 100.0).round() / 100.0,
+            verified: figures.verified,
+            complete: self.reading.complete.load(Ordering::Relaxed),
+        };
+        match self.link.failure() {
+            Some(failure) => Err(SendError::Broke {
+                reason: failure.to_string(),
+                summary: Box::new(summary),
+            }),
+            None => Ok(summary),
+        }
+    }
+}

@@ -1,0 +1,563 @@
+//! One sender's frames and results: two machines of datachannel-transport, with the pipeline between them.
+//!
+//! Fed by lanes (the UDP socket's task) and by the pipeline's threads; feeds the pipeline and the lanes. A frame is
+//! confirmed when the sender has acknowledged its *result*: whatever dies before that, the frame comes again.
+//!
+//! Locks are taken in this order: `state`, then whatever the pipeline has inside.
+
+use std::collections::VecDeque;
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use datachannel_transport::{
+    Confirm, CreditSizer, Encoding, FrameMeta, FrameReceiver, FrameSender, GoodbyeCode, LaneId,
+    Mode, Offer, OutgoingFrame, ReceivedFrame, ReceiverConfig, ReceiverEvent, SenderConfig,
+    SenderEvent, Window,
+};
+use frame_pipeline::driver::Pipeline;
+use frame_pipeline::{EncodedFrame, FrameKind, FrameResult};
+use webrtc_session::MessageKind;
+use webrtc_session::driver::SessionWaker;
+
+use crate::model::meters::RateMeter;
+use crate::process::document::{ResultDocument, VideoMetadata};
+use crate::process::lane::{Channel, LinkEnd, Opened};
+use crate::process::protocol::{LinkQuery, ProcessMode, RESULTS_PROTOCOL};
+
+/// Frames that one link may have under way. One ack lists as many, so that each is told when it arrives.
+pub(super) const MAX_WINDOW_FRAMES: u32 = 64;
+/// Their payload bytes: two raw 4K pictures.
+const MAX_WINDOW_BYTES: u64 = 32 << 20;
+/// Largest frame taken.
+const MAX_FRAME_BYTES: u32 = 32 << 20;
+/// Results that wait or travel, in bytes; what one processor says about a frame is seldom a thousandth of it.
+const MAX_RESULT_BYTES: u64 = 16 << 20;
+
+/// A link as the worker has it.
+pub(super) struct WorkerLink {
+    state: Mutex<State>,
+    pipeline: OnceLock<Pipeline>,
+}
+
+struct State {
+    frames: FrameReceiver,
+    results: Results,
+    lanes: Vec<Lane>,
+    mode: ProcessMode,
+    /// Handed out by `frames`, and the pipeline had no room.
+    waiting: Option<EncodedFrame>,
+    /// Duration of frames in the pipeline, by index: what the result says of the declared rate.
+    durations: VecDeque<(u64, Duration)>,
+    next_index: u64,
+    answered: u64,
+    ended: bool,
+    credit: CreditSizer,
+    arrivals: RateMeter,
+    idle_since: Option<Instant>,
+    peer_left: bool,
+}
+
+struct Lane {
+    id: LaneId,
+    /// Which of the link's lanes it is by the sender's count.
+    number: u8,
+    waker: Option<SessionWaker>,
+}
+
+/// How results travel.
+enum Results {
+    /// As opaque frames of a link: acknowledged, sent again.
+    Linked(Box<FrameSender>),
+    /// As text messages, each once.
+    Plain(VecDeque<(u64, String)>),
+}
+
+impl Results {
+    /// Results made that the sender may not have.
+    fn len(&self) -> usize {
+        match self {
+            Self::Linked(sender) => sender.held_frames(),
+            Self::Plain(queue) => queue.len(),
+        }
+    }
+}
+
+/// A link's figures.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(super) struct LinkSnapshot {
+    pub(super) mode: ProcessMode,
+    pub(super) lanes: usize,
+    pub(super) frames_received: u64,
+    pub(super) frames_processing: u64,
+    pub(super) results_made: u64,
+    pub(super) bytes_held: u64,
+    pub(super) window_frames: u32,
+    pub(super) fps: f64,
+}
+
+impl WorkerLink {
+    /// A link that starts where `query` says. `holds` is how many frames the pipeline works on at once.
+    ///
+    /// # Errors
+    /// The start is out of range.
+    pub(super) fn new(
+        now: Instant,
+        query: &LinkQuery,
+        holds: u32,
+    ) -> Result<Self, datachannel_transport::ConfigError> {
+        let window = Window {
+            frames: MAX_WINDOW_FRAMES,
+            bytes: MAX_WINDOW_BYTES,
+        };
+        let base = match query.mode {
+            ProcessMode::EveryFrame => ReceiverConfig::every_frame(now),
+            ProcessMode::Realtime => ReceiverConfig::realtime(now),
+        };
+        let frames = FrameReceiver::new(ReceiverConfig {
+            confirm: Confirm::Explicit,
+            epoch: query.link.map(|_| query.epoch),
+            window,
+            max_frame_bytes: MAX_FRAME_BYTES,
+            resume: query.resume(),
+            ..base
+        })?;
+        let state = State {
+            frames,
+            results: results_of(now, query)?,
+            lanes: Vec::new(),
+            mode: query.mode,
+            waiting: None,
+            durations: VecDeque::new(),
+            next_index: first_index(query),
+            answered: first_index(query),
+            ended: false,
+            credit: CreditSizer::new((2 * holds).clamp(4, MAX_WINDOW_FRAMES), MAX_WINDOW_FRAMES),
+            arrivals: RateMeter::new(now),
+            idle_since: Some(now),
+            peer_left: false,
+        };
+        Ok(Self {
+            state: Mutex::new(state),
+            pipeline: OnceLock::new(),
+        })
+    }
+
+    /// Gives the link what works on its frames, once.
+    pub(super) fn set_pipeline(&self, pipeline: Pipeline) {
+        // A second one would be dropped, and with it its threads.
+        let _ = self.pipeline.set(pipeline);
+    }
+
+    /// What the pipeline calls with each result.
+    pub(super) fn on_result(link: &Weak<Self>) -> Box<dyn FnMut(FrameResult) + Send> {
+        let link = Weak::clone(link);
+        Box::new(move |result| {
+            if let Some(link) = link.upgrade() {
+                link.answer(Instant::now(), result);
+            }
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Names a lane before its session exists.
+    pub(super) fn add_lane(&self, id: LaneId, number: u8) {
+        self.lock().lanes.push(Lane {
+            id,
+            number,
+            waker: None,
+        });
+    }
+
+    /// The lanes that bear the sender's `number`, but for `except`: what a new session takes the place of.
+    pub(super) fn lanes_numbered(&self, number: u8, except: LaneId) -> Vec<LaneId> {
+        let state = self.lock();
+        let same = state.lanes.iter().filter(|lane| lane.number == number);
+        same.map(|lane| lane.id)
+            .filter(|id| *id != except)
+            .collect()
+    }
+
+    /// Whether nobody will miss it: without lanes since before `idle_since`, or said goodbye to.
+    pub(super) fn is_over(&self, idle_since: Instant) -> bool {
+        let state = self.lock();
+        let idle = state.idle_since;
+        idle.is_some_and(|since| since <= idle_since || state.peer_left)
+    }
+
+    /// Ends the link: every lane's next message is the last.
+    pub(super) fn goodbye(&self, now: Instant, code: GoodbyeCode, text: &str) {
+        let mut state = self.lock();
+        state.goodbye(now, code, text);
+        state.wake(None);
+    }
+
+    pub(super) fn snapshot(&self, now: Instant) -> LinkSnapshot {
+        let mut state = self.lock();
+        let stats = state.frames.stats();
+        LinkSnapshot {
+            mode: state.mode,
+            lanes: state.lanes.len(),
+            frames_received: stats.counters.frames_delivered,
+            frames_processing: state.next_index - state.answered,
+            results_made: state.answered,
+            bytes_held: stats.bytes_open,
+            window_frames: stats.window.map_or(0, |window| window.frames),
+            fps: state.arrivals.per_second(now),
+        }
+    }
+
+    /// Moves frames into the pipeline, as many as it takes.
+    fn pump(&self, now: Instant, state: &mut State) {
+        let Some(pipeline) = self.pipeline.get() else {
+            return;
+        };
+        while let Some(frame) = state.next_frame(now) {
+            if let Err(full) = pipeline.submit(frame) {
+                state.waiting = Some(*full.frame);
+                return;
+            }
+        }
+        state.finish_results(now);
+    }
+
+    /// Takes a result of the pipeline.
+    fn answer(&self, now: Instant, result: FrameResult) {
+        let mut state = self.lock();
+        state.answer(now, result);
+        self.pump(now, &mut state);
+        state.wake(None);
+    }
+}
+
+/// The pipeline counts a realtime link's frames from 0: their sequence has gaps.
+fn first_index(query: &LinkQuery) -> u64 {
+    match query.mode {
+        ProcessMode::EveryFrame => query.next_sequence,
+        ProcessMode::Realtime => 0,
+    }
+}
+
+/// Results are numbered as their frames are, so that a result's ack confirms its frame.
+fn results_of(
+    now: Instant,
+    query: &LinkQuery,
+) -> Result<Results, datachannel_transport::ConfigError> {
+    if query.link.is_none() {
+        return Ok(Results::Plain(VecDeque::new()));
+    }
+    let mut config = SenderConfig::every_frame(query.epoch, now);
+    config.mode = Mode::EveryFrame {
+        max_queued_frames: 2 * MAX_WINDOW_FRAMES as usize,
+        max_queued_bytes: MAX_RESULT_BYTES,
+    };
+    config.max_frame_bytes = MAX_RESULT_BYTES as u32;
+    config.resume.next_sequence = first_index(query);
+    Ok(Results::Linked(Box::new(FrameSender::new(config)?)))
+}
+
+impl State {
+    fn next_frame(&mut self, now: Instant) -> Option<EncodedFrame> {
+        if let Some(frame) = self.waiting.take() {
+            return Some(frame);
+        }
+        if self.results.len() >= MAX_WINDOW_FRAMES as usize {
+            // Every-frame links never get here: their window is as large. Of a realtime link newer frames win.
+            return None;
+        }
+        let frame = self.frames.poll_frame()?;
+        self.arrivals.add(now, 1);
+        let duration = Duration::from_micros(frame.meta.duration_us.into());
+        let encoded = encoded(frame, self.next_index);
+        self.durations.push_back((self.next_index, duration));
+        self.next_index += 1;
+        Some(encoded)
+    }
+
+    fn answer(&mut self, now: Instant, result: FrameResult) {
+        let index = result.index;
+        self.answered = index + 1;
+        let mut duration = Duration::ZERO;
+        while let Some((_, known)) = self.durations.pop_front_if(|(at, _)| *at <= index) {
+            duration = known;
+        }
+        let measured_fps = self.arrivals.per_second(now);
+        let document = ResultDocument {
+            video_metadata: VideoMetadata::new(
+                result.source_id,
+                result.received_at,
+                result.pts,
+                duration,
+                measured_fps,
+            ),
+            serialized_output_data: result.output,
+            errors: result.errors,
+        };
+        match &mut self.results {
+            Results::Linked(sender) => offer_result(now, sender, document),
+            Results::Plain(queue) => queue.push_back((index, text_of(&document))),
+        }
+    }
+
+    /// All frames came and all are answered: the results end too.
+    fn finish_results(&mut self, now: Instant) {
+        if self.ended
+            && self.answered == self.next_index
+            && let Results::Linked(sender) = &mut self.results
+        {
+            sender.finish(now);
+        }
+    }
+
+    /// Results below `until` are with the sender.
+    fn confirm(&mut self, now: Instant, until: u64) {
+        if self.mode == ProcessMode::Realtime {
+            return;
+        }
+        self.frames.confirm(until);
+        self.credit.confirmed(now, until);
+        let window = Window {
+            frames: self.credit.frames(self.frames.round_trip()),
+            bytes: MAX_WINDOW_BYTES,
+        };
+        if self.frames.window() != window {
+            // Within the configured window by `CreditSizer`'s bounds.
+            let _ = self.frames.set_window(window);
+        }
+    }
+
+    fn on_frames_message(&mut self, now: Instant, lane: LaneId, message: &[u8]) {
+        if let Err(error) = self.frames.handle_message(now, lane, message) {
+            tracing::warn!(%lane, %error, "the sender broke the protocol");
+            self.goodbye(now, GoodbyeCode::ProtocolError, &error.to_string());
+        }
+        while let Some(event) = self.frames.poll_event() {
+            match event {
+                ReceiverEvent::Eof { verified, totals } => {
+                    self.ended = true;
+                    if !verified {
+                        tracing::error!(?totals, "the sender's count or hash is another");
+                    }
+                }
+                ReceiverEvent::PeerGoodbye { text, .. } => {
+                    tracing::debug!(text, "the sender left");
+                    self.peer_left = true;
+                }
+                _ => {}
+            }
+        }
+    }
+
+    fn on_results_message(&mut self, now: Instant, lane: LaneId, message: &[u8]) {
+        let Results::Linked(sender) = &mut self.results else {
+            return;
+        };
+        if let Err(error) = sender.handle_message(now, lane, message) {
+            tracing::warn!(%lane, %error, "the sender broke the protocol");
+            self.goodbye(now, GoodbyeCode::ProtocolError, &error.to_string());
+            return;
+        }
+        let mut until = None;
+        while let Some(event) = sender.poll_event() {
+            if let SenderEvent::Acked { sequence, .. } = event {
+                until = Some(sequence + 1);
+            }
+        }
+        if let Some(until) = until {
+            self.confirm(now, until);
+        }
+    }
+
+    fn poll_results(
+        &mut self,
+        now: Instant,
+        lane: LaneId,
+        room_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<MessageKind> {
+        match &mut self.results {
+            Results::Linked(sender) => sender
+                .poll_message(now, lane, room_bytes, out)
+                .then_some(MessageKind::Binary),
+            Results::Plain(queue) => {
+                let (index, text) = queue.pop_front_if(|(_, text)| text.len() <= room_bytes)?;
+                out.extend_from_slice(text.as_bytes());
+                self.confirm(now, index + 1);
+                Some(MessageKind::Text)
+            }
+        }
+    }
+
+    fn goodbye(&mut self, now: Instant, code: GoodbyeCode, text: &str) {
+        self.frames.goodbye(now, code, text);
+        if let Results::Linked(sender) = &mut self.results {
+            sender.goodbye(now, code, text);
+        }
+    }
+
+    /// Has every lane asked for messages; `but` is being served anyway.
+    fn wake(&self, but: Option<LaneId>) {
+        let others = self.lanes.iter().filter(|lane| Some(lane.id) != but);
+        for waker in others.filter_map(|lane| lane.waker.as_ref()) {
+            waker.wake();
+        }
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        let results = match &self.results {
+            Results::Linked(sender) => sender.poll_timeout(),
+            Results::Plain(_) => None,
+        };
+        self.frames.poll_timeout().into_iter().chain(results).min()
+    }
+}
+
+impl LinkEnd for WorkerLink {
+    fn attached(&self, lane: LaneId, waker: SessionWaker) {
+        let mut state = self.lock();
+        if let Some(lane) = state.lanes.iter_mut().find(|known| known.id == lane) {
+            lane.waker = Some(waker);
+        }
+    }
+
+    fn opened(&self, now: Instant, lane: LaneId, opened: &Opened<'_>) -> bool {
+        let mut state = self.lock();
+        let outcome = match (opened.channel, &mut state.results) {
+            (Channel::Frames, _) => state.frames.lane_opened(now, lane, opened.limits),
+            (Channel::Results, Results::Linked(sender)) if opened.protocol == RESULTS_PROTOCOL => {
+                sender.lane_opened(now, lane, opened.limits)
+            }
+            (Channel::Results, Results::Linked(_)) => return false,
+            (Channel::Results, Results::Plain(_)) => Ok(()),
+        };
+        state.idle_since = None;
+        outcome
+            .inspect_err(|error| tracing::warn!(%error, "lane refused"))
+            .is_ok()
+    }
+
+    fn message(&self, now: Instant, lane: LaneId, channel: Channel, binary: bool, message: &[u8]) {
+        let mut state = self.lock();
+        match channel {
+            Channel::Frames if binary => state.on_frames_message(now, lane, message),
+            Channel::Frames => tracing::debug!("text on the frames channel, ignored"),
+            Channel::Results => state.on_results_message(now, lane, message),
+        }
+        self.pump(now, &mut state);
+        if state.lanes.len() > 1 {
+            state.wake(Some(lane));
+        }
+    }
+
+    fn poll(
+        &self,
+        now: Instant,
+        lane: LaneId,
+        channel: Channel,
+        room_bytes: usize,
+        out: &mut Vec<u8>,
+    ) -> Option<MessageKind> {
+        let mut state = self.lock();
+        match channel {
+            Channel::Frames => state
+                .frames
+                .poll_message(now, lane, room_bytes, out)
+                .then_some(MessageKind::Binary),
+            Channel::Results => state.poll_results(now, lane, room_bytes, out),
+        }
+    }
+
+    fn closed(&self, now: Instant, lane: LaneId, why: &str) {
+        tracing::debug!(%lane, why, "lane closed");
+        let mut state = self.lock();
+        state.frames.lane_closed(now, lane);
+        if let Results::Linked(sender) = &mut state.results {
+            sender.lane_closed(now, lane);
+        }
+        state.lanes.retain(|known| known.id != lane);
+        if state.lanes.is_empty() {
+            state.idle_since = Some(now);
+        }
+        state.wake(None);
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.lock().poll_timeout()
+    }
+
+    fn on_timeout(&self, now: Instant) {
+        let mut state = self.lock();
+        state.frames.handle_timeout(now);
+        if let Results::Linked(sender) = &mut state.results {
+            sender.handle_timeout(now);
+        }
+    }
+}
+
+fn encoded(frame: ReceivedFrame, index: u64) -> EncodedFrame {
+    let meta = frame.meta;
+    let kind = match meta.encoding {
+        Encoding::Jpeg => FrameKind::Jpeg,
+        Encoding::I420 => FrameKind::I420,
+        Encoding::Bgr => FrameKind::Bgr,
+        Encoding::H264 => FrameKind::H264,
+        _ => FrameKind::Opaque,
+    };
+    EncodedFrame {
+        index,
+        source_id: meta.source_id,
+        pts: Duration::from_micros(u64::try_from(meta.pts_us).unwrap_or(0)),
+        kind,
+        width: meta.width,
+        height: meta.height,
+        payload: frame.payload,
+        received_at: SystemTime::now(),
+        failed: frame
+            .given_up
+            .then(|| "the frame could not be brought across unharmed".to_owned()),
+    }
+}
+
+fn text_of(document: &ResultDocument) -> String {
+    // A map of JSON values is JSON; a number that is none has been made null before.
+    serde_json::to_string(document).unwrap_or_default()
+}
+
+/// Puts a result on its way; one that is too long is replaced by its error.
+fn offer_result(now: Instant, sender: &mut FrameSender, mut document: ResultDocument) {
+    let meta = FrameMeta {
+        source_id: document.video_metadata.frame_id,
+        pts_us: document.video_metadata.pts,
+        duration_us: 0,
+        width: 0,
+        height: 0,
+        encoding: Encoding::Opaque,
+        quality: 0,
+        keyframe: true,
+        released_us: 0,
+    };
+    for _ in 0..2 {
+        let payload = Bytes::from(text_of(&document));
+        let bytes = payload.len();
+        match sender.offer(now, OutgoingFrame { meta, payload }) {
+            Offer::Full(_) | Offer::Refused { .. }
+                if !document.serialized_output_data.is_empty() =>
+            {
+                document.serialized_output_data.clear();
+                document.errors.push(format!(
+                    "the result of {bytes} bytes does not fit beside those under way (at most {MAX_RESULT_BYTES} together); \
+                     ask for fewer fields"
+                ));
+            }
+            Offer::Queued | Offer::Replaced { .. } => return,
+            other => {
+                // After a goodbye nobody waits for it.
+                tracing::debug!(?other, "a result was not taken");
+                return;
+            }
+        }
+    }
+}

@@ -1,0 +1,226 @@
+//! The worker's HTTP: offers in, answers out, and how it fares.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::extract::{Path, Query, Request, State};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router, middleware};
+use datachannel_transport::LaneId;
+use http::{HeaderValue, StatusCode, Uri, header};
+use webrtc_session::driver::Endpoint;
+use webrtc_session::{AcceptError, SessionConfig};
+
+use super::links::{JoinError, Links};
+use crate::controller::{Problem, Token, content_type, read_body, require_token};
+use crate::process::lane::LaneHandler;
+use crate::process::protocol::{LinkQuery, OFFER_PATH};
+
+/// The largest session description, in bytes.
+const MAX_SDP_BYTES: usize = 64 * 1024;
+
+/// How long a session that is closed may still send what it has, its goodbye for one.
+const DRAIN: Duration = Duration::from_secs(1);
+
+/// What the handlers share.
+#[derive(Clone)]
+pub(super) struct App {
+    pub(super) links: Arc<Links>,
+    pub(super) endpoint: Endpoint,
+    pub(super) processors: Arc<[String]>,
+}
+
+pub(super) fn router(app: App, token: Option<String>) -> Router {
+    Router::new()
+        .route("/", get(status))
+        .route(OFFER_PATH, post(offer))
+        .route("/whip/frames/{lane}", delete(close))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(ready))
+        .route("/metrics", get(metrics))
+        .fallback(unknown_route)
+        .layer(middleware::from_fn_with_state(
+            Token(token.map(Arc::from)),
+            require_token,
+        ))
+        .with_state(app)
+}
+
+async fn offer(
+    State(app): State<App>,
+    query: Result<Query<LinkQuery>, axum::extract::rejection::QueryRejection>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let kind = content_type(request.headers());
+    if kind != "application/sdp" {
+        return Err(Problem::unsupported_media_type(&kind, "application/sdp"));
+    }
+    let body = read_body(request, MAX_SDP_BYTES).await?;
+    let sdp = str::from_utf8(&body)
+        .map_err(|_| Problem::bad_request("the session description is not UTF-8"))?;
+    let place = app.links.join(Instant::now(), &query).map_err(refused)?;
+    let lane = place.lane;
+    for session in place.replaced {
+        // It may have ended by itself.
+        let _ = app.endpoint.close(session).await;
+    }
+    let handler = Box::new(LaneHandler::new(Arc::clone(&place.link), lane));
+    let accepted = app
+        .endpoint
+        .accept_with(sdp, handler, SessionConfig::own_peer())
+        .await;
+    let accepted = match accepted {
+        Ok(accepted) => accepted,
+        Err(error) => {
+            use crate::process::lane::LinkEnd as _;
+            place
+                .link
+                .closed(Instant::now(), lane, "its offer was refused");
+            return Err(unusable(error));
+        }
+    };
+    app.links.seated(lane, accepted.session);
+    let location = format!("{OFFER_PATH}/{}", lane.0);
+    let headers = [
+        (
+            header::CONTENT_TYPE,
+            HeaderValue::from_static("application/sdp"),
+        ),
+        (header::LOCATION, header_value(&location)),
+    ];
+    Ok((StatusCode::CREATED, headers, accepted.answer_sdp).into_response())
+}
+
+fn header_value(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+async fn close(State(app): State<App>, Path(lane): Path<u32>) -> Result<Response, Problem> {
+    let session = app.links.session(LaneId(lane));
+    let closed = match session {
+        Some(session) => app.endpoint.close_after_drain(session, DRAIN).await.is_ok(),
+        None => false,
+    };
+    if closed {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    Err(Problem::not_found(format!(
+        "there is no session {lane} here"
+    )))
+}
+
+/// What the worker is doing: for a person, and for a script.
+async fn status(State(app): State<App>) -> Response {
+    let links = app.links.snapshots(Instant::now());
+    Json(serde_json::json!({
+        "service": "frame-worker",
+        "processors": *app.processors,
+        "offers": OFFER_PATH,
+        "links": links,
+    }))
+    .into_response()
+}
+
+async fn ready(State(app): State<App>) -> Response {
+    if app.endpoint.is_running() {
+        return "ready\n".into_response();
+    }
+    let detail = "the UDP socket's task has ended; restart the worker";
+    Problem::new(
+        StatusCode::SERVICE_UNAVAILABLE,
+        "not-ready",
+        "Not ready",
+        detail,
+    )
+    .into_response()
+}
+
+/// Prometheus' text format.
+async fn metrics(State(app): State<App>) -> Response {
+    let links = app.links.snapshots(Instant::now());
+    let sum = |of: fn(&super::link::LinkSnapshot) -> u64| links.iter().map(of).sum::<u64>();
+    let lines = [
+        gauge(
+            "frameway_worker_links",
+            "Links that are open or may be resumed.",
+            links.len() as u64,
+        ),
+        gauge(
+            "frameway_worker_lanes",
+            "Sessions of all links.",
+            sum(|link| link.lanes as u64),
+        ),
+        gauge(
+            "frameway_worker_frames_processing",
+            "Frames in the pipelines.",
+            sum(|link| link.frames_processing),
+        ),
+        gauge(
+            "frameway_worker_held_bytes",
+            "Payload bytes of frames that are not confirmed.",
+            sum(|link| link.bytes_held),
+        ),
+    ];
+    let kind = [(
+        header::CONTENT_TYPE,
+        "text/plain; version=0.0.4; charset=utf-8",
+    )];
+    (kind, lines.concat()).into_response()
+}
+
+fn gauge(name: &str, help: &str, value: u64) -> String {
+    format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n")
+}
+
+async fn unknown_route(uri: Uri) -> Response {
+    let detail = format!(
+        "there is no {:?} here; offers go to POST {OFFER_PATH}, the state is at /",
+        uri.path()
+    );
+    Problem::not_found(detail).into_response()
+}
+
+fn refused(error: JoinError) -> Problem {
+    let text = error.to_string();
+    match error {
+        JoinError::Unknown { .. } => {
+            Problem::new(StatusCode::NOT_FOUND, "unknown-link", "Unknown link", text)
+        }
+        JoinError::TooMany => Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", text),
+        JoinError::BadQuery(_) => Problem::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "out-of-range",
+            "A parameter cannot be taken",
+            text,
+        ),
+        JoinError::Pipeline(_) => Problem::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "pipeline",
+            "The pipeline cannot be started",
+            text,
+        ),
+    }
+}
+
+fn unusable(error: AcceptError) -> Problem {
+    let text = error.to_string();
+    match error {
+        AcceptError::Busy { .. } => {
+            Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", text)
+        }
+        AcceptError::EndpointClosed => Problem::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "not-ready",
+            "Not ready",
+            text,
+        ),
+        _ => Problem::new(
+            StatusCode::BAD_REQUEST,
+            "bad-offer",
+            "The offer cannot be used",
+            text,
+        ),
+    }
+}

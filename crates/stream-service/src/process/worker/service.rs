@@ -1,0 +1,195 @@
+//! The worker as a whole: one HTTP socket, one UDP socket, the links between them.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use frame_pipeline::{PipelineConfig, ProcessorFactory};
+use tokio::net::TcpListener;
+use webrtc_session::driver::Endpoint;
+use webrtc_session::{EndpointConfig, SessionConfig};
+
+use super::links::{Links, Work};
+use super::routes::{App, router};
+
+/// How long senders are given to hear that the worker goes down.
+const GOODBYE_WAIT: Duration = Duration::from_millis(300);
+/// How often links without a session are looked at.
+const SWEEP: Duration = Duration::from_secs(10);
+
+/// What a worker binds and does.
+#[derive(Clone)]
+pub struct WorkerConfig {
+    /// Address of HTTP. Port 0 picks one. Default `127.0.0.1:8090`.
+    pub http: SocketAddr,
+    /// Address of the one UDP socket. Port 0 picks one. Default `127.0.0.1:0`.
+    pub udp: SocketAddr,
+    /// Addresses that senders are told to send to. Default: those of this machine that `udp` covers.
+    pub advertised: Vec<IpAddr>,
+    /// What every request but `/healthz` must carry as a bearer token. Default: nothing is asked for, and
+    /// [`Worker::bind`] then refuses an `http` address other than loopback unless `insecure` is set.
+    pub token: Option<String>,
+    /// Serve other machines without a token.
+    pub insecure: bool,
+    /// Threads, batches and limits of each link's pipeline.
+    pub pipeline: PipelineConfig,
+    /// What is run on each frame, in this order.
+    pub processors: Vec<Arc<dyn ProcessorFactory>>,
+}
+
+impl WorkerConfig {
+    /// The defaults, with these processors.
+    #[must_use]
+    pub fn new(processors: Vec<Arc<dyn ProcessorFactory>>) -> Self {
+        Self {
+            http: SocketAddr::from(([127, 0, 0, 1], 8090)),
+            udp: SocketAddr::from(([127, 0, 0, 1], 0)),
+            advertised: Vec::new(),
+            token: None,
+            insecure: false,
+            pipeline: PipelineConfig::default(),
+            processors,
+        }
+    }
+}
+
+/// Why a worker did not start, or stopped.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum WorkerError {
+    /// The HTTP address cannot be had.
+    #[error(
+        "cannot listen on {address} (HTTP): {source}; stop what uses the port, or choose another with --http HOST:PORT (port 0 picks a free one)"
+    )]
+    Http {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The UDP address cannot be had.
+    #[error(
+        "cannot use {address} (UDP): {source}; stop what uses the port, or choose another with --udp HOST:PORT (port 0 picks a free one)"
+    )]
+    Udp {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the socket said.
+        source: webrtc_session::BindError,
+    },
+    /// Other machines could use the worker without a token.
+    #[error(
+        "{address} can be reached from other machines and there is no token: give --token-file FILE, listen on 127.0.0.1, or accept the risk with --insecure"
+    )]
+    Exposed {
+        /// The address asked for.
+        address: SocketAddr,
+    },
+    /// A processor cannot be made.
+    #[error("the processor {name} cannot be used: {source}")]
+    Processor {
+        /// As it was asked for.
+        name: String,
+        /// Why.
+        source: frame_pipeline::ProcessorError,
+    },
+    /// Serving HTTP broke off.
+    #[error("serving HTTP broke off: {0}")]
+    Serve(std::io::Error),
+}
+
+/// A bound worker; [`run`](Self::run) serves it.
+pub struct Worker {
+    listener: TcpListener,
+    http_address: SocketAddr,
+    app: App,
+    token: Option<String>,
+}
+
+impl Worker {
+    /// Takes both sockets and tries each processor once. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    /// [`WorkerError`]: an address that cannot be had or is open to others, a processor that cannot be made.
+    pub async fn bind(config: WorkerConfig) -> Result<Self, WorkerError> {
+        let address = config.http;
+        let loopback = address.ip().to_canonical().is_loopback();
+        if config.token.is_none() && !config.insecure && !loopback {
+            return Err(WorkerError::Exposed { address });
+        }
+        for processor in &config.processors {
+            processor.make().map_err(|source| WorkerError::Processor {
+                name: processor.name().to_owned(),
+                source,
+            })?;
+        }
+        let http_error = |source| WorkerError::Http { address, source };
+        let listener = TcpListener::bind(address).await.map_err(http_error)?;
+        let http_address = listener.local_addr().map_err(http_error)?;
+        let mut udp = EndpointConfig::new(config.udp);
+        udp.advertised = config.advertised;
+        udp.session = SessionConfig::own_peer();
+        let endpoint = Endpoint::bind(udp).map_err(|source| WorkerError::Udp {
+            address: config.udp,
+            source,
+        })?;
+        let names = config.processors.iter().map(|it| it.name().to_owned());
+        let app = App {
+            processors: names.collect(),
+            endpoint,
+            links: Arc::new(Links::new(Work {
+                pipeline: config.pipeline,
+                processors: config.processors,
+            })),
+        };
+        Ok(Self {
+            listener,
+            http_address,
+            app,
+            token: config.token,
+        })
+    }
+
+    /// Where HTTP is served.
+    #[must_use]
+    pub fn http_address(&self) -> SocketAddr {
+        self.http_address
+    }
+
+    /// Serves until `shutdown` is done; then tells every sender and returns.
+    ///
+    /// # Errors
+    /// The HTTP socket broke.
+    pub async fn run(
+        self,
+        shutdown: impl Future<Output = ()> + Send + 'static,
+    ) -> Result<(), WorkerError> {
+        let (links, endpoint) = (Arc::clone(&self.app.links), self.app.endpoint.clone());
+        let served = axum::serve(self.listener, router(self.app, self.token));
+        tokio::select! {
+            result = served.into_future() => result.map_err(WorkerError::Serve)?,
+            () = sweep(&links) => {}
+            () = shutdown => {}
+        }
+        links.goodbye(Instant::now());
+        tokio::time::sleep(GOODBYE_WAIT).await;
+        endpoint.shutdown().await;
+        Ok(())
+    }
+}
+
+impl std::fmt::Debug for Worker {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Worker")
+            .field("http_address", &self.http_address)
+            .finish_non_exhaustive()
+    }
+}
+
+async fn sweep(links: &Links) {
+    loop {
+        tokio::time::sleep(SWEEP).await;
+        links.sweep(Instant::now());
+    }
+}

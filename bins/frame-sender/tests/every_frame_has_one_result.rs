@@ -161,8 +161,9 @@ fn clips() -> Vec<(PathBuf, u64)> {
 /// By the decoder alone, without any transport.
 fn frames_in(path: &Path) -> u64 {
     let file = std::fs::File::open(path).unwrap();
+    let bytes = file.metadata().unwrap().len();
     let pool = frame_buffer::FramePool::new(4);
-    let mut video = media_source::open_reader(file, pool).unwrap();
+    let mut video = media_source::open_reader(Box::new(file), bytes, "clip", pool).unwrap();
     let mut frames = 0;
     while video.next_frame().unwrap().is_some() {
         frames += 1;

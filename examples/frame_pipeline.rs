@@ -45,7 +45,7 @@ impl FrameProcessor for Model {
 
 fn look_at(frame: &DecodedFrame) -> Result<Output, String> {
     match frame.index {
-        50 => Err("this picture is beyond the model".to_owned()),
+        50 => return Err("this picture is beyond the model".to_owned()),
         100 => sleep(Duration::from_secs(3)), // Hangs: its batch gets an error.
         _ => {}
     }

@@ -1,6 +1,6 @@
 //! The threads: decoders, workers, one that hands out results, one that watches the time.
 //!
-//! They share one state behind a mutex ([`state`]) and sleep on condition variables. What decides
+//! They share one state behind a mutex (`state.rs`) and sleep on condition variables. What decides
 //! is the crate's pure parts; here is who calls them, and what happens when someone else's code
 //! panics or does not return.
 

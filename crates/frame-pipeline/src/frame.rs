@@ -63,7 +63,6 @@ impl EncodedFrame {
 
 /// What a decoder made of a payload.
 #[derive(Debug, Clone)]
-#[non_exhaustive]
 pub enum FrameContent {
     /// An I420 picture.
     Picture(Picture),

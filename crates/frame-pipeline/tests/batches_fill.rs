@@ -1,5 +1,7 @@
 //! Batches go when they are full, when their first frame has waited, or when no more come.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::sync::{Arc, Mutex};

@@ -1,5 +1,7 @@
 //! Dropping a pipeline at work does not wait for processors, and no result comes after.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::sync::atomic::{AtomicBool, Ordering};

@@ -1,6 +1,7 @@
 //! `exec` against commands made of POSIX tools alone.
 
 #![cfg(unix)]
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

@@ -1,5 +1,7 @@
 //! What goes wrong with one frame is that frame's error, and no other's.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::collections::HashSet;

@@ -1,5 +1,7 @@
 //! What the pipeline holds is bounded in frames and in bytes, and a frame beyond comes back.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use bytes::Bytes;

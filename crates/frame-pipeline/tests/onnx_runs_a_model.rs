@@ -1,6 +1,7 @@
 //! `onnx` on a model whose answers are known: the means of blue, green and red.
 
 #![cfg(feature = "onnx")]
+#![allow(clippy::unwrap_used)]
 
 mod common;
 

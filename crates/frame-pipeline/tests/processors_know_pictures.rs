@@ -1,5 +1,7 @@
 //! Each processor that comes with the crate, on pictures whose values are known.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use bytes::Bytes;

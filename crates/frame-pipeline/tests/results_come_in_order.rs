@@ -1,5 +1,7 @@
 //! One result per frame, in frame order, whatever the workers' and decoders' speed.
 
+#![allow(clippy::unwrap_used)]
+
 mod common;
 
 use std::sync::Arc;

@@ -31,6 +31,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "progressive-loader",
             "media-source",
             "jpeg-optimizer",
+            "frame-pipeline",
             "datachannel-transport",
             "webrtc-session",
         ],

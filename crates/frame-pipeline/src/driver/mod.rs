@@ -1,6 +1,6 @@
 //! The threads: decoders, workers, one that hands out results, one that watches the time.
 //!
-//! They share one state behind a mutex ([`state`]) and sleep on condition variables. What decides
+//! They share one state behind a mutex (`state.rs`) and sleep on condition variables. What decides
 //! is the crate's pure parts; here is who calls them, and what happens when someone else's code
 //! panics or does not return.
 
@@ -18,8 +18,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::{
-    DecoderFactory, EncodedFrame, FrameResult, Full, FullReason, PipelineConfig, PipelineError,
-    PipelineStats, ProcessorFactory,
+    DecoderFactory, EncodedFrame, FrameResult, Full, PipelineConfig, PipelineError, PipelineStats,
+    ProcessorFactory,
 };
 use shared::Shared;
 use slots::Slots;
@@ -55,6 +55,10 @@ impl Pipeline {
     /// # Errors
     /// [`PipelineError`] when a setting is out of range, there is no processor or one cannot
     /// start, or the system refuses a thread.
+    #[expect(
+        clippy::needless_pass_by_value,
+        reason = "it is the pipeline's, as the processors are"
+    )]
     pub fn start(
         config: PipelineConfig,
         decoder: Arc<dyn DecoderFactory>,
@@ -103,10 +107,7 @@ impl Pipeline {
     pub fn submit(&self, frame: EncodedFrame) -> Result<(), Full> {
         let mut state = self.shared.lock();
         let for_all_decoders = state::is_for_one_decoder(&frame);
-        let goes = match state.submit(frame, Instant::now()) {
-            Ok(goes) => goes,
-            Err((frame, reason)) => return Err(full(frame, reason)),
-        };
+        let goes = state.submit(frame, Instant::now())?;
         drop(state);
         match goes {
             state::Goes::ToDecoder if for_all_decoders => self.shared.decode_ready.notify_all(),
@@ -126,13 +127,6 @@ impl Pipeline {
     pub fn finish(&self) {
         self.shared.lock().finish();
         self.shared.work_ready.notify_all();
-    }
-}
-
-fn full(frame: EncodedFrame, reason: FullReason) -> Full {
-    Full {
-        frame: Box::new(frame),
-        reason,
     }
 }
 

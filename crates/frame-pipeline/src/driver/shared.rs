@@ -60,9 +60,10 @@ impl Shared {
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    /// Frames went on in order: some may be ready to be processed, some have failed.
+    /// Frames went on in order: some may be ready to be processed, some have failed. A worker that
+    /// leaves work for others wakes the next.
     pub(super) fn notify_advanced(&self) {
-        self.work_ready.notify_all();
+        self.work_ready.notify_one();
         self.result_ready.notify_one();
     }
 

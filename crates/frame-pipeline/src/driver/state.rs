@@ -16,8 +16,8 @@ use crate::budget::{Budget, Over};
 use crate::result::FrameTag;
 use crate::sequencer::Sequencer;
 use crate::{
-    DecodedFrame, EncodedFrame, FrameContent, FrameKind, FrameResult, FullReason, Interrupter,
-    PipelineConfig, PipelineStats,
+    DecodedFrame, EncodedFrame, FrameContent, FrameKind, FrameResult, Full, FullReason,
+    Interrupter, PipelineConfig, PipelineStats,
 };
 
 /// What the processors together need.
@@ -127,17 +127,13 @@ impl State {
         }
     }
 
-    pub(super) fn submit(
-        &mut self,
-        frame: EncodedFrame,
-        now: Instant,
-    ) -> Result<Goes, (EncodedFrame, FullReason)> {
+    pub(super) fn submit(&mut self, frame: EncodedFrame, now: Instant) -> Result<Goes, Full> {
         if self.finished || self.stopped {
-            return Err((frame, FullReason::Finished));
+            return Err(full(frame, FullReason::Finished));
         }
         let expected = self.next_index;
         if frame.index != expected {
-            return Err((frame, FullReason::OutOfOrder { expected }));
+            return Err(full(frame, FullReason::OutOfOrder { expected }));
         }
         let charge = frame.expected_bytes(self.needs.pixels);
         if let Err(over) = self.budget.enter(charge) {
@@ -150,7 +146,7 @@ impl State {
                     bytes: self.budget.bytes(),
                 },
             };
-            return Err((frame, reason));
+            return Err(full(frame, reason));
         }
         self.counts.submitted += 1;
         self.next_index += 1;
@@ -366,6 +362,13 @@ impl State {
             abandoned: self.abandoned.len(),
             ..self.counts
         }
+    }
+}
+
+fn full(frame: EncodedFrame, reason: FullReason) -> Full {
+    Full {
+        frame: Box::new(frame),
+        reason,
     }
 }
 

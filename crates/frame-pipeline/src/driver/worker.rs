@@ -44,7 +44,8 @@ fn run(shared: &Shared, id: u64, mut slots: Slots) {
         drop(state);
         shared.result_ready.notify_one();
         if has_work {
-            shared.work_ready.notify_all();
+            // This one may take a while to be back.
+            shared.work_ready.notify_one();
         }
     }
 }
@@ -59,6 +60,10 @@ fn next(shared: &Shared, id: u64, slots: &Slots) -> Option<Vec<DecodedFrame>> {
             Work::Stop => return None,
             Work::Wait(until) => state = Shared::wait(&shared.work_ready, state, until),
             Work::Batch(frames) => {
+                // What is left needs someone who knows when it is due.
+                if state.has_work() {
+                    shared.work_ready.notify_one();
+                }
                 if !state.watchdog_armed {
                     shared.watch.notify_one();
                 }

@@ -71,6 +71,7 @@ impl Onnx {
 }
 
 /// An error with what led to it, in one line.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn said(error: TractError) -> String {
     format!("{error:#}")
 }

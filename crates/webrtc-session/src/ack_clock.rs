@@ -11,6 +11,8 @@ pub(crate) struct AckClock {
     written_bytes: u64,
     probe: Option<Probe>,
     smoothed: Option<Duration>,
+    shortest: Option<Duration>,
+    acked_bytes: u64,
 }
 
 #[derive(Debug)]
@@ -34,10 +36,12 @@ impl AckClock {
     /// `buffered` of the bytes written are still unacknowledged.
     pub(crate) fn observe(&mut self, now: Instant, buffered: usize) {
         let acked = self.written_bytes.saturating_sub(buffered as u64);
+        self.acked_bytes = self.acked_bytes.max(acked);
         let Some(probe) = self.probe.take_if(|probe| acked >= probe.acked_when_bytes) else {
             return;
         };
         let sample = now.saturating_duration_since(probe.written_at);
+        self.shortest = Some(self.shortest.map_or(sample, |old| old.min(sample)));
         self.smoothed = Some(self.smoothed.map_or(sample, |old| (old * 7 + sample) / 8));
     }
 
@@ -49,6 +53,16 @@ impl AckClock {
     /// Is a message being timed?
     pub(crate) fn is_timing(&self) -> bool {
         self.probe.is_some()
+    }
+
+    /// The shortest round trip of all; `None` before the first acknowledgement.
+    pub(crate) fn shortest_rtt(&self) -> Option<Duration> {
+        self.shortest
+    }
+
+    /// Of all bytes ever written, those that the peer has acknowledged.
+    pub(crate) fn acked_bytes(&self) -> u64 {
+        self.acked_bytes
     }
 
     /// The smoothed round-trip time; `None` before the first acknowledgement.

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use str0m::channel::{ChannelData, ChannelId as RtcChannelId};
 
+use crate::allowance::Allowance;
 use crate::room::RoomLedger;
 use crate::session::{Outbox, Session};
 use crate::{
@@ -21,6 +22,7 @@ const MAX_REFUSED_CHANNELS: usize = 64;
 pub(crate) struct Channels {
     open: Vec<Channel>,
     ledger: RoomLedger,
+    allowance: Allowance,
     max_message_bytes: usize,
     opened: u32,
     refused: usize,
@@ -42,6 +44,7 @@ impl Channels {
         Self {
             open: Vec::new(),
             ledger: RoomLedger::new(config.sctp_buffered_bytes, config.channel_reserve_bytes),
+            allowance: Allowance::new(config.sctp_buffered_bytes, config.sctp_buffered_max_bytes),
             max_message_bytes: 0,
             opened: 0,
             refused: 0,
@@ -206,8 +209,13 @@ impl Session {
                 .map_or(0, |mut channel| channel.buffered_amount());
             self.channels.ledger.set_buffered(*id, buffered);
         }
-        self.ack_clock
-            .observe(now, self.channels.ledger.buffered_bytes());
+        let channels = &mut self.channels;
+        let clock = &mut self.ack_clock;
+        clock.observe(now, channels.ledger.buffered_bytes());
+        channels
+            .allowance
+            .observe(now, clock.acked_bytes(), clock.shortest_rtt());
+        channels.ledger.set_ample(channels.allowance.bytes());
     }
 
     /// Gives the next channel in turn a chance; `true` when it took it.

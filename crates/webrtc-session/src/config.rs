@@ -69,6 +69,9 @@ pub struct SessionConfig {
     /// Bytes that a session with one channel may have buffered, which is written and not yet acknowledged: this bounds
     /// what is in flight, and so the goodput at `sctp_buffered_bytes` per round trip. Range 2 KiB–64 MiB.
     pub sctp_buffered_bytes: usize,
+    /// How far that may grow where the round trip is long: to twice what the path carries in one. Default 0 towards a browser,
+    /// which means not at all, 4 MiB towards another endpoint; range 0–64 MiB.
+    pub sctp_buffered_max_bytes: usize,
     /// Bytes of that buffer that are the channel's own; each further channel brings as much again. Make it hold one
     /// message, and no channel can keep another from sending. Range 1 KiB–`sctp_buffered_bytes`.
     pub channel_reserve_bytes: usize,
@@ -92,6 +95,7 @@ impl SessionConfig {
     /// |---|---|---|
     /// | `mtu_bytes` | 1200 | what browsers send themselves; fits every path that carries WebRTC |
     /// | `sctp_buffered_bytes` | 64 KiB | Chromium's UDP receive buffer is 128 KiB: with more in flight it overflows, and goodput falls tenfold |
+    /// | `sctp_buffered_max_bytes` | 0 | the same, whatever the round trip |
     /// | `channel_reserve_bytes` | 16 KiB | one message of the size that is fastest towards Chromium |
     /// | `max_message_bytes` | 256 KiB | what browsers announce too |
     /// | `max_channels` | 16 | a page opens one or a few |
@@ -103,6 +107,7 @@ impl SessionConfig {
         Self {
             mtu_bytes: 1200,
             sctp_buffered_bytes: 64 * KIB,
+            sctp_buffered_max_bytes: 0,
             channel_reserve_bytes: 16 * KIB,
             max_message_bytes: 256 * KIB,
             max_channels: 16,
@@ -113,11 +118,12 @@ impl SessionConfig {
     }
 
     /// Towards another endpoint of this crate: [`SessionConfig::browser`] but for an MTU of 1400, which leaves room for
-    /// a tunnel's headers within Ethernet's 1500.
+    /// a tunnel's headers within Ethernet's 1500, and for a send buffer that grows to 4 MiB with the path.
     #[must_use]
     pub fn own_peer() -> Self {
         Self {
             mtu_bytes: 1400,
+            sctp_buffered_max_bytes: 4 * KIB * KIB,
             ..Self::browser()
         }
     }
@@ -130,6 +136,13 @@ impl SessionConfig {
             2 * KIB,
             64 * KIB * KIB,
             "2 KiB to 64 MiB",
+        )?;
+        in_range(
+            "sctp_buffered_max_bytes",
+            self.sctp_buffered_max_bytes,
+            0,
+            64 * KIB * KIB,
+            "0 to 64 MiB",
         )?;
         let reserve = "1 KiB to sctp_buffered_bytes";
         in_range(

@@ -3,6 +3,7 @@
 
 // In data-path order: a description makes a session, datagrams are routed to it, its channels take messages.
 mod ack_clock;
+mod allowance;
 mod channels;
 mod config;
 mod deadlines;

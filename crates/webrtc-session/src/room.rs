@@ -31,6 +31,11 @@ impl RoomLedger {
         self.pool_bytes + self.reserve_bytes
     }
 
+    /// Changes what a session with one channel may have buffered; what is buffered beyond it stays.
+    pub(crate) fn set_ample(&mut self, buffered_bytes: usize) {
+        self.pool_bytes = buffered_bytes.saturating_sub(self.reserve_bytes);
+    }
+
     pub(crate) fn open(&mut self, channel: ChannelId) {
         self.close(channel);
         self.channels.push((channel, 0));

@@ -217,6 +217,12 @@ impl WorkerLink {
         };
         while let Some(frame) = state.next_frame(now) {
             if let Err(full) = pipeline.submit(frame) {
+                if !full.reason.is_temporary() {
+                    // It would never be answered, nor any frame after it.
+                    tracing::error!(%full, "the pipeline refuses a frame");
+                    state.goodbye(now, GoodbyeCode::Failed, &full.to_string());
+                    return;
+                }
                 state.waiting = Some(*full.frame);
                 return;
             }

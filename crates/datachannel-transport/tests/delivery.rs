@@ -512,6 +512,43 @@ fn a_receiver_that_was_replaced_gets_what_the_old_one_had_not_delivered() {
 }
 
 #[test]
+fn a_late_message_of_an_earlier_link_does_not_name_the_epoch_of_the_next() {
+    let mut link = Link::every_frame();
+    assert_eq!(link.offer(0, 1000), Offer::Queued);
+    let late = link.pull_all(LANE);
+    link.sender.relink(link.now, EPOCH + 1);
+    link.receiver = support::quiet_receiver(ReceiverConfig::every_frame(link.now));
+    for message in late {
+        link.receiver
+            .handle_message(link.now, LANE, &message)
+            .unwrap();
+    }
+    assert_eq!(link.receiver.stats().counters.wrong_epoch, 1);
+    link.open(OTHER);
+    assert_eq!(link.run(OTHER).len(), 1);
+}
+
+#[test]
+fn an_eof_that_overtakes_the_hello_is_answered() {
+    let now = Instant::now();
+    let mut link = Link::every_frame();
+    link.sender = support::quiet_sender(SenderConfig::every_frame(EPOCH, now));
+    link.receiver = support::quiet_receiver(ReceiverConfig::every_frame(now));
+    link.sender
+        .lane_opened(now, LANE, LaneLimits::default())
+        .unwrap();
+    link.receiver
+        .lane_opened(now, LANE, LaneLimits::default())
+        .unwrap();
+    link.sender.finish(now);
+    for message in link.pull_all(LANE).iter().rev() {
+        link.receiver.handle_message(now, LANE, message).unwrap();
+    }
+    link.answer_all(LANE);
+    assert!(link.sender.stats().finished);
+}
+
+#[test]
 fn a_shrunken_window_holds_for_what_is_sent_again() {
     let mut link = Link::every_frame();
     (0..4).for_each(|n| assert_eq!(link.offer(n, 1000), Offer::Queued));

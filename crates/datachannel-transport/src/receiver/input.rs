@@ -15,7 +15,8 @@ use crate::wire::{Chunk, ChunkMeta, FrameErrorCode, FrameTotals, Hello, Message,
 
 impl FrameReceiver {
     /// Takes a message from the sender. Messages of another epoch or of an unknown kind are ignored and
-    /// counted; a lane that was closed may still bring some.
+    /// counted; a lane that was closed may still bring some. Where the epoch is not known yet, the first
+    /// message of an open lane tells it.
     ///
     /// # Errors
     /// The message breaks the protocol; nothing of it counts.
@@ -37,8 +38,7 @@ impl FrameReceiver {
             self.counters.after_goodbye += 1;
             return Ok(());
         }
-        let begins_a_link = matches!(envelope.message, Message::Hello(_) | Message::Chunk(_));
-        if self.epoch.is_none() && begins_a_link {
+        if self.epoch.is_none() && self.begins_a_link(id, &envelope.message) {
             self.epoch = Some(envelope.epoch);
         }
         if self.epoch != Some(envelope.epoch) {
@@ -67,6 +67,20 @@ impl FrameReceiver {
             Message::EofAck { .. } => return Err(ProtocolError::Unexpected("eof_ack")),
         }
         Ok(())
+    }
+
+    /// Whether a message tells the link's epoch. On a lane without order any may overtake the hello, and the
+    /// sender says most of them once; what a lane brings that is not open may be of an earlier link.
+    fn begins_a_link(&mut self, id: LaneId, message: &Message<'_>) -> bool {
+        let senders = matches!(
+            message,
+            Message::Hello(_)
+                | Message::Chunk(_)
+                | Message::Eof(_)
+                | Message::Ping { .. }
+                | Message::Goodbye { .. }
+        );
+        senders && self.lanes.get_mut(id).is_some()
     }
 
     fn on_hello(&mut self, epoch: u32, hello: &Hello) -> Result<(), ProtocolError> {

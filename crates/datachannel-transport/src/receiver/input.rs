@@ -11,7 +11,9 @@ use super::assembly::{Assembly, Piece};
 use super::stats::ReceiverEvent;
 use super::table::{Slot, SlotState};
 use crate::link::{LaneId, ProtocolError, payload_hash};
-use crate::wire::{Chunk, ChunkMeta, FrameErrorCode, FrameTotals, Hello, Message, Role, decode};
+use crate::wire::{
+    Chunk, ChunkMeta, Envelope, FrameErrorCode, FrameTotals, Hello, Message, Role, decode,
+};
 
 impl FrameReceiver {
     /// Takes a message from the sender. Messages of another epoch or of an unknown kind are ignored and
@@ -38,13 +40,27 @@ impl FrameReceiver {
             self.counters.after_goodbye += 1;
             return Ok(());
         }
-        if self.epoch.is_none() && self.begins_a_link(id, &envelope.message) {
+        let begins = self.epoch.is_none() && self.begins_a_link(id, &envelope.message);
+        if begins {
             self.epoch = Some(envelope.epoch);
         }
         if self.epoch != Some(envelope.epoch) {
             self.counters.wrong_epoch += 1;
             return Ok(());
         }
+        let outcome = self.take(now, id, envelope);
+        if begins && outcome.is_err() {
+            self.epoch = None;
+        }
+        outcome
+    }
+
+    fn take(
+        &mut self,
+        now: Instant,
+        id: LaneId,
+        envelope: Envelope<'_>,
+    ) -> Result<(), ProtocolError> {
         match envelope.message {
             Message::Chunk(chunk) => self.on_chunk(now, &chunk)?,
             Message::Hello(hello) => self.on_hello(envelope.epoch, &hello)?,

@@ -17,7 +17,7 @@ use support::seeds::{each_seed, seeds};
 use support::{EPOCH, Rng};
 
 const SEEDS: std::ops::Range<u64> = 0..2000;
-const FRAMES: u64 = 40;
+const FRAMES: u64 = 30;
 
 fn every_frame_world(seed: u64) -> World {
     let mut rng = Rng(seed ^ 0xe7e7);

@@ -44,11 +44,11 @@ impl Rng {
     }
 
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(len + 8);
-        while bytes.len() < len {
-            bytes.extend_from_slice(&self.next().to_le_bytes());
+        let mut bytes = vec![0; len];
+        for eight in bytes.chunks_mut(8) {
+            let next = self.next().to_le_bytes();
+            eight.copy_from_slice(&next[..eight.len()]);
         }
-        bytes.truncate(len);
         bytes
     }
 }

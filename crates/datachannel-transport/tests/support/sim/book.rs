@@ -2,12 +2,15 @@
 //! are refused when they are made, so that a failure stands at its step.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use bytes::Bytes;
 use datachannel_transport::{
-    FrameReceiver, FrameSender, ReceivedFrame, ResumePoint, SenderEvent, SenderStats, Window,
+    FrameReceiver, FrameSender, OutgoingFrame, ReceivedFrame, ResumePoint, SenderEvent,
+    SenderStats, Window,
 };
 
-use crate::support::{Rng, frame};
+use crate::support::{Rng, meta};
 
 /// What became of an offered frame, as its sender's application knows it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +27,9 @@ pub enum Fate {
 pub struct Book {
     /// Every frame: a sequence number is its frame's number, without gaps.
     pub every_frame: bool,
-    /// The next frame to be offered.
+    /// All that there are to send.
+    pub frames: Vec<OutgoingFrame>,
+    /// The next of them to be offered.
     pub next_offer: u64,
     /// Frames handed out, by number.
     pub delivered: Vec<u64>,
@@ -35,8 +40,12 @@ pub struct Book {
 }
 
 impl Book {
+    pub fn next_frame(&self) -> Option<OutgoingFrame> {
+        self.frames.get(self.next_offer as usize).cloned()
+    }
+
     /// A frame was handed out: the next one, or in realtime a later one, and as it was offered.
-    pub fn deliver(&mut self, got: &ReceivedFrame, most_bytes: u64, point: ResumePoint) {
+    pub fn deliver(&mut self, got: &ReceivedFrame, point: ResumePoint) {
         let number = got.meta.source_id;
         match self.delivered.last() {
             Some(&last) => assert!(number > last, "{number} after {last}"),
@@ -46,7 +55,7 @@ impl Book {
             assert_eq!(number, self.delivered.len() as u64, "a gap");
             assert_eq!(number, got.sequence);
         }
-        let sent = frame(number, frame_bytes(number, most_bytes));
+        let sent = &self.frames[number as usize];
         assert_eq!(got.meta, sent.meta, "frame {number}");
         assert!(got.payload == sent.payload, "bytes of frame {number}");
         assert!(!got.given_up, "frame {number} given up");
@@ -98,8 +107,8 @@ impl Book {
         fates.filter(|fate| **fate == Fate::Dropped).count() as u64
     }
 
-    pub fn assert_complete(&self, frames: u64) {
-        let all: Vec<_> = (0..frames).collect();
+    pub fn assert_complete(&self) {
+        let all: Vec<_> = (0..self.frames.len() as u64).collect();
         let accounted: Vec<_> = self.fates.keys().copied().collect();
         assert_eq!(accounted, all, "each frame is accounted for");
         if self.every_frame {
@@ -108,13 +117,18 @@ impl Book {
     }
 }
 
-/// Every tenth frame is empty or tiny.
-pub fn frame_bytes(number: u64, most: u64) -> usize {
+/// Chance made once: making every frame's anew would take most of the time.
+static NOISE: LazyLock<Bytes> = LazyLock::new(|| Bytes::from(Rng(1).bytes(1 << 17)));
+
+/// A frame of up to `most_bytes` that follows from its number, out of the noise; every tenth is empty or tiny.
+pub fn frame(number: u64, most_bytes: u64) -> OutgoingFrame {
     let mut rng = Rng(number ^ 0x5eed);
-    if rng.chance(10) {
-        rng.below(3) as usize
-    } else {
-        rng.below(most) as usize
+    let most = if rng.chance(10) { 3 } else { most_bytes };
+    let len = rng.below(most) as usize;
+    let from = rng.below((NOISE.len() - len) as u64) as usize;
+    OutgoingFrame {
+        meta: meta(number),
+        payload: NOISE.slice(from..from + len),
     }
 }
 

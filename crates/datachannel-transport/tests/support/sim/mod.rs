@@ -14,11 +14,11 @@ use datachannel_transport::{
 };
 use testkit::SimClock;
 
-use self::book::{Book, Bounds, assert_agreement, frame_bytes};
+use self::book::{Book, Bounds, assert_agreement, frame};
 use self::lane::{End, SimLane, Way};
 use self::restart::Processes;
 use self::weather::{Met, Weather};
-use crate::support::{Rng, frame};
+use crate::support::Rng;
 
 /// Far beyond what the slowest seed needs.
 const MOST_STEPS: u64 = 200_000;
@@ -34,7 +34,6 @@ pub struct World {
     rng: Rng,
     weather: Weather,
     bounds: Bounds,
-    frames: u64,
     processes: Processes,
     lanes: Vec<SimLane>,
     lanes_opened: u32,
@@ -65,6 +64,9 @@ impl World {
             receiver: FrameReceiver::new(receiver).unwrap(),
             book: Book {
                 every_frame: matches!(sender.mode, Mode::EveryFrame { .. }),
+                frames: (0..frames)
+                    .map(|number| frame(number, weather.frame_bytes))
+                    .collect(),
                 ..Book::default()
             },
             met: Met::default(),
@@ -72,7 +74,6 @@ impl World {
             rng,
             weather,
             bounds,
-            frames,
             processes,
             lanes: Vec::new(),
             lanes_opened: 0,
@@ -93,7 +94,7 @@ impl World {
                 let counters = self.sender.stats().counters;
                 self.met.resent += counters.frames_resent;
                 self.met.dropped += self.book.dropped();
-                self.book.assert_complete(self.frames);
+                self.book.assert_complete();
                 return verified;
             }
         }
@@ -145,7 +146,7 @@ impl World {
         let alive = self.lanes.iter().filter(|lane| lane.is_alive()).count() as u64;
         let opens = (alive < self.weather.lanes).then_some(self.opens_at);
         let offering =
-            self.processes.sender_lives() && !self.is_full && self.book.next_offer < self.frames;
+            self.processes.sender_lives() && !self.is_full && self.book.next_frame().is_some();
         let taking = self.processes.receiver_lives() && self.receiver.has_frame();
         let own = [
             opens,
@@ -209,10 +210,8 @@ impl World {
         if !self.processes.sender_lives() || self.is_full || self.offers_at > now {
             return;
         }
-        while self.book.next_offer < self.frames {
-            let number = self.book.next_offer;
-            let len = frame_bytes(number, self.weather.frame_bytes);
-            match self.sender.offer(now, frame(number, len)) {
+        while let Some(frame) = self.book.next_frame() {
+            match self.sender.offer(now, frame) {
                 Offer::Queued | Offer::Replaced { .. } => self.book.next_offer += 1,
                 Offer::Full(_) => {
                     self.is_full = true;
@@ -307,7 +306,7 @@ impl World {
             return false;
         };
         let point = self.receiver.resume_point();
-        self.book.deliver(&frame, self.weather.frame_bytes, point);
+        self.book.deliver(&frame, point);
         true
     }
 }

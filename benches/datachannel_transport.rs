@@ -1,7 +1,8 @@
 //! The transport's core alone: no sockets, no runtime. `cargo bench -p frameway-benches --bench datachannel_transport`.
 //!
 //! `link` moves 100 kB frames through a sender and a receiver in chunks of 16 KiB, both copies and both
-//! hashes included; the allocations it makes per frame are printed first.
+//! hashes included; the allocations it makes per frame are printed first. `16 under way` does so as a network
+//! does: sixteen different frames' messages lie in memory before the first is read.
 #![allow(missing_docs, clippy::unwrap_used, clippy::print_stdout)]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -89,8 +90,7 @@ impl Link {
         }
     }
 
-    /// One frame from offer to ack.
-    fn frame(&mut self) -> usize {
+    fn offer(&mut self) {
         let meta = FrameMeta {
             source_id: self.next_id,
             pts_us: 0,
@@ -108,6 +108,11 @@ impl Link {
             self.sender.offer(self.now, OutgoingFrame { meta, payload }),
             Offer::Queued
         );
+    }
+
+    /// One frame from offer to ack.
+    fn frame(&mut self) -> usize {
+        self.offer();
         self.message.clear();
         while self
             .sender
@@ -119,6 +124,11 @@ impl Link {
             self.message.clear();
         }
         let received = self.receiver.poll_frame().unwrap().payload.len();
+        self.acknowledge();
+        received
+    }
+
+    fn acknowledge(&mut self) {
         while self
             .receiver
             .poll_message(self.now, LANE, 65_536, &mut self.message)
@@ -129,7 +139,56 @@ impl Link {
             self.message.clear();
         }
         while self.sender.poll_event().is_some() {}
-        received
+    }
+}
+
+/// Frames under way at once in `16 under way`; their messages are more than a core's own caches hold.
+const UNDER_WAY: usize = 16;
+
+/// A link with many frames under way, each with bytes of its own.
+struct Full {
+    link: Link,
+    payloads: Vec<Bytes>,
+    messages: Vec<Vec<u8>>,
+}
+
+impl Full {
+    fn new(mut link: Link) -> Self {
+        // With the first frame the receiver's window comes.
+        link.frame();
+        let payloads = (0..4 * UNDER_WAY).map(|n| {
+            let bytes: Vec<u8> = (0..FRAME_BYTES).map(|at| (at * (31 + n)) as u8).collect();
+            Bytes::from(bytes)
+        });
+        let messages =
+            (0..UNDER_WAY * (FRAME_BYTES / 16_000 + 2)).map(|_| Vec::with_capacity(17_000));
+        Self {
+            link,
+            payloads: payloads.collect(),
+            messages: messages.collect(),
+        }
+    }
+
+    /// All frames from offer to ack.
+    fn round(&mut self) -> usize {
+        let link = &mut self.link;
+        for _ in 0..UNDER_WAY {
+            link.payload = self.payloads[link.next_id as usize % self.payloads.len()].clone();
+            link.offer();
+        }
+        let mut used = 0;
+        let now = link.now;
+        while (link.sender).poll_message(now, LANE, 65_536, &mut self.messages[used]) {
+            used += 1;
+        }
+        for message in &mut self.messages[..used] {
+            link.receiver.handle_message(now, LANE, message).unwrap();
+            message.clear();
+        }
+        let taken: Vec<_> = std::iter::from_fn(|| link.receiver.poll_frame()).collect();
+        assert_eq!(taken.len(), UNDER_WAY);
+        link.acknowledge();
+        taken.iter().map(|frame| frame.payload.len()).sum()
     }
 }
 
@@ -161,6 +220,10 @@ fn link(c: &mut Criterion) {
         );
         group.bench_function(name, |b| b.iter(|| link.frame()));
     }
+    let (sender, receiver) = every;
+    let mut full = Full::new(Link::new(sender, receiver, now));
+    group.throughput(Throughput::Bytes((UNDER_WAY * FRAME_BYTES) as u64));
+    group.bench_function("every frame, 16 under way", |b| b.iter(|| full.round()));
 }
 
 /// What one frame costs a server towards a browser: offer, chunks, ack.

@@ -31,6 +31,7 @@ Examples:
   cargo xtask demo -- --http 127.0.0.1:9000    the same, on another port
   cargo xtask test                             everything, from unit tests to a real browser
   cargo xtask test -- -p frame-buffer          the tests of one crate
+  cargo xtask sim --from 100000                seeds that the default does not run
   cargo xtask lint --only purity               one check
   cargo xtask lint --list                      the names of all checks
   cargo xtask link --to http://127.0.0.1:8080 --delay 25ms --loss 1%
@@ -62,6 +63,12 @@ pub(crate) enum Command {
     Lint(Lint),
     /// Run the criterion benches, then the table of figures (release profile).
     Bench(Bench),
+    /// Run the transport's simulation over SEEDS seeds (release profile, all cores).
+    ///
+    /// Each seed is a link in weather of its own: lanes that die, are cut and come late, processes that
+    /// come back. A failure names its seed; FRAMEWAY_SEED=n cargo test -p datachannel-transport --test
+    /// simulation replays it.
+    Sim(Sim),
     /// Run every target under fuzz/ for SECONDS each (needs a nightly toolchain and cargo-fuzz).
     Fuzz {
         /// How long each target runs.
@@ -98,6 +105,16 @@ pub(crate) struct Test {
     /// Passed on to `cargo test` in place of `--workspace`, e.g. `-p frame-buffer overflow`.
     #[arg(last = true, value_name = "ARGS")]
     pub(crate) cargo_args: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct Sim {
+    /// How many seeds.
+    #[arg(default_value_t = 100_000, value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) seeds: u64,
+    /// The first seed.
+    #[arg(long, value_name = "SEED", default_value_t = 0)]
+    pub(crate) from: u64,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,4 +1,4 @@
-//! The project's own commands: `cargo xtask demo | test | lint | bench | fuzz | link | setup`.
+//! The project's own commands: `cargo xtask demo | test | lint | bench | sim | fuzz | link | setup`.
 //!
 //! One file per command. Each makes sure that the tools it needs are there ([`setup`]), then runs
 //! cargo and friends as children ([`process`]). No command needs a shell or a script language.
@@ -17,6 +17,7 @@ mod link;
 mod lint;
 mod process;
 mod setup;
+mod sim;
 mod test;
 mod workspace;
 
@@ -65,6 +66,7 @@ fn run(args: Args) -> Result<ExitCode> {
             setup::run(&workspace, Purpose::Bench, policy)?;
             bench::run(&workspace, &bench)
         }
+        Command::Sim(sim) => sim::run(&workspace, &sim),
         Command::Fuzz { seconds } => {
             setup::run(&workspace, Purpose::Build, policy)?;
             fuzz::run(&workspace, seconds)

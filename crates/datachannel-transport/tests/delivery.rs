@@ -5,7 +5,7 @@ mod support;
 
 use std::time::{Duration, Instant};
 
-use datachannel_transport::wire::{Envelope, Message, decode};
+use datachannel_transport::wire::{Envelope, Message, decode, encode};
 use datachannel_transport::{
     ClientStats, FrameErrorCode, FrameTotals, GoodbyeCode, HashChain, LaneId, LaneLimits, Mode,
     Offer, ReceiverConfig, ReceiverEvent, RefuseReason, ResumePoint, SenderConfig, SenderEvent,
@@ -509,6 +509,69 @@ fn a_receiver_that_was_replaced_gets_what_the_old_one_had_not_delivered() {
         link.events().iter().any(finished),
         "one hash over both receivers"
     );
+}
+
+#[test]
+fn a_late_message_of_an_earlier_link_does_not_name_the_epoch_of_the_next() {
+    let mut link = Link::every_frame();
+    assert_eq!(link.offer(0, 1000), Offer::Queued);
+    let late = link.pull_all(LANE);
+    link.sender.relink(link.now, EPOCH + 1);
+    link.receiver = support::quiet_receiver(ReceiverConfig::every_frame(link.now));
+    for message in late {
+        link.receiver
+            .handle_message(link.now, LANE, &message)
+            .unwrap();
+    }
+    assert_eq!(link.receiver.stats().counters.wrong_epoch, 1);
+    link.open(OTHER);
+    assert_eq!(link.run(OTHER).len(), 1);
+}
+
+#[test]
+fn a_message_that_is_refused_does_not_name_the_epoch() {
+    let now = Instant::now();
+    let mut link = Link::every_frame();
+    link.receiver = support::quiet_receiver(ReceiverConfig::every_frame(now));
+    link.receiver
+        .lane_opened(now, LANE, LaneLimits::default())
+        .unwrap();
+    let totals = FrameTotals {
+        frames: 9,
+        bytes: 0,
+        hash: 0,
+    };
+    let mut misplaced = Vec::new();
+    encode(EPOCH + 1, &Message::Eof(totals), &mut misplaced);
+    let refused = link.receiver.handle_message(now, LANE, &misplaced);
+    assert!(refused.is_err());
+    assert!(link.pull_answer(LANE).is_none(), "no link has begun");
+    link.sender = support::quiet_sender(SenderConfig::every_frame(EPOCH, now));
+    link.sender
+        .lane_opened(now, LANE, LaneLimits::default())
+        .unwrap();
+    assert_eq!(link.offer(0, 10), Offer::Queued);
+    assert_eq!(link.run(LANE).len(), 1);
+}
+
+#[test]
+fn an_eof_that_overtakes_the_hello_is_answered() {
+    let now = Instant::now();
+    let mut link = Link::every_frame();
+    link.sender = support::quiet_sender(SenderConfig::every_frame(EPOCH, now));
+    link.receiver = support::quiet_receiver(ReceiverConfig::every_frame(now));
+    link.sender
+        .lane_opened(now, LANE, LaneLimits::default())
+        .unwrap();
+    link.receiver
+        .lane_opened(now, LANE, LaneLimits::default())
+        .unwrap();
+    link.sender.finish(now);
+    for message in link.pull_all(LANE).iter().rev() {
+        link.receiver.handle_message(now, LANE, message).unwrap();
+    }
+    link.answer_all(LANE);
+    assert!(link.sender.stats().finished);
 }
 
 #[test]

@@ -523,7 +523,7 @@ fn after_a_goodbye_nothing_counts() {
 /// Random but well-formed messages, from any lane, open or not, into both machines.
 #[test]
 fn no_sequence_of_messages_breaks_the_machines() {
-    for seed in support::seeds(0..300) {
+    for seed in support::seeds::seeds(0..300) {
         let mut rng = Rng(seed);
         let mut link = if rng.chance(50) {
             Link::every_frame()

@@ -288,3 +288,39 @@ fn each_lane_pings_at_its_interval_and_no_oftener() {
     assert_eq!(said(now + MS(100)), 1);
     assert_eq!(said(now + MS(150)), 0);
 }
+
+#[test]
+fn what_was_acknowledged_makes_no_room_for_a_frame_that_its_sender_dropped() {
+    let now = Instant::now();
+    let receiver = ReceiverConfig {
+        window: Window {
+            frames: 3,
+            bytes: 64 << 20,
+        },
+        ..ReceiverConfig::realtime(now)
+    };
+    let mut link = Link::of(SenderConfig::realtime(EPOCH, now), receiver, now);
+    link.open(OTHER);
+    assert_eq!(link.offer(0, 1000), Offer::Queued);
+    link.deliver_all(LANE);
+    link.answer_all(LANE);
+    assert_eq!(link.offer(1, 1000), Offer::Queued);
+    let late = link.pull_all(OTHER);
+    assert_eq!(link.offer(2, 1000), Offer::Queued);
+    let newer = link.pull_all(LANE);
+    link.sender.lane_closed(now, OTHER);
+    assert_eq!(drops(&mut link), [(1, DropReason::LaneDied)]);
+    assert_eq!(link.offer(3, 1000), Offer::Queued);
+    let newest = link.pull_all(LANE);
+    for message in late.iter().chain(&newer).chain(&newest) {
+        link.receiver.handle_message(now, LANE, message).unwrap();
+    }
+    let taken: Vec<_> = link.run(LANE).iter().map(|f| f.meta.source_id).collect();
+    assert_eq!(taken, [0, 1, 2, 3], "the first was acknowledged before");
+    let counters = link.sender.stats().counters;
+    assert_eq!(
+        (counters.frames_acked, counters.frames_dropped_lane),
+        (3, 1)
+    );
+    assert_eq!(link.receiver.stats().counters.frames_superseded, 0);
+}

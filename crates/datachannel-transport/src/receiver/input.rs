@@ -11,11 +11,14 @@ use super::assembly::{Assembly, Piece};
 use super::stats::ReceiverEvent;
 use super::table::{Slot, SlotState};
 use crate::link::{LaneId, ProtocolError, payload_hash};
-use crate::wire::{Chunk, ChunkMeta, FrameErrorCode, FrameTotals, Hello, Message, Role, decode};
+use crate::wire::{
+    Chunk, ChunkMeta, Envelope, FrameErrorCode, FrameTotals, Hello, Message, Role, decode,
+};
 
 impl FrameReceiver {
     /// Takes a message from the sender. Messages of another epoch or of an unknown kind are ignored and
-    /// counted; a lane that was closed may still bring some.
+    /// counted; a lane that was closed may still bring some. Where the epoch is not known yet, the first
+    /// message of an open lane tells it.
     ///
     /// # Errors
     /// The message breaks the protocol; nothing of it counts.
@@ -37,14 +40,27 @@ impl FrameReceiver {
             self.counters.after_goodbye += 1;
             return Ok(());
         }
-        let begins_a_link = matches!(envelope.message, Message::Hello(_) | Message::Chunk(_));
-        if self.epoch.is_none() && begins_a_link {
+        let begins = self.epoch.is_none() && self.begins_a_link(id, &envelope.message);
+        if begins {
             self.epoch = Some(envelope.epoch);
         }
         if self.epoch != Some(envelope.epoch) {
             self.counters.wrong_epoch += 1;
             return Ok(());
         }
+        let outcome = self.take(now, id, envelope);
+        if begins && outcome.is_err() {
+            self.epoch = None;
+        }
+        outcome
+    }
+
+    fn take(
+        &mut self,
+        now: Instant,
+        id: LaneId,
+        envelope: Envelope<'_>,
+    ) -> Result<(), ProtocolError> {
         match envelope.message {
             Message::Chunk(chunk) => self.on_chunk(now, &chunk)?,
             Message::Hello(hello) => self.on_hello(envelope.epoch, &hello)?,
@@ -67,6 +83,20 @@ impl FrameReceiver {
             Message::EofAck { .. } => return Err(ProtocolError::Unexpected("eof_ack")),
         }
         Ok(())
+    }
+
+    /// Whether a message tells the link's epoch. On a lane without order any may overtake the hello, and the
+    /// sender says most of them once; what a lane brings that is not open may be of an earlier link.
+    fn begins_a_link(&mut self, id: LaneId, message: &Message<'_>) -> bool {
+        let senders = matches!(
+            message,
+            Message::Hello(_)
+                | Message::Chunk(_)
+                | Message::Eof(_)
+                | Message::Ping { .. }
+                | Message::Goodbye { .. }
+        );
+        senders && self.lanes.get_mut(id).is_some()
     }
 
     fn on_hello(&mut self, epoch: u32, hello: &Hello) -> Result<(), ProtocolError> {

@@ -35,13 +35,14 @@ pub(super) enum FlightState {
     Sent { lane: LaneId, at: Instant },
     /// Arrived whole, not yet delivered in order.
     Received { rtt: Option<Duration> },
-    /// Will not be delivered; holds its number until those before it are settled.
-    Dropped,
+    /// Will not be delivered; holds its number, and the place that its `bytes` may take at the receiver (a
+    /// lane that is gone may have carried it), until those before it are settled.
+    Dropped { bytes: u64 },
 }
 
 impl Flight {
     fn is_open(&self) -> bool {
-        self.state != FlightState::Dropped
+        !matches!(self.state, FlightState::Dropped { .. })
     }
 }
 
@@ -52,6 +53,7 @@ pub(super) struct FlightTable {
     waiting: BTreeSet<u64>,
     open_frames: usize,
     open_bytes: u64,
+    dropped_bytes: u64,
 }
 
 impl FlightTable {
@@ -62,6 +64,7 @@ impl FlightTable {
             waiting: BTreeSet::new(),
             open_frames: 0,
             open_bytes: 0,
+            dropped_bytes: 0,
         }
     }
 
@@ -87,14 +90,13 @@ impl FlightTable {
         self.frames.is_empty()
     }
 
-    /// Whether one more frame of that length may begin.
+    /// Whether one more frame of that length may begin. Dropped frames count: were one held by the receiver
+    /// all the same, it would have to let go of another that it has acknowledged.
     pub(super) fn admits(&self, bytes: u64, window: Window) -> bool {
-        let alone = self.open_frames == 0;
-        let fits = self.open_bytes + bytes <= window.bytes;
-        window.bytes > 0
-            && self.open_frames < window.frames as usize
-            && (alone || fits)
-            && self.frames.len() < MAX_WINDOW_FRAMES as usize
+        let alone = self.frames.is_empty();
+        let fits = self.open_bytes + self.dropped_bytes + bytes <= window.bytes;
+        let most_frames = window.frames.min(MAX_WINDOW_FRAMES);
+        window.bytes > 0 && self.frames.len() < most_frames as usize && (alone || fits)
     }
 
     pub(super) fn push(&mut self, flight: Flight) {
@@ -148,7 +150,8 @@ impl FlightTable {
         let bytes = std::mem::take(&mut flight.payload).len() as u64;
         self.open_bytes -= bytes;
         self.open_frames -= 1;
-        self.set_state(sequence, FlightState::Dropped);
+        self.dropped_bytes += bytes;
+        self.set_state(sequence, FlightState::Dropped { bytes });
     }
 
     /// Replaces the payload by another (an empty one, for a frame that is given up).
@@ -170,7 +173,9 @@ impl FlightTable {
         let sequence = self.base;
         self.base += 1;
         self.waiting.remove(&sequence);
-        if flight.is_open() {
+        if let FlightState::Dropped { bytes } = flight.state {
+            self.dropped_bytes -= bytes;
+        } else {
             self.open_frames -= 1;
             self.open_bytes -= flight.payload.len() as u64;
         }
@@ -180,8 +185,7 @@ impl FlightTable {
     /// Takes dropped frames off the front: they hold nobody's number any more.
     pub(super) fn trim(&mut self) {
         while self.frames.front().is_some_and(|flight| !flight.is_open()) {
-            self.frames.pop_front();
-            self.base += 1;
+            self.pop_below(self.base + 1);
         }
     }
 
@@ -195,7 +199,7 @@ impl FlightTable {
 
     /// The frames that any lane holds, and those that arrived but were not delivered.
     pub(super) fn begun(&self) -> Vec<u64> {
-        self.matching(|state| !matches!(state, FlightState::Waiting | FlightState::Dropped))
+        self.matching(|state| !matches!(state, FlightState::Waiting | FlightState::Dropped { .. }))
     }
 
     fn matching(&self, wanted: impl Fn(FlightState) -> bool) -> Vec<u64> {

@@ -178,7 +178,7 @@ impl FrameSender {
         };
         let rtt = match flight.state {
             FlightState::Received { .. } => return,
-            FlightState::Dropped => {
+            FlightState::Dropped { .. } => {
                 self.counters.stale_acks += 1;
                 return;
             }
@@ -216,7 +216,7 @@ impl FrameSender {
         let source_id = flight.meta.frame.source_id;
         let last = sequence + 1 == until;
         let rtt = match flight.state {
-            FlightState::Dropped => return,
+            FlightState::Dropped { .. } => return,
             FlightState::Received { rtt } => rtt,
             _ if self.is_realtime() && !last => {
                 return self.dropped(source_id, DropReason::PassedOver);

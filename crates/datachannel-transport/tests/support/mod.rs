@@ -1,7 +1,13 @@
 //! What several tests need: frames, links whose messages go straight across, and messages by hand.
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::panic)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stderr
+)]
 
-pub mod sim;
+pub mod seeds;
 
 use std::time::{Duration, Instant};
 
@@ -38,11 +44,11 @@ impl Rng {
     }
 
     pub fn bytes(&mut self, len: usize) -> Vec<u8> {
-        let mut bytes = Vec::with_capacity(len + 8);
-        while bytes.len() < len {
-            bytes.extend_from_slice(&self.next().to_le_bytes());
+        let mut bytes = vec![0; len];
+        for eight in bytes.chunks_mut(8) {
+            let next = self.next().to_le_bytes();
+            eight.copy_from_slice(&next[..eight.len()]);
         }
-        bytes.truncate(len);
         bytes
     }
 }
@@ -236,15 +242,4 @@ pub fn chunk(
         meta,
         payload,
     }))
-}
-
-/// The seed of a seeded test: `FRAMEWAY_SEED` alone if it is set, else all of `seeds`.
-pub fn seeds(seeds: std::ops::Range<u64>) -> Vec<u64> {
-    match std::env::var("FRAMEWAY_SEED") {
-        Ok(seed) => vec![
-            seed.parse()
-                .unwrap_or_else(|_| panic!("FRAMEWAY_SEED={seed}: not a number")),
-        ],
-        Err(_) => seeds.collect(),
-    }
 }

@@ -42,7 +42,8 @@ pub(crate) fn run(workspace: &Workspace, args: &args::Bench) -> Result<ExitCode>
     process::run(
         workspace
             .cargo()
-            .args(["build", "--release", "--package", "stream-server"]),
+            .args(["build", "--release", "--package", "stream-server"])
+            .args(["--package", "frame-sender", "--package", "frame-worker"]),
     )?;
     let mut figures = workspace.cargo();
     figures

@@ -41,6 +41,12 @@ pub(crate) struct Args {
     /// Kubo, to compare `stream-server add` with [default: ipfs on PATH]
     #[arg(long, env = "FRAMEWAY_IPFS", value_name = "PATH")]
     pub(crate) ipfs: Option<PathBuf>,
+    /// libdatachannel's part of the comparison [default: target/peers/release/peer-libdatachannel]
+    #[arg(long, env = "FRAMEWAY_LIBDATACHANNEL", value_name = "PATH")]
+    pub(crate) libdatachannel: Option<PathBuf>,
+    /// Be two bare sessions, print megabytes a second (what the figures start themselves)
+    #[arg(long, hide = true)]
+    pub(crate) bare_loop: bool,
     /// Be COUNT viewers of the WHEP addresses given, in turn, until stdin ends (what the figures start themselves)
     #[arg(long, hide = true, value_name = "COUNT", requires = "whep")]
     pub(crate) viewers: Option<usize>,

@@ -56,7 +56,7 @@ const fn at_least(
 }
 
 /// In the order they are measured and printed.
-pub(crate) const FIGURES: [Figure; 9] = [
+pub(crate) const FIGURES: [Figure; 17] = [
     at_most(
         "first-frame",
         500.0,
@@ -104,6 +104,54 @@ pub(crate) const FIGURES: [Figure; 9] = [
         1.5,
         "x Kubo",
         "stream-server add against ipfs add, 350 MB, same CID",
+    ),
+    at_least(
+        "process-peer",
+        3.0,
+        "x libdatachannel",
+        "frame-sender to frame-worker, 2000 frames of 100 kB, one lane",
+    ),
+    at_least(
+        "process-bare",
+        85.0,
+        "% of bare sessions",
+        "the same against two sessions with nothing around them",
+    ),
+    at_most(
+        "process-memory",
+        64.0,
+        "MiB",
+        "the larger of sender and worker, over 2 GB",
+    ),
+    at_least(
+        "process-workers",
+        3.8,
+        "x one worker",
+        "a model of 75 ms on four workers",
+    ),
+    at_least(
+        "process-batch",
+        9.0,
+        "x batch of 1",
+        "a model of 75 ms a batch, in tens",
+    ),
+    at_least(
+        "process-rtt",
+        25.0,
+        "MB/s",
+        "round trip of 50 ms, no loss, eight lanes",
+    ),
+    at_least(
+        "process-loss",
+        3.0,
+        "x one association",
+        "round trip of 50 ms, 1 % loss, eight lanes",
+    ),
+    at_most(
+        "process-cuts",
+        2.0,
+        "s",
+        "path back to next result, worst of 20 cuts and 5 kills; nothing lost or doubled",
     ),
     at_most(
         "clone",

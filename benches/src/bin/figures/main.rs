@@ -1,7 +1,8 @@
 //! The table of figures: what the product promises, measured from outside, beside its peers.
 //!
 //! `cargo xtask bench` runs it after the criterion benches. Each measurement is a module of its own: `watch` (one
-//! Chromium), `load` (many viewers), `goodput` (unpaced frames), `add` (against Kubo). `docs/performance.md` holds the
+//! Chromium), `load` (many viewers), `goodput` (unpaced frames), `add` (against Kubo), `process`
+//! (frame-sender to frame-worker, against libdatachannel). `docs/performance.md` holds the
 //! values of record.
 
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@ mod catalogue;
 mod encode;
 mod goodput;
 mod load;
+mod process;
 mod procfs;
 mod server;
 mod source;
@@ -38,6 +40,10 @@ async fn main() -> Result<ExitCode> {
     let args = Args::parse();
     if let Some(count) = args.viewers {
         viewers::run(count, &args.whep).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.bare_loop {
+        writeln!(std::io::stdout(), "{:.1}", process::bare_loop().await?)?;
         return Ok(ExitCode::SUCCESS);
     }
     if args.list {
@@ -76,6 +82,10 @@ async fn measure(args: &Args, table: &mut Table) -> Result<bool> {
     if table.wants(&add::FIGURES) {
         let result = tokio::task::block_in_place(|| add::measure(args, table));
         broken |= explain(table, &add::FIGURES, result)?;
+    }
+    if table.wants(&process::FIGURES) {
+        let result = tokio::task::block_in_place(|| process::measure(args, table));
+        broken |= explain(table, &process::FIGURES, result)?;
     }
     table.skipped("clone", CLONE)?;
     Ok(broken)

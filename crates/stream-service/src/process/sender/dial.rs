@@ -23,7 +23,7 @@ use crate::process::protocol::{
 /// The longest that an HTTP request may take.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(2);
 /// A lane that does not open within this is dialled again: the path may have been dead when its first checks went out.
-const OPEN_TIMEOUT: Duration = Duration::from_millis(1500);
+const OPEN_TIMEOUT: Duration = Duration::from_millis(1000);
 /// How often the wait looks for itself, should a notification have been missed.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -208,6 +208,25 @@ impl Dialer {
             "{} cannot be reached: {cause}; is the worker running?",
             self.to
         ))
+    }
+
+    /// Asks by HTTP whether the worker still has the link. `false`: it says no, or nobody listens there any more; when the
+    /// path is cut too, nothing is known and it is `true`.
+    pub(super) async fn is_known(&self) -> bool {
+        let query = LinkQuery {
+            link: Some(self.link_name),
+            epoch: self.link.epoch(),
+            ..LinkQuery::default()
+        };
+        let url = format!("{}{OFFER_PATH}?{}", self.to, query.to_query());
+        let mut request = self.http.get(url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        match request.send().await {
+            Ok(response) => response.status() != StatusCode::NOT_FOUND,
+            Err(error) => !(error.is_connect() && !error.is_timeout()),
+        }
     }
 
     /// Waits until both channels are open.

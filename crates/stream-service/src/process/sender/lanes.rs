@@ -13,10 +13,12 @@ use super::link::{LinkFailure, SendLink};
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Pauses between tries: short at first, for a worker that is just starting.
 const RETRY: [Duration; 3] = [
+    Duration::from_millis(50),
     Duration::from_millis(100),
-    Duration::from_millis(250),
-    Duration::from_millis(500),
+    Duration::from_millis(200),
 ];
+/// A lane that is silent for this long may have lost its worker, which HTTP can tell sooner than any time limit.
+const ASK_AFTER: Duration = Duration::from_millis(700);
 
 /// What all lanes of a link share.
 pub(super) struct Lanes {
@@ -87,7 +89,13 @@ impl Lanes {
 
     /// Returns when the lane is gone or silent, or the link is over.
     async fn watch(&self, lane: OpenLane) {
+        let mut asked = false;
         while !self.link.is_over() && !self.link.is_stalled(Instant::now(), lane.lane) {
+            let quiet = self.link.is_silent(Instant::now(), lane.lane, ASK_AFTER);
+            if quiet && !asked && !self.dialer.is_known().await {
+                return;
+            }
+            asked = quiet;
             // Either way it is looked at again.
             let _ = tokio::time::timeout(LOOK_EVERY, self.link.changed.notified()).await;
         }

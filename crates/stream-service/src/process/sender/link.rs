@@ -304,11 +304,15 @@ impl SendLink {
 
     /// Whether the lane is gone, or has not been heard for too long.
     pub(super) fn is_stalled(&self, now: Instant, id: LaneId) -> bool {
+        self.is_silent(now, id, STALLED_AFTER)
+    }
+
+    /// Whether the lane is gone, or has not been heard for that long.
+    pub(super) fn is_silent(&self, now: Instant, id: LaneId, silence: Duration) -> bool {
         let state = self.lock();
         let lane = state.lanes.iter().find(|lane| lane.id == id);
-        state.peer_left
-            || lane
-                .is_none_or(|lane| now.saturating_duration_since(lane.last_heard) >= STALLED_AFTER)
+        let heard = lane.map(|lane| now.saturating_duration_since(lane.last_heard));
+        state.peer_left || heard.is_none_or(|ago| ago >= silence)
     }
 
     /// The other lanes of that number, which a new one replaces; counts as a resumption.

@@ -111,6 +111,12 @@ impl Links {
         })
     }
 
+    /// Whether the link that `query` names is here.
+    pub(super) fn knows(&self, query: &LinkQuery) -> Result<(), JoinError> {
+        let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.known(query).map(|_| ())
+    }
+
     fn make(
         &self,
         now: Instant,

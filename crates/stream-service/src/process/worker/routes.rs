@@ -34,7 +34,7 @@ pub(super) struct App {
 pub(super) fn router(app: App, token: Option<String>) -> Router {
     Router::new()
         .route("/", get(status))
-        .route(OFFER_PATH, post(offer))
+        .route(OFFER_PATH, post(offer).get(known))
         .route("/whip/frames/{lane}", delete(close))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -95,6 +95,16 @@ async fn offer(
 
 fn header_value(text: &str) -> HeaderValue {
     HeaderValue::from_str(text).unwrap_or(HeaderValue::from_static(""))
+}
+
+/// Whether a link is known: a sender that hears nothing asks before it waits any longer.
+async fn known(
+    State(app): State<App>,
+    query: Result<Query<LinkQuery>, axum::extract::rejection::QueryRejection>,
+) -> Result<StatusCode, Problem> {
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    app.links.knows(&query).map_err(refused)?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 async fn close(State(app): State<App>, Path(lane): Path<u32>) -> Result<Response, Problem> {

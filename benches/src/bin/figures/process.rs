@@ -1,0 +1,197 @@
+//! The process path from outside: frame-sender to frame-worker, beside libdatachannel and beside bare sessions.
+//!
+//! Feeds the figures whose names begin with `process-`. Runs that are compared alternate, so that a busy machine is busy for
+//! both.
+
+mod bare;
+mod link;
+mod recovery;
+mod run;
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use anyhow::{Context, Result, ensure};
+
+use self::run::{Binaries, Outcome};
+use crate::args::Args;
+use crate::table::Table;
+
+pub(crate) use self::bare::loop_once as bare_loop;
+
+pub(crate) const FIGURES: [&str; 8] = [
+    "process-peer",
+    "process-bare",
+    "process-memory",
+    "process-workers",
+    "process-batch",
+    "process-rtt",
+    "process-loss",
+    "process-cuts",
+];
+
+const RUNS: usize = 3;
+/// 2,000 frames of 100 kB, as the peers were measured.
+const GOODPUT_INPUT: &str = "opaque:?bytes=100000&frames=2000";
+/// 2 GB: what is kept of it would show.
+const LONG_INPUT: &str = "opaque:?bytes=100000&frames=20000";
+
+/// Measures them.
+pub(crate) fn measure(args: &Args, table: &mut Table) -> Result<()> {
+    let binaries = Binaries::find(args)?;
+    if table.wants(&["process-peer", "process-bare"]) {
+        goodput(args, &binaries, table)?;
+    }
+    if table.wants(&["process-memory"]) {
+        memory(&binaries, table)?;
+    }
+    if table.wants(&["process-workers"]) {
+        workers(&binaries, table)?;
+    }
+    if table.wants(&["process-batch"]) {
+        batch(&binaries, table)?;
+    }
+    if table.wants(&["process-rtt"]) {
+        link::round_trip(&binaries, table)?;
+    }
+    if table.wants(&["process-loss"]) {
+        link::loss(&binaries, table)?;
+    }
+    if table.wants(&["process-cuts"]) {
+        recovery::measure(&binaries, table)?;
+    }
+    Ok(())
+}
+
+fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}
+
+fn listed(values: &[f64]) -> String {
+    let texts: Vec<String> = values.iter().map(|value| format!("{value:.0}")).collect();
+    texts.join(", ")
+}
+
+/// Ours, libdatachannel and bare sessions, in turn.
+fn goodput(args: &Args, binaries: &Binaries, table: &mut Table) -> Result<()> {
+    let peer = peer(args);
+    let (mut ours, mut theirs, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    let mut cpu = (0.0, 0.0);
+    for _ in 0..RUNS {
+        let outcome = binaries.run(&["--processor", "none"], GOODPUT_INPUT, &[])?;
+        ours.push(outcome.megabytes_per_second());
+        cpu = (outcome.sender_cpu_seconds, outcome.worker_cpu_seconds);
+        if let Some(peer) = &peer {
+            theirs.push(peer_run(peer)?);
+        }
+        bare.push(bare_run()?);
+    }
+    let (ours_at, bare_at) = (median(&mut ours), median(&mut bare));
+    let gigabytes = 0.2;
+    let detail = format!(
+        "{} MB/s beside {} MB/s; {:.1} and {:.1} s of CPU a GB (sender, worker)",
+        listed(&ours),
+        listed(&bare),
+        cpu.0 / gigabytes,
+        cpu.1 / gigabytes
+    );
+    table.measured("process-bare", 100.0 * ours_at / bare_at, &detail)?;
+    if theirs.is_empty() {
+        let reason = format!(
+            "ours {ours_at:.0} MB/s; no peer to compare with: build it with \
+             `cargo build --release --manifest-path benches/peers/libdatachannel/Cargo.toml --target-dir target/peers`"
+        );
+        return Ok(table.skipped("process-peer", &reason)?);
+    }
+    let theirs_at = median(&mut theirs);
+    let detail = format!("{} MB/s beside {} MB/s", listed(&ours), listed(&theirs));
+    Ok(table.measured("process-peer", ours_at / theirs_at, &detail)?)
+}
+
+/// The peer's program, if it is built.
+fn peer(args: &Args) -> Option<PathBuf> {
+    let built = || {
+        let target = std::env::current_exe().ok()?.parent()?.parent()?.to_owned();
+        Some(target.join("peers/release/peer-libdatachannel"))
+    };
+    args.libdatachannel
+        .clone()
+        .or_else(built)
+        .filter(|path| path.is_file())
+}
+
+fn peer_run(peer: &PathBuf) -> Result<f64> {
+    rate_printed(Command::new(peer).args(["2000", "100000"]))
+}
+
+/// Bare sessions in a process of their own, as ours are.
+fn bare_run() -> Result<f64> {
+    rate_printed(Command::new(std::env::current_exe()?).arg("--bare-loop"))
+}
+
+/// The number that a program prints.
+fn rate_printed(command: &mut Command) -> Result<f64> {
+    let output = command.output().with_context(|| format!("{command:?}"))?;
+    let text = String::from_utf8_lossy(&output.stdout);
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    text.trim()
+        .parse()
+        .with_context(|| format!("{command:?} printed {text:?}"))
+}
+
+fn memory(binaries: &Binaries, table: &mut Table) -> Result<()> {
+    let outcome = binaries.run(&["--processor", "none"], LONG_INPUT, &[])?;
+    let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
+    let (sender, worker) = (
+        mib(outcome.sender_peak_bytes),
+        mib(outcome.worker_peak_bytes),
+    );
+    let detail = format!(
+        "most ever resident: sender {sender:.1} MiB, worker {worker:.1} MiB, over 2 GB at {:.0} MB/s",
+        outcome.megabytes_per_second()
+    );
+    Ok(table.measured("process-memory", sender.max(worker), &detail)?)
+}
+
+/// A model of 75 ms, by one worker and by four.
+fn workers(binaries: &Binaries, table: &mut Table) -> Result<()> {
+    let input = "opaque:?bytes=10000&frames=200";
+    let rate = |workers: &str| -> Result<Outcome> {
+        binaries.run(
+            &["--processor", "sleep:75ms", "--workers", workers],
+            input,
+            &[],
+        )
+    };
+    let (one, four) = (rate("1")?, rate("4")?);
+    let detail = format!(
+        "200 frames: {:.2} and {:.2} frames/s",
+        one.fps(),
+        four.fps()
+    );
+    Ok(table.measured("process-workers", four.fps() / one.fps(), &detail)?)
+}
+
+/// A model that takes 75 ms whatever it is given, alone and in tens.
+fn batch(binaries: &Binaries, table: &mut Table) -> Result<()> {
+    let input = "opaque:?bytes=10000&frames=400";
+    let rate = |batch: &str| -> Result<Outcome> {
+        let worker = [
+            "--processor",
+            "sleep:75ms/batch",
+            "--workers",
+            "1",
+            "--batch",
+            batch,
+        ];
+        binaries.run(&worker, input, &[])
+    };
+    let (one, ten) = (rate("1")?, rate("10")?);
+    let detail = format!("400 frames: {:.2} and {:.2} frames/s", one.fps(), ten.fps());
+    Ok(table.measured("process-batch", ten.fps() / one.fps(), &detail)?)
+}

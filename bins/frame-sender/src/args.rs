@@ -31,9 +31,10 @@ pub(crate) struct Args {
     /// JPEG quality, 1 to 100
     #[arg(long, env = "FRAMEWAY_QUALITY", value_name = "N", default_value_t = 85, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) quality: u8,
-    /// Peer connections that share the frames: auto, or data:N with N from 1 to 16
+    /// Peer connections that share the frames: auto (one; eight where the round trip is 5 ms or more), or data:N with N
+    /// from 1 to 16
     #[arg(long, env = "FRAMEWAY_LANES", value_name = "LANES", default_value = "auto", value_parser = lanes)]
-    pub(crate) lanes: u8,
+    pub(crate) lanes: Lanes,
     /// every-frame: each frame, in order, one result each; realtime: the newest wins, at the video's own rate
     #[arg(long, env = "FRAMEWAY_MODE", value_enum, default_value_t = Mode::EveryFrame)]
     pub(crate) mode: Mode,
@@ -90,6 +91,13 @@ pub(crate) enum Mode {
     Realtime,
 }
 
+/// How many lanes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lanes {
+    Auto,
+    Data(u8),
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
     /// Results alone
@@ -113,13 +121,13 @@ fn duration(text: &str) -> Result<Duration, String> {
         .map_err(|error| format!("{error}; write for example 250ms or 2s"))
 }
 
-fn lanes(text: &str) -> Result<u8, String> {
+fn lanes(text: &str) -> Result<Lanes, String> {
     let wrong = || format!("{text:?}: write auto, or data:N with N from 1 to 16");
     match text.split_once(':') {
-        None if text == "auto" => Ok(1),
-        None if text == "data" => Ok(1),
+        None if text == "auto" => Ok(Lanes::Auto),
+        None if text == "data" => Ok(Lanes::Data(1)),
         Some(("data", count)) => match count.parse() {
-            Ok(count @ 1..=16) => Ok(count),
+            Ok(count @ 1..=16) => Ok(Lanes::Data(count)),
             _ => Err(wrong()),
         },
         _ => Err(wrong()),

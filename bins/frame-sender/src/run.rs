@@ -9,7 +9,7 @@ use bin_support::{Failure, read_token, stop_signal};
 use progressive_loader::driver::Store;
 use stream_service::{PayloadEncoding, ProcessMode, SendError, SendOptions, Summary, send};
 
-use crate::args::{Args, Encoding, Mode};
+use crate::args::{Args, Encoding, Lanes, Mode};
 use crate::progress::Display;
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
@@ -52,7 +52,10 @@ fn options(args: Args, display: Arc<Display>) -> Result<SendOptions, Failure> {
         Mode::Realtime => ProcessMode::Realtime,
     };
     options.quality = args.quality;
-    options.lanes = args.lanes;
+    options.lanes = match args.lanes {
+        Lanes::Auto => None,
+        Lanes::Data(count) => Some(count),
+    };
     options.data_output = (args.data_output != "all").then_some(args.data_output);
     options.results = args.results;
     options.ledger = args.ledger;

@@ -321,6 +321,13 @@ impl FrameReceiver {
         Some(Duration::from_secs_f64(summary.srtt_ms / 1e3))
     }
 
+    /// The shortest ping → pong of all; `None` before the first pong.
+    #[must_use]
+    pub fn shortest_round_trip(&self) -> Option<Duration> {
+        let summary = self.ping_rtt.summary()?;
+        Some(Duration::from_secs_f64(summary.min_ms / 1e3))
+    }
+
     /// What is granted now.
     #[must_use]
     pub fn window(&self) -> Window {

@@ -110,6 +110,28 @@ impl FrameSender {
 
     /// Offers a frame. See [`Offer`] for what may become of it.
     pub fn offer(&mut self, now: Instant, frame: OutgoingFrame) -> Offer {
+        let hashed = self.config.hash_frames || !self.is_realtime();
+        self.offer_with(
+            now,
+            frame,
+            |payload| {
+                if hashed { payload_hash(payload) } else { 0 }
+            },
+        )
+    }
+
+    /// As [`offer`](Self::offer), for a caller that has computed the payload's [`payload_hash`]. A wrong one makes the
+    /// receiver refuse the frame.
+    pub fn offer_hashed(&mut self, now: Instant, frame: OutgoingFrame, hash: u64) -> Offer {
+        self.offer_with(now, frame, |_| hash)
+    }
+
+    fn offer_with(
+        &mut self,
+        now: Instant,
+        frame: OutgoingFrame,
+        hash: impl FnOnce(&[u8]) -> u64,
+    ) -> Offer {
         if let Some(reason) = self.reason_to_refuse(&frame) {
             self.counters.frames_refused += 1;
             return Offer::Refused { frame, reason };
@@ -134,12 +156,7 @@ impl FrameSender {
             }
         }
         self.counters.frames_offered += 1;
-        let hashed = self.config.hash_frames || !self.is_realtime();
-        let payload_hash = if hashed {
-            payload_hash(&frame.payload)
-        } else {
-            0
-        };
+        let payload_hash = hash(&frame.payload);
         self.pending.push(PendingFrame {
             frame,
             payload_hash,

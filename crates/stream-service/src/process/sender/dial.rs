@@ -224,7 +224,7 @@ impl Dialer {
             request = request.bearer_auth(token);
         }
         match request.send().await {
-            Ok(response) => response.status() != StatusCode::NOT_FOUND,
+            Ok(response) => response.status().is_success(),
             Err(error) => !(error.is_connect() && !error.is_timeout()),
         }
     }

@@ -124,6 +124,7 @@ pub(super) struct LinkFigures {
     pub(super) lanes: usize,
     pub(super) fps: f64,
     pub(super) round_trip_ms: Option<f64>,
+    pub(super) shortest_round_trip: Option<Duration>,
     pub(super) verified: bool,
 }
 
@@ -362,6 +363,7 @@ impl SendLink {
             held: state.frames.held_frames(),
             lanes: state.lanes.iter().filter(|lane| lane.frames_open).count(),
             fps,
+            shortest_round_trip: state.results.shortest_round_trip(),
             round_trip_ms: state
                 .results
                 .round_trip()
@@ -404,7 +406,7 @@ impl State {
             bytes: frame.payload.len() as u64,
             hash,
         };
-        match self.frames.offer(now, frame) {
+        match self.frames.offer_hashed(now, frame, hash) {
             Offer::Queued | Offer::Replaced { .. } => {
                 self.open.push_back(open);
                 self.next_sequence += 1;

@@ -32,8 +32,9 @@ pub struct SendOptions {
     pub encoding: PayloadEncoding,
     /// JPEG quality. Default 85, range 1–100.
     pub quality: u8,
-    /// Peer connections that share the frames. Default 1, range 1–16.
-    pub lanes: u8,
+    /// Peer connections that share the frames: 1–16. Default `None`: one, and eight where the round trip is 5 ms or more, for
+    /// one alone cannot fill a long path, least of all one that loses.
+    pub lanes: Option<u8>,
     /// Every frame (default), or the newest.
     pub mode: ProcessMode,
     /// Which fields of the results come back: `all` (default), `none`, or names with commas between.
@@ -67,7 +68,7 @@ impl SendOptions {
             input: input.into(),
             encoding: PayloadEncoding::Jpeg,
             quality: 85,
-            lanes: 1,
+            lanes: None,
             mode: ProcessMode::EveryFrame,
             data_output: None,
             results: None,

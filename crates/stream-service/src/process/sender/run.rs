@@ -26,6 +26,10 @@ const RECORDS: usize = 1024;
 const TELL_EVERY: Duration = Duration::from_millis(100);
 /// How long the goodbye may take at the end.
 const GOODBYE_WAIT: Duration = Duration::from_millis(500);
+/// From here on one association's window and its losses, not the machine, are what limits it.
+const LONG_ROUND_TRIP: Duration = Duration::from_millis(5);
+/// Lanes where the round trip is long.
+const LANES_OF_A_LONG_PATH: u8 = 8;
 /// Where a link starts to count its epochs.
 const FIRST_EPOCH: u32 = 1;
 
@@ -53,6 +57,36 @@ pub enum SendError {
         /// How far it came.
         summary: Box<Summary>,
     },
+}
+
+/// The tasks that keep lanes up; they end with it.
+struct Keepers {
+    lanes: Arc<Lanes>,
+    tasks: Vec<tokio::task::JoinHandle<()>>,
+}
+
+impl Keepers {
+    fn new(lanes: Arc<Lanes>) -> Self {
+        Self {
+            lanes,
+            tasks: Vec::new(),
+        }
+    }
+
+    /// Keeps at least so many lanes up.
+    fn grow(&mut self, count: u8) {
+        for number in self.tasks.len() as u8..count {
+            let lanes = Arc::clone(&self.lanes);
+            let keep = async move { lanes.keep(number).await };
+            self.tasks.push(tokio::spawn(keep));
+        }
+    }
+}
+
+impl Drop for Keepers {
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
+    }
 }
 
 /// What the reading thread has done.
@@ -102,12 +136,8 @@ pub async fn send(
         })
     };
     let lanes = Arc::new(lanes);
-    let keepers: Vec<_> = (0..options.lanes)
-        .map(|number| {
-            let lanes = Arc::clone(&lanes);
-            tokio::spawn(async move { lanes.keep(number).await })
-        })
-        .collect();
+    let mut keepers = Keepers::new(lanes);
+    keepers.grow(options.lanes.unwrap_or(1));
 
     let run = Run {
         options: &options,
@@ -117,21 +147,20 @@ pub async fn send(
         total,
         began,
     };
-    run.wait(stop).await;
+    run.wait(stop, &mut keepers).await;
     link.goodbye();
     link.stop_reading();
     // Ends by itself: the link takes no more frames.
     let _ = tokio::task::spawn_blocking(move || reader.join()).await;
     leave(&link).await;
-    for keeper in keepers {
-        keeper.abort();
-    }
+    drop(keepers);
     run.sum_up(writing.finish())
 }
 
 fn check(options: &SendOptions) -> Result<Quality, SendError> {
-    if !(1..=16).contains(&options.lanes) {
-        let lanes = options.lanes;
+    if let Some(lanes) = options.lanes
+        && !(1..=16).contains(&lanes)
+    {
         return Err(SendError::Usage(format!("{lanes} lanes: choose 1 to 16")));
     }
     Quality::new(options.quality).map_err(|error| SendError::Usage(error.to_string()))
@@ -288,7 +317,7 @@ struct Run<'a> {
 
 impl Run<'_> {
     /// Until the link is over, or it was stopped and what was under way has its results.
-    async fn wait(&self, stop: impl Future<Output = ()> + Send) {
+    async fn wait(&self, stop: impl Future<Output = ()> + Send, keepers: &mut Keepers) {
         let mut stop = std::pin::pin!(stop);
         let mut stopping = false;
         while !self.link.is_over() {
@@ -299,10 +328,24 @@ impl Run<'_> {
                     self.link.finish();
                 }
                 () = self.link.changed.notified() => {}
-                () = tokio::time::sleep(TELL_EVERY) => self.tell(),
+                () = tokio::time::sleep(TELL_EVERY) => {
+                    self.tell();
+                    self.suit_lanes(keepers);
+                }
             }
         }
         self.tell();
+    }
+
+    /// `auto`: a long path gets more lanes, once its length is known.
+    fn suit_lanes(&self, keepers: &mut Keepers) {
+        if self.options.lanes.is_some() || self.options.mode == ProcessMode::Realtime {
+            return;
+        }
+        let figures = self.link.figures(Instant::now());
+        if figures.shortest_round_trip >= Some(LONG_ROUND_TRIP) {
+            keepers.grow(LANES_OF_A_LONG_PATH);
+        }
     }
 
     fn tell(&self) {

@@ -27,6 +27,8 @@ use crate::process::protocol::{LinkQuery, ProcessMode, RESULTS_PROTOCOL};
 
 /// Frames that one link may have under way. One ack lists as many, so that each is told when it arrives.
 pub(super) const MAX_WINDOW_FRAMES: u32 = 64;
+/// Frames that it may always have under way: what a pause of the sender's or the worker's scheduler is bridged with.
+const MIN_WINDOW_FRAMES: u32 = 16;
 /// Their payload bytes: two raw 4K pictures.
 const MAX_WINDOW_BYTES: u64 = 32 << 20;
 /// Largest frame taken.
@@ -132,7 +134,10 @@ impl WorkerLink {
             next_index: first_index(query),
             answered: first_index(query),
             ended: false,
-            credit: CreditSizer::new((2 * holds).clamp(4, MAX_WINDOW_FRAMES), MAX_WINDOW_FRAMES),
+            credit: CreditSizer::new(
+                (2 * holds).clamp(MIN_WINDOW_FRAMES, MAX_WINDOW_FRAMES),
+                MAX_WINDOW_FRAMES,
+            ),
             arrivals: RateMeter::new(now),
             idle_since: Some(now),
             peer_left: false,

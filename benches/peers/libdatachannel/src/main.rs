@@ -86,7 +86,7 @@ fn main() {
     let frames = arguments.next().unwrap_or(2_000);
     let bytes = arguments.next().unwrap_or(100_000);
 
-    let config = RtcConfig::new::<&str>(&[]).bind("127.0.0.1");
+    let config = RtcConfig::new::<&str>(&[]).bind_address(&"127.0.0.1");
     let (to_sender, for_sender) = channel();
     let (to_receiver, for_receiver) = channel();
     let (event, events) = channel();

@@ -11,21 +11,24 @@ use super::limits::{MAX_ERROR_BYTES, MAX_REPLIES};
 
 /// A message to the client.
 #[derive(Debug, Serialize)]
-#[serde(tag = "type", rename_all = "snake_case")]
+#[serde(tag = "type")]
 enum Reply {
-    FrameAck {
+    #[serde(rename = "frame_ack")]
+    Ack {
         frame_id: u64,
         next_frame_id: u64,
         window: usize,
     },
-    FrameError {
+    #[serde(rename = "frame_error")]
+    Error {
         #[serde(skip_serializing_if = "Option::is_none")]
         frame_id: Option<u64>,
         code: &'static str,
         error: String,
         retry: bool,
     },
-    FrameEof {
+    #[serde(rename = "frame_eof")]
+    Eof {
         frames: u64,
         results: u64,
         refused: u64,
@@ -42,7 +45,7 @@ pub(super) struct Replies {
 impl Replies {
     /// The pipeline has a frame.
     pub(super) fn ack(&mut self, frame_id: u64, next_frame_id: u64, window: usize) {
-        self.push(&Reply::FrameAck {
+        self.push(&Reply::Ack {
             frame_id,
             next_frame_id,
             window,
@@ -50,7 +53,7 @@ impl Replies {
     }
 
     pub(super) fn error(&mut self, frame_id: Option<u64>, fault: &Fault) {
-        self.push(&Reply::FrameError {
+        self.push(&Reply::Error {
             frame_id,
             code: fault.code(),
             error: shortened(fault.to_string()),
@@ -60,7 +63,7 @@ impl Replies {
 
     /// Every result is out.
     pub(super) fn eof(&mut self, frames: u64, results: u64, refused: u64) {
-        self.push(&Reply::FrameEof {
+        self.push(&Reply::Eof {
             frames,
             results,
             refused,

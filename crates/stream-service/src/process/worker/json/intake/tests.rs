@@ -2,6 +2,7 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::super::limits::{
@@ -398,4 +399,55 @@ fn so_many_replies_wait() {
     let told = replies(&mut intake);
     assert_eq!(told.len(), MAX_REPLIES);
     assert_eq!(told.last().unwrap()["code"], "bad_message");
+}
+
+/// What a client may do: a chunk of one of a few frames, right or wrong; or the pipeline takes a frame.
+#[derive(Debug, Clone)]
+enum Step {
+    Chunk {
+        frame_id: u64,
+        index: usize,
+        wrong: bool,
+    },
+    Take,
+}
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    let chunk = (0..100_u64, 0..3_usize, prop::bool::weighted(0.05));
+    let chunk = chunk.prop_map(|(frame_id, index, wrong)| Step::Chunk {
+        frame_id,
+        index,
+        wrong,
+    });
+    prop::collection::vec(prop_oneof![20 => chunk, 1 => Just(Step::Take)], 0..600)
+}
+
+proptest! {
+    #[test]
+    fn whatever_comes_each_frame_comes_out_once_or_is_given_back(steps in steps()) {
+        let mut intake = JsonIntake::default();
+        let mut out = Vec::new();
+        for step in steps {
+            match step {
+                Step::Chunk { frame_id, index, wrong } => {
+                    let data = if wrong { "wrong" } else { "right" };
+                    send(&mut intake, &chunk(frame_id, index, 3, data.as_bytes()));
+                }
+                Step::Take => out.extend(intake.poll_frame()),
+            }
+            prop_assert!(intake.held_frames() <= MAX_HELD_FRAMES);
+            prop_assert!(intake.open.len() <= MAX_OPEN_FRAMES);
+            assert_adds_up(&intake);
+        }
+        eof(&mut intake);
+        out.extend(std::iter::from_fn(|| intake.poll_frame()));
+        let counted = intake.counters();
+        prop_assert_eq!(intake.held_bytes(), 0);
+        prop_assert_eq!(counted.begun, counted.completed + counted.failed + counted.abandoned);
+        prop_assert_eq!(out.len() as u64, counted.completed + counted.failed);
+        let mut ids: Vec<_> = out.iter().map(|frame| frame.frame_id).collect();
+        ids.sort_unstable();
+        ids.dedup();
+        prop_assert_eq!(ids.len(), out.len());
+    }
 }

@@ -484,10 +484,15 @@ impl LinkEnd for WorkerLink {
         out: &mut Vec<u8>,
     ) -> Option<MessageKind> {
         let mut state = self.lock();
-        match channel {
+        let said = match channel {
             Channel::Frames => state.poll_upstream(now, lane, room_bytes, out),
             Channel::Results => state.poll_results(now, lane, room_bytes, out),
+        };
+        if said.is_some() && state.upstream.json().is_some() {
+            // A result that leaves makes room for a frame, and the client may be waiting for its ack.
+            self.pump(now, &mut state);
         }
+        said
     }
 
     fn closed(&self, now: Instant, lane: LaneId, why: &str) {

@@ -66,3 +66,45 @@ impl PlainResults {
             .pop_front_if(|(_, text)| text.len() <= room_bytes)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::{Duration, SystemTime};
+
+    use datachannel_transport::LaneLimits;
+    use serde_json::{Map, Value};
+
+    use super::*;
+    use crate::process::document::VideoMetadata;
+
+    fn document(padding_bytes: usize) -> ResultDocument {
+        let found = Value::from("x".repeat(padding_bytes));
+        let zero = Duration::ZERO;
+        ResultDocument {
+            video_metadata: VideoMetadata::new(7, SystemTime::UNIX_EPOCH, zero, zero, 0.0),
+            serialized_output_data: Map::from_iter([("found".to_owned(), found)]),
+            errors: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn a_result_longer_than_the_client_takes_is_replaced_by_an_error() {
+        let mut plain = PlainResults::default();
+        let limits = LaneLimits {
+            max_message_bytes: 2048,
+        };
+        plain.opened(&Opened {
+            channel: Channel::Results,
+            limits,
+            protocol: "",
+        });
+        let fits = 2048 - text_of(&document(0)).len();
+        for (padding_bytes, errors) in [(fits, 0), (fits + 1, 1)] {
+            plain.push(0, document(padding_bytes));
+            let (_, text) = plain.pop(2048).expect("no longer than the client takes");
+            let read: ResultDocument = serde_json::from_str(&text).unwrap();
+            assert_eq!(read.video_metadata.frame_id, 7);
+            assert_eq!(read.errors.len(), errors, "{text}");
+        }
+    }
+}

@@ -108,3 +108,6 @@ impl State {
             && self.results.len() == 0
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -59,7 +59,7 @@ fn run(args: Args) -> Result<ExitCode> {
         }
         Command::Test(test) => {
             setup::run(&workspace, Purpose::Test, policy)?;
-            test::run(&workspace, &test)
+            test::run(&workspace, &test, policy)
         }
         Command::Lint(lint) => lint::run(workspace, &lint, policy),
         Command::Bench(bench) => {

@@ -8,16 +8,16 @@ use anyhow::{Context as _, Result};
 
 use crate::args;
 use crate::process;
-use crate::setup;
+use crate::setup::{self, Policy};
 use crate::workspace::Workspace;
 
 /// The oldest node whose test runner finds a folder's tests by itself.
 const OLDEST_NODE: u32 = 20;
 
 /// Runs cargo's tests and the page's; fails when either does, and when no test ran at all.
-pub(crate) fn run(workspace: &Workspace, args: &args::Test) -> Result<ExitCode> {
+pub(crate) fn run(workspace: &Workspace, args: &args::Test, policy: Policy) -> Result<ExitCode> {
     let mut tally = Tally::default();
-    let mut all_ended_well = cargo_tests(workspace, args, &mut tally)?;
+    let mut all_ended_well = cargo_tests(workspace, args, policy, &mut tally)?;
     if args.cargo_args.is_empty() {
         all_ended_well &= page_tests(workspace, &mut tally)?;
     }
@@ -37,7 +37,12 @@ pub(crate) fn run(workspace: &Workspace, args: &args::Test) -> Result<ExitCode> 
     })
 }
 
-fn cargo_tests(workspace: &Workspace, args: &args::Test, tally: &mut Tally) -> Result<bool> {
+fn cargo_tests(
+    workspace: &Workspace,
+    args: &args::Test,
+    policy: Policy,
+    tally: &mut Tally,
+) -> Result<bool> {
     let mut command = workspace.cargo();
     command.args(["test", "--no-fail-fast"]);
     if args.cargo_args.is_empty() {
@@ -47,10 +52,24 @@ fn cargo_tests(workspace: &Workspace, args: &args::Test, tally: &mut Tally) -> R
     if let Some(browser) = setup::browser() {
         command.env(setup::BROWSER_VARIABLE, browser);
     }
+    if wants_aiortc(&args.cargo_args) {
+        match setup::aiortc_python(workspace, policy) {
+            Ok(python) => {
+                command.env(setup::AIORTC_VARIABLE, python);
+            }
+            Err(error) => println!("aiortc as a client: skipped, {error:#}"),
+        }
+    }
     if std::io::stdout().is_terminal() {
         command.env("CARGO_TERM_COLOR", "always");
     }
     tee(&mut command, tally)
+}
+
+/// Whether the package whose test has aiortc as its client is among those tested.
+fn wants_aiortc(cargo_args: &[String]) -> bool {
+    let wants = |arg: &String| ["frame-worker", "--workspace"].contains(&arg.as_str());
+    cargo_args.is_empty() || cargo_args.iter().any(wants)
 }
 
 /// The page's modules are plain JavaScript: node tests those that need no browser.

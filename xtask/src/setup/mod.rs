@@ -4,6 +4,7 @@
 //! `--no-install`: an error that names each missing tool, why it is needed and what installs it.
 
 mod deny;
+mod python;
 mod system;
 mod tools;
 
@@ -11,6 +12,7 @@ use anyhow::{Result, bail};
 use clap::ValueEnum;
 
 pub(crate) use deny::cargo_deny;
+pub(crate) use python::{AIORTC_VARIABLE, aiortc_python};
 pub(crate) use tools::{BROWSER_VARIABLE, browser};
 
 use crate::workspace::Workspace;

@@ -3,7 +3,12 @@
 //! Fed by lanes (the UDP socket's task) and by the pipeline's threads; feeds the pipeline and the lanes. A frame is
 //! confirmed when the sender has acknowledged its *result*: whatever dies before that, the frame comes again.
 //!
+//! A link whose frames come as text instead has them from `upstream`, and its results go out as `plain` text.
+//!
 //! Locks are taken in this order: `state`, then whatever the pipeline has inside.
+
+mod plain;
+mod upstream;
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
@@ -24,6 +29,9 @@ use crate::model::meters::RateMeter;
 use crate::process::document::{ResultDocument, VideoMetadata};
 use crate::process::lane::{Channel, LinkEnd, Opened};
 use crate::process::protocol::{LinkQuery, ProcessMode, RESULTS_PROTOCOL};
+use crate::process::worker::json::JsonCounters;
+use plain::PlainResults;
+use upstream::Upstream;
 
 /// Frames that one link may have under way. One ack lists as many, so that each is told when it arrives.
 pub(super) const MAX_WINDOW_FRAMES: u32 = 64;
@@ -43,6 +51,7 @@ pub(super) struct WorkerLink {
 }
 
 struct State {
+    upstream: Upstream,
     frames: FrameReceiver,
     results: Results,
     lanes: Vec<Lane>,
@@ -72,7 +81,7 @@ enum Results {
     /// As opaque frames of a link: acknowledged, sent again.
     Linked(Box<FrameSender>),
     /// As text messages, each once.
-    Plain(VecDeque<(u64, String)>),
+    Plain(PlainResults),
 }
 
 impl Results {
@@ -96,6 +105,9 @@ pub(super) struct LinkSnapshot {
     pub(super) bytes_held: u64,
     pub(super) window_frames: u32,
     pub(super) fps: f64,
+    /// Of a link that speaks JSON.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) json: Option<JsonCounters>,
 }
 
 impl WorkerLink {
@@ -125,6 +137,7 @@ impl WorkerLink {
             ..base
         })?;
         let state = State {
+            upstream: Upstream::default(),
             frames,
             results: results_of(now, query)?,
             lanes: Vec::new(),
@@ -203,13 +216,17 @@ impl WorkerLink {
     pub(super) fn snapshot(&self, now: Instant) -> LinkSnapshot {
         let mut state = self.lock();
         let stats = state.frames.stats();
+        let json = state.upstream.json();
         LinkSnapshot {
+            json: json.map(|json| json.counters()),
             mode: state.mode,
             lanes: state.lanes.len(),
-            frames_received: stats.counters.frames_delivered,
+            frames_received: json.map_or(stats.counters.frames_delivered, |json| {
+                json.counters().completed
+            }),
             frames_processing: state.next_index - state.answered,
             results_made: state.answered,
-            bytes_held: stats.bytes_open,
+            bytes_held: json.map_or(stats.bytes_open, |json| json.held_bytes() as u64),
             window_frames: stats.window.map_or(0, |window| window.frames),
             fps: state.arrivals.per_second(now),
         }
@@ -258,7 +275,7 @@ fn results_of(
     query: &LinkQuery,
 ) -> Result<Results, datachannel_transport::ConfigError> {
     if query.link.is_none() {
-        return Ok(Results::Plain(VecDeque::new()));
+        return Ok(Results::Plain(PlainResults::default()));
     }
     let mut config = SenderConfig::every_frame(query.epoch, now);
     config.mode = Mode::EveryFrame {
@@ -279,10 +296,8 @@ impl State {
             // Every-frame links never get here: their window is as large. Of a realtime link newer frames win.
             return None;
         }
-        let frame = self.frames.poll_frame()?;
+        let (encoded, duration) = self.upstream_frame()?;
         self.arrivals.add(now, 1);
-        let duration = Duration::from_micros(frame.meta.duration_us.into());
-        let encoded = encoded(frame, self.next_index);
         self.durations.push_back((self.next_index, duration));
         self.next_index += 1;
         Some(encoded)
@@ -309,7 +324,7 @@ impl State {
         };
         match &mut self.results {
             Results::Linked(sender) => offer_result(now, sender, document),
-            Results::Plain(queue) => queue.push_back((index, text_of(&document))),
+            Results::Plain(plain) => plain.push(index, document),
         }
     }
 
@@ -325,7 +340,7 @@ impl State {
 
     /// Results below `until` are with the sender.
     fn confirm(&mut self, now: Instant, until: u64) {
-        if self.mode == ProcessMode::Realtime {
+        if self.mode == ProcessMode::Realtime || self.upstream.json().is_some() {
             return;
         }
         self.frames.confirm(until);
@@ -393,8 +408,8 @@ impl State {
             Results::Linked(sender) => sender
                 .poll_message(now, lane, room_bytes, out)
                 .then_some(MessageKind::Binary),
-            Results::Plain(queue) => {
-                let (index, text) = queue.pop_front_if(|(_, text)| text.len() <= room_bytes)?;
+            Results::Plain(plain) => {
+                let (index, text) = plain.pop(room_bytes)?;
                 out.extend_from_slice(text.as_bytes());
                 self.confirm(now, index + 1);
                 Some(MessageKind::Text)
@@ -403,6 +418,9 @@ impl State {
     }
 
     fn goodbye(&mut self, now: Instant, code: GoodbyeCode, text: &str) {
+        if let Upstream::Json(json) = &mut self.upstream {
+            json.close(text);
+        }
         self.frames.goodbye(now, code, text);
         if let Results::Linked(sender) = &mut self.results {
             sender.goodbye(now, code, text);
@@ -418,6 +436,9 @@ impl State {
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
+        if self.upstream.json().is_some() {
+            return None;
+        }
         let results = match &self.results {
             Results::Linked(sender) => sender.poll_timeout(),
             Results::Plain(_) => None,
@@ -436,6 +457,9 @@ impl LinkEnd for WorkerLink {
 
     fn opened(&self, now: Instant, lane: LaneId, opened: &Opened<'_>) -> bool {
         let mut state = self.lock();
+        if let Results::Plain(plain) = &mut state.results {
+            plain.opened(opened);
+        }
         let outcome = match (opened.channel, &mut state.results) {
             (Channel::Frames, _) => state.frames.lane_opened(now, lane, opened.limits),
             (Channel::Results, Results::Linked(sender)) if opened.protocol == RESULTS_PROTOCOL => {
@@ -453,8 +477,7 @@ impl LinkEnd for WorkerLink {
     fn message(&self, now: Instant, lane: LaneId, channel: Channel, binary: bool, message: &[u8]) {
         let mut state = self.lock();
         match channel {
-            Channel::Frames if binary => state.on_frames_message(now, lane, message),
-            Channel::Frames => tracing::debug!("text on the frames channel, ignored"),
+            Channel::Frames => state.on_upstream_message(now, lane, binary, message),
             Channel::Results => state.on_results_message(now, lane, message),
         }
         self.pump(now, &mut state);
@@ -472,13 +495,15 @@ impl LinkEnd for WorkerLink {
         out: &mut Vec<u8>,
     ) -> Option<MessageKind> {
         let mut state = self.lock();
-        match channel {
-            Channel::Frames => state
-                .frames
-                .poll_message(now, lane, room_bytes, out)
-                .then_some(MessageKind::Binary),
+        let said = match channel {
+            Channel::Frames => state.poll_upstream(now, lane, room_bytes, out),
             Channel::Results => state.poll_results(now, lane, room_bytes, out),
+        };
+        if said.is_some() && state.upstream.json().is_some() {
+            // A result that leaves makes room for a frame, and the client may be waiting for its ack.
+            self.pump(now, &mut state);
         }
+        said
     }
 
     fn closed(&self, now: Instant, lane: LaneId, why: &str) {
@@ -491,6 +516,8 @@ impl LinkEnd for WorkerLink {
         state.lanes.retain(|known| known.id != lane);
         if state.lanes.is_empty() {
             state.idle_since = Some(now);
+            // Nobody can name such a link to come back to it.
+            state.peer_left |= matches!(state.results, Results::Plain(_));
         }
         state.wake(None);
     }

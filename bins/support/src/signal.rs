@@ -1,6 +1,9 @@
 //! Ctrl-C and SIGTERM.
 
 /// Done at the first Ctrl-C or SIGTERM; a second one ends the process at once.
+///
+/// # Errors
+/// The handlers cannot be installed.
 pub fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -225,7 +225,7 @@ impl Dialer {
         }
         match request.send().await {
             Ok(response) => response.status().is_success(),
-            Err(error) => !(error.is_connect() && !error.is_timeout()),
+            Err(error) => !error.is_connect() || error.is_timeout(),
         }
     }
 

@@ -428,7 +428,7 @@ impl State {
         while let Some(event) = self.frames.poll_event() {
             match event {
                 SenderEvent::Dropped { source_id, reason } => {
-                    self.dropped(source_id, words(reason))
+                    self.dropped(source_id, words(reason));
                 }
                 SenderEvent::Finished { verified, totals } => {
                     if !verified {

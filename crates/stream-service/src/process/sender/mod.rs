@@ -13,6 +13,6 @@ mod payloads;
 mod run;
 
 pub use ledger::LedgerError;
-pub use options::{PayloadEncoding, Progress, SendOptions, Summary};
+pub use options::{OnProgress, PayloadEncoding, Progress, SendOptions, Summary};
 pub use payloads::PayloadError;
 pub use run::{SendError, send};

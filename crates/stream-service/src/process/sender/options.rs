@@ -21,6 +21,9 @@ pub enum PayloadEncoding {
     Raw,
 }
 
+/// What [`send`](super::send) tells how far it is.
+pub type OnProgress = Arc<dyn Fn(&Progress) + Send + Sync>;
+
 /// Settings of [`send`](super::send).
 #[derive(Clone)]
 pub struct SendOptions {
@@ -56,7 +59,7 @@ pub struct SendOptions {
     /// Their payload bytes. Default 32 MiB, range 1 B–4 GiB. The sender's memory bound.
     pub max_held_bytes: u64,
     /// Called about ten times a second, and at the end.
-    pub on_progress: Option<Arc<dyn Fn(&Progress) + Send + Sync>>,
+    pub on_progress: Option<OnProgress>,
 }
 
 impl SendOptions {

@@ -60,7 +60,10 @@ async fn offer(
     let body = read_body(request, MAX_SDP_BYTES).await?;
     let sdp = str::from_utf8(&body)
         .map_err(|_| Problem::bad_request("the session description is not UTF-8"))?;
-    let place = app.links.join(Instant::now(), &query).map_err(refused)?;
+    let place = app
+        .links
+        .join(Instant::now(), &query)
+        .map_err(|error| refused(&error))?;
     let lane = place.lane;
     for session in place.replaced {
         // It may have ended by itself.
@@ -78,7 +81,7 @@ async fn offer(
             place
                 .link
                 .closed(Instant::now(), lane, "its offer was refused");
-            return Err(unusable(error));
+            return Err(unusable(&error));
         }
     };
     app.links.seated(lane, accepted.session);
@@ -103,7 +106,7 @@ async fn known(
     query: Result<Query<LinkQuery>, axum::extract::rejection::QueryRejection>,
 ) -> Result<StatusCode, Problem> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    app.links.knows(&query).map_err(refused)?;
+    app.links.knows(&query).map_err(|error| refused(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -192,7 +195,7 @@ async fn unknown_route(uri: Uri) -> Response {
     Problem::not_found(detail).into_response()
 }
 
-fn refused(error: JoinError) -> Problem {
+fn refused(error: &JoinError) -> Problem {
     let text = error.to_string();
     match error {
         JoinError::Unknown { .. } => {
@@ -214,7 +217,7 @@ fn refused(error: JoinError) -> Problem {
     }
 }
 
-fn unusable(error: AcceptError) -> Problem {
+fn unusable(error: &AcceptError) -> Problem {
     let text = error.to_string();
     match error {
         AcceptError::Busy { .. } => {

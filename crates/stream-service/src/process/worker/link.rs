@@ -6,7 +6,7 @@
 //! Locks are taken in this order: `state`, then whatever the pipeline has inside.
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
 use bytes::Bytes;
@@ -17,9 +17,12 @@ use datachannel_transport::{
 };
 use frame_pipeline::driver::Pipeline;
 use frame_pipeline::{EncodedFrame, FrameKind, FrameResult};
+use media_source::{AccessUnit, MAX_REORDERED_UNITS};
 use webrtc_session::MessageKind;
 use webrtc_session::driver::SessionWaker;
 
+use super::order::PresentationOrder;
+use super::units::Units;
 use crate::model::meters::RateMeter;
 use crate::process::document::{ResultDocument, VideoMetadata};
 use crate::process::lane::{Channel, LinkEnd, Opened};
@@ -34,9 +37,14 @@ const MAX_FRAME_BYTES: u32 = 32 << 20;
 /// Results that wait or travel, in bytes; what one processor says about a frame is seldom a thousandth of it.
 const MAX_RESULT_BYTES: u64 = 16 << 20;
 
+/// Frames that a link of access units may have under way at least: those shown before the next that are decoded after
+/// it, and as many again that the decoder keeps back.
+const MIN_UNITS_WINDOW: u32 = 2 * MAX_REORDERED_UNITS as u32 + 8;
+
 /// A link as the worker has it.
 pub(super) struct WorkerLink {
     state: Mutex<State>,
+    units: Arc<Units>,
     pipeline: OnceLock<Pipeline>,
 }
 
@@ -47,6 +55,9 @@ struct State {
     mode: ProcessMode,
     /// Handed out by `frames`, and the pipeline had no room.
     waiting: Option<EncodedFrame>,
+    units: Arc<Units>,
+    /// The link brings access units.
+    order: Option<PresentationOrder>,
     /// Duration of frames in the pipeline, by index: what the result says of the declared rate.
     durations: VecDeque<(u64, Duration)>,
     next_index: u64,
@@ -122,8 +133,11 @@ impl WorkerLink {
             resume: query.resume(),
             ..base
         })?;
+        let units = Arc::new(Units::default());
         let state = State {
             frames,
+            units: Arc::clone(&units),
+            order: None,
             results: results_of(now, query)?,
             lanes: Vec::new(),
             mode: query.mode,
@@ -139,8 +153,14 @@ impl WorkerLink {
         };
         Ok(Self {
             state: Mutex::new(state),
+            units,
             pipeline: OnceLock::new(),
         })
+    }
+
+    /// The access units that have arrived, for its pipeline's decoder.
+    pub(super) fn units(&self) -> Arc<Units> {
+        Arc::clone(&self.units)
     }
 
     /// Gives the link what works on its frames, once.
@@ -233,6 +253,12 @@ impl WorkerLink {
     }
 }
 
+impl Drop for WorkerLink {
+    fn drop(&mut self) {
+        self.units.close();
+    }
+}
+
 /// The pipeline counts a realtime link's frames from 0: their sequence has gaps.
 fn first_index(query: &LinkQuery) -> u64 {
     match query.mode {
@@ -261,6 +287,7 @@ fn results_of(
 
 impl State {
     fn next_frame(&mut self, now: Instant) -> Option<EncodedFrame> {
+        self.take_units(now);
         if let Some(frame) = self.waiting.take() {
             return Some(frame);
         }
@@ -268,13 +295,67 @@ impl State {
             // Every-frame links never get here: their window is as large. Of a realtime link newer frames win.
             return None;
         }
+        if let Some(order) = &mut self.order {
+            let (frame, duration) = order.pop(self.next_index)?;
+            return Some(self.numbered(frame, duration));
+        }
         let frame = self.frames.poll_frame()?;
+        if frame.meta.encoding == Encoding::H264 && self.mode == ProcessMode::EveryFrame {
+            self.order = Some(PresentationOrder::default());
+            self.take_unit(now, frame);
+            return self.next_frame(now);
+        }
         self.arrivals.add(now, 1);
-        let duration = Duration::from_micros(frame.meta.duration_us.into());
+        let duration = duration_of(&frame);
         let encoded = encoded(frame, self.next_index);
+        Some(self.numbered(encoded, duration))
+    }
+
+    fn numbered(&mut self, frame: EncodedFrame, duration: Duration) -> EncodedFrame {
         self.durations.push_back((self.next_index, duration));
         self.next_index += 1;
-        Some(encoded)
+        frame
+    }
+
+    /// Access units are taken at once, whatever room the pipeline has: its decoder may wait for them. They are confirmed,
+    /// and so make room for others, as results are.
+    fn take_units(&mut self, now: Instant) {
+        while self.order.is_some()
+            && let Some(frame) = self.frames.poll_frame()
+        {
+            self.take_unit(now, frame);
+        }
+    }
+
+    fn take_unit(&mut self, now: Instant, frame: ReceivedFrame) {
+        self.arrivals.add(now, 1);
+        let duration = duration_of(&frame);
+        let (meta, index) = (frame.meta, frame.sequence);
+        let encoded = encoded(frame, meta.source_id);
+        let unit = AccessUnit {
+            index,
+            presentation_index: meta.source_id,
+            pts: encoded.pts,
+            duration,
+            keyframe: meta.keyframe,
+            payload: encoded.payload.clone(),
+        };
+        let Some(order) = &mut self.order else {
+            return;
+        };
+        let taken = match meta.encoding {
+            Encoding::H264 => order
+                .push(self.next_index, encoded, duration)
+                .map_err(|error| error.to_string()),
+            _ => Err("other frames among access units: a link carries one kind".to_owned()),
+        };
+        match taken {
+            Ok(()) => self.units.push(unit),
+            Err(why) => {
+                tracing::warn!(why, "the sender broke the protocol");
+                self.goodbye(now, GoodbyeCode::ProtocolError, &why);
+            }
+        }
     }
 
     fn answer(&mut self, now: Instant, result: FrameResult) {
@@ -319,8 +400,9 @@ impl State {
         }
         self.frames.confirm(until);
         self.credit.confirmed(now, until);
+        let least = self.order.as_ref().map_or(0, |_| MIN_UNITS_WINDOW);
         let window = Window {
-            frames: self.credit.frames(self.frames.round_trip()),
+            frames: self.credit.frames(self.frames.round_trip()).max(least),
             bytes: MAX_WINDOW_BYTES,
         };
         if self.frames.window() != window {
@@ -495,6 +577,10 @@ impl LinkEnd for WorkerLink {
             sender.handle_timeout(now);
         }
     }
+}
+
+fn duration_of(frame: &ReceivedFrame) -> Duration {
+    Duration::from_micros(frame.meta.duration_us.into())
 }
 
 fn encoded(frame: ReceivedFrame, index: u64) -> EncodedFrame {

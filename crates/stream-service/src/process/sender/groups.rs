@@ -7,6 +7,7 @@
 use std::collections::VecDeque;
 
 use datachannel_transport::{HashChain, OutgoingFrame, ResumePoint, payload_hash};
+use media_source::END_OF_SEQUENCE;
 
 /// Units since the last keyframe at or before the next result.
 ///
@@ -18,8 +19,8 @@ pub(super) struct Groups {
     starts: VecDeque<ResumePoint>,
     units: VecDeque<OutgoingFrame>,
     next: ResumePoint,
-    /// One more than the last frame shown of those so far.
-    shown_until: u64,
+    /// The last unit lets a decoder give all its pictures.
+    complete: bool,
 }
 
 impl Groups {
@@ -28,7 +29,7 @@ impl Groups {
             starts: VecDeque::from([start]),
             units: VecDeque::new(),
             next: start,
-            shown_until: start.next_sequence,
+            complete: true,
         }
     }
 
@@ -44,7 +45,7 @@ impl Groups {
             bytes: self.next.bytes + unit.payload.len() as u64,
             hash: chain.value(),
         };
-        self.shown_until = self.shown_until.max(unit.meta.source_id + 1);
+        self.complete = unit.payload.ends_with(&END_OF_SEQUENCE);
         self.units.push_back(unit);
     }
 
@@ -70,9 +71,9 @@ impl Groups {
         self.next.next_sequence
     }
 
-    /// No later unit is shown before one of these: results of them all can be had without any more.
+    /// Results of all units so far can be had without any more.
     pub(super) fn is_complete(&self) -> bool {
-        self.shown_until == self.next.next_sequence
+        self.complete
     }
 }
 
@@ -140,12 +141,15 @@ mod tests {
     }
 
     #[test]
-    fn it_is_complete_where_nothing_later_is_shown_earlier() {
+    fn it_is_complete_where_a_sequence_ends() {
         let mut groups = Groups::new(ResumePoint::default());
-        let complete = [(0, true), (3, false), (1, false), (2, false)].map(|(id, key)| {
-            groups.push(unit(id, key));
+        assert!(groups.is_complete());
+        let mut last = unit(1, false);
+        last.payload = Bytes::from_static(&[0, 0, 1, 0x41, 9, 0, 0, 0, 1, 10]);
+        let complete = [unit(0, true), last, unit(2, true)].map(|unit| {
+            groups.push(unit);
             groups.is_complete()
         });
-        assert_eq!(complete, [true, false, false, true]);
+        assert_eq!(complete, [false, true, false]);
     }
 }

@@ -13,11 +13,13 @@ use datachannel_transport::{
     DropReason, FrameReceiver, FrameSender, GoodbyeCode, LaneId, Mode, Offer, OutgoingFrame,
     ReceiverConfig, ReceiverEvent, ResumePoint, SenderConfig, SenderEvent, Window, payload_hash,
 };
+use media_source::{MAX_GROUP_BYTES, MAX_GROUP_UNITS};
 use tokio::sync::Notify;
 use webrtc_session::MessageKind;
 use webrtc_session::driver::SessionWaker;
 
-use super::options::SendOptions;
+use super::groups::Groups;
+use super::options::{PayloadEncoding, SendOptions};
 use crate::model::meters::RateMeter;
 use crate::process::lane::{Channel, LinkEnd, Opened};
 use crate::process::protocol::ProcessMode;
@@ -79,7 +81,17 @@ pub(super) struct SendLink {
     pub(super) changed: Notify,
 }
 
+/// Where a link begins.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Start {
+    /// The first frame sent.
+    pub(super) point: ResumePoint,
+    /// Every result below is known; not less than the first frame.
+    pub(super) answered: u64,
+}
+
 struct State {
+    config: SenderConfig,
     frames: FrameSender,
     results: FrameReceiver,
     records: SyncSender<Record>,
@@ -90,6 +102,14 @@ struct State {
     lanes: Vec<Lane>,
     open: VecDeque<OpenFrame>,
     next_sequence: u64,
+    start: Start,
+    /// Every-frame: results below are taken.
+    answered: u64,
+    /// Access units: what a new worker needs from its keyframe on.
+    groups: Option<Groups>,
+    max_held_frames: usize,
+    /// Bytes acknowledged to workers before the present one.
+    bytes_before: u64,
     results_taken: u64,
     repeated: u64,
     resumed: u64,
@@ -98,6 +118,7 @@ struct State {
     /// The worker goes down, or another took its place: the link must be made anew.
     peer_left: bool,
     ending: bool,
+    finishing: bool,
     failure: Option<LinkFailure>,
     rate: RateMeter,
 }
@@ -128,7 +149,7 @@ pub(super) struct LinkFigures {
 }
 
 impl SendLink {
-    /// A link that begins at `resume`.
+    /// A link that begins at `start`.
     ///
     /// # Errors
     /// A setting of `options` is out of range.
@@ -136,17 +157,23 @@ impl SendLink {
         now: Instant,
         epoch: u32,
         options: &SendOptions,
-        resume: ResumePoint,
+        start: Start,
         records: SyncSender<Record>,
     ) -> Result<Self, datachannel_transport::ConfigError> {
         let mut config = match options.mode {
             ProcessMode::EveryFrame => SenderConfig::every_frame(epoch, now),
             ProcessMode::Realtime => SenderConfig::realtime(epoch, now),
         };
+        let units = options.encoding == PayloadEncoding::Source;
+        // A group that is sent again waits beside what was under way.
+        let (group_frames, group_bytes) = match units {
+            true => (MAX_GROUP_UNITS as usize, MAX_GROUP_BYTES),
+            false => (0, 0),
+        };
         config.mode = match options.mode {
             ProcessMode::EveryFrame => Mode::EveryFrame {
-                max_queued_frames: options.max_held_frames,
-                max_queued_bytes: options.max_held_bytes,
+                max_queued_frames: options.max_held_frames + group_frames,
+                max_queued_bytes: options.max_held_bytes + group_bytes,
             },
             ProcessMode::Realtime => Mode::Realtime {
                 max_queued: 1,
@@ -157,10 +184,10 @@ impl SendLink {
             frames: u32::try_from(options.max_held_frames).unwrap_or(u32::MAX),
             bytes: options.max_held_bytes,
         };
-        config.resume = resume;
+        config.resume = start.point;
         config.ping_interval = Some(PING_INTERVAL);
         let first = match options.mode {
-            ProcessMode::EveryFrame => resume.next_sequence,
+            ProcessMode::EveryFrame => start.point.next_sequence,
             ProcessMode::Realtime => 0,
         };
         Ok(Self {
@@ -168,6 +195,7 @@ impl SendLink {
             changed: Notify::new(),
             state: Mutex::new(State {
                 frames: FrameSender::new(config)?,
+                config,
                 results: results(now, epoch, first)?,
                 records,
                 held: None,
@@ -175,7 +203,12 @@ impl SendLink {
                 mode: options.mode,
                 lanes: Vec::new(),
                 open: VecDeque::new(),
-                next_sequence: resume.next_sequence,
+                next_sequence: start.point.next_sequence,
+                answered: start.answered,
+                groups: units.then(|| Groups::new(start.point)),
+                start,
+                max_held_frames: options.max_held_frames,
+                bytes_before: 0,
                 results_taken: 0,
                 repeated: 0,
                 resumed: 0,
@@ -183,6 +216,7 @@ impl SendLink {
                 results_ended: false,
                 peer_left: false,
                 ending: false,
+                finishing: false,
                 failure: None,
                 rate: RateMeter::new(now),
             }),
@@ -199,7 +233,7 @@ impl SendLink {
         let mut frame = frame;
         let mut state = self.lock();
         loop {
-            if state.ending || state.failure.is_some() {
+            if state.is_at_its_end() || state.failure.is_some() {
                 return false;
             }
             frame = match state.offer(Instant::now(), frame, hash) {
@@ -225,13 +259,20 @@ impl SendLink {
     /// No frame follows.
     pub(super) fn finish(&self) {
         let mut state = self.lock();
-        state.frames.finish(Instant::now());
+        state.finish(Instant::now());
         state.wake(None);
     }
 
-    /// Takes no more frames, so that the run ends with what is under way.
+    /// Takes no more frames than have begun, so that the run ends with what is under way: access units are taken until
+    /// the worker can decode them all.
     pub(super) fn stop_reading(&self) {
-        self.lock().ending = true;
+        let mut state = self.lock();
+        state.ending = true;
+        if state.is_at_its_end() {
+            state.finish(Instant::now());
+            state.wake(None);
+        }
+        drop(state);
         self.room.notify_all();
     }
 
@@ -348,10 +389,11 @@ impl SendLink {
         let mut state = self.lock();
         let counters = state.frames.counters();
         let fps = state.rate.per_second(now);
+        let before = state.counted_before();
         LinkFigures {
-            sent: counters.frames_sent,
-            acked: counters.frames_acked,
-            bytes_acked: counters.payload_bytes_acked,
+            sent: (before + counters.frames_sent).saturating_sub(state.counted_earlier()),
+            acked: (before + counters.frames_acked).saturating_sub(state.counted_earlier()),
+            bytes_acked: state.bytes_before + counters.payload_bytes_acked,
             results: state.results_taken,
             repeated: state.repeated,
             resumed: state.resumed,
@@ -393,6 +435,10 @@ impl State {
         frame: OutgoingFrame,
         hash: u64,
     ) -> Result<(), OutgoingFrame> {
+        if self.groups.is_some() && self.frames.held_frames() >= self.max_held_frames {
+            return Err(frame);
+        }
+        let kept = self.groups.is_some().then(|| frame.clone());
         let open = OpenFrame {
             sequence: self.next_sequence,
             source_id: frame.meta.source_id,
@@ -402,8 +448,20 @@ impl State {
         };
         match self.frames.offer(now, frame) {
             Offer::Queued | Offer::Replaced { .. } => {
-                self.open.push_back(open);
                 self.next_sequence += 1;
+                match (&mut self.groups, kept) {
+                    (Some(groups), Some(unit)) => {
+                        groups.push(unit);
+                        // Of those before it an earlier run wrote the result.
+                        if open.source_id >= self.start.answered {
+                            self.open.push_back(open);
+                        }
+                    }
+                    _ => self.open.push_back(open),
+                }
+                if self.is_at_its_end() {
+                    self.finish(now);
+                }
                 self.take_frame_events();
                 Ok(())
             }
@@ -415,6 +473,34 @@ impl State {
                 });
                 Err(frame)
             }
+        }
+    }
+
+    /// It was stopped, and what has begun can come to its end.
+    fn is_at_its_end(&self) -> bool {
+        self.ending && self.groups.as_ref().is_none_or(Groups::is_complete)
+    }
+
+    fn finish(&mut self, now: Instant) {
+        self.finishing = true;
+        self.frames.finish(now);
+    }
+
+    /// Frames of this run before those that `frames` counts.
+    fn counted_before(&self) -> u64 {
+        match self.mode {
+            ProcessMode::EveryFrame => {
+                self.config.resume.next_sequence - self.start.point.next_sequence
+            }
+            ProcessMode::Realtime => 0,
+        }
+    }
+
+    /// Frames of this run that an earlier one has counted.
+    fn counted_earlier(&self) -> u64 {
+        match self.mode {
+            ProcessMode::EveryFrame => self.start.answered - self.start.point.next_sequence,
+            ProcessMode::Realtime => 0,
         }
     }
 
@@ -505,18 +591,13 @@ impl State {
     fn take_result(&mut self, now: Instant, sequence: u64, source_id: u64, document: Bytes) {
         let first = match self.mode {
             ProcessMode::EveryFrame => {
-                if self
-                    .open
-                    .front()
-                    .is_none_or(|first| sequence < first.sequence)
-                {
-                    // Confirmed to a worker that died before it could say so to us.
+                if sequence < self.answered {
+                    // Confirmed to a worker that died before it could say so to us, or wanted for what comes after it.
                     self.repeated += 1;
                     return;
                 }
-                self.open
-                    .pop_front()
-                    .filter(|first| first.source_id == source_id)
+                self.answered = sequence + 1;
+                self.answered_first(source_id)
             }
             ProcessMode::Realtime => {
                 let at = self
@@ -534,6 +615,19 @@ impl State {
         self.results_taken += 1;
         self.rate.add(now, 1);
         self.tell(Record::Result { frame, document });
+    }
+
+    /// The frame whose result is next: the first under way, or of access units the one shown next.
+    fn answered_first(&mut self, source_id: u64) -> Option<OpenFrame> {
+        let Some(groups) = &mut self.groups else {
+            let first = self.open.pop_front();
+            return first.filter(|first| first.source_id == source_id);
+        };
+        groups.answered(self.answered);
+        let is_next = source_id + 1 == self.answered;
+        let mut open = self.open.iter();
+        let at = open.position(|open| is_next && open.source_id == source_id)?;
+        self.open.remove(at)
     }
 
     /// Hands a record to the ledger's thread, or holds it until there is room.
@@ -556,7 +650,10 @@ impl State {
         self.lanes.clear();
         self.frames_verified = None;
         self.results_ended = false;
-        self.frames.relink(now, self.epoch);
+        match self.groups.is_some() {
+            true => self.begin_group_again(now)?,
+            false => self.frames.relink(now, self.epoch),
+        }
         self.take_frame_events();
         let first = match self.mode {
             ProcessMode::EveryFrame => self.frames.resume_point().next_sequence,
@@ -566,6 +663,36 @@ impl State {
             }
         };
         self.results = results(now, self.epoch, first)?;
+        Ok(())
+    }
+
+    /// A new worker can decode from a keyframe on alone: sends all since the last one that serves every missing result.
+    fn begin_group_again(
+        &mut self,
+        now: Instant,
+    ) -> Result<(), datachannel_transport::ConfigError> {
+        let Some(groups) = &self.groups else {
+            return Ok(());
+        };
+        let (point, units) = groups.restart();
+        self.bytes_before += self.frames.counters().payload_bytes_acked;
+        self.config.epoch = self.epoch;
+        self.config.resume = point;
+        self.frames = FrameSender::new(self.config)?;
+        for unit in units {
+            match self.frames.offer(now, unit.clone()) {
+                Offer::Queued | Offer::Replaced { .. } => {}
+                Offer::Full(unit) | Offer::Refused { frame: unit, .. } => {
+                    self.failure.get_or_insert(LinkFailure::Refused {
+                        frame: unit.meta.source_id,
+                        reason: "its group is too long to be sent again".to_owned(),
+                    });
+                }
+            }
+        }
+        if self.finishing {
+            self.frames.finish(now);
+        }
         Ok(())
     }
 

@@ -19,6 +19,8 @@ pub enum PayloadEncoding {
     Jpeg,
     /// I420 planes without padding, full range: 1.5 bytes a pixel.
     Raw,
+    /// The video's own H.264 access units, not encoded again; the worker decodes them. Every-frame mode only.
+    Source,
 }
 
 /// Settings of [`send`](super::send).

@@ -26,12 +26,10 @@ impl UnitPayloads {
     pub(super) async fn open(options: &SendOptions) -> Result<Self, PayloadError> {
         let uri = &options.input;
         if uri.starts_with(SCHEME) {
-            return Err(PayloadError::Open(
-                media_source::OpenError::NoAccessUnits {
-                    name: uri.clone(),
-                    reason: "it is payloads made for measuring".to_owned(),
-                },
-            ));
+            return Err(PayloadError::Open(media_source::OpenError::NoAccessUnits {
+                name: uri.clone(),
+                reason: "it is payloads made for measuring".to_owned(),
+            }));
         }
         let uri: VideoUri = uri.parse()?;
         let open = OpenOptions {

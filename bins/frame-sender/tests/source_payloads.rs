@@ -8,12 +8,14 @@ mod support;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use frame_buffer::PictureSize;
 use mux::{Mux, encode_pattern};
 use serde_json::Value;
 use support::{DEADLINE, Run, Worker};
-use testkit::driver::wait_until;
+use testkit::LinkConfig;
+use testkit::driver::{BadLink, BadLinkConfig, Ways, wait_until};
 
 const SIZE: PictureSize = PictureSize {
     width: 160,
@@ -139,6 +141,29 @@ fn both_are_killed_and_the_second_run_loses_its_worker_too() {
     let running = run.start();
     reached(&run, 350);
     let _worker = worker.killed_and_back();
+    running.finish().assert_whole(FRAMES);
+    assert_numbers(&run, FRAMES);
+}
+
+/// The decode thread waits for units again and again, and a cut takes some of them away.
+#[test]
+fn a_long_path_that_loses_and_is_cut() {
+    let dir = tempfile::tempdir().unwrap();
+    let input = clip(dir.path(), FRAMES, GROUP);
+    let worker = Worker::start(&["--processor", "frame-number"]);
+    let long = LinkConfig {
+        delay: Duration::from_millis(25),
+        loss: 0.01,
+        ..LinkConfig::datagrams()
+    };
+    let address = worker.address().strip_prefix("http://").unwrap();
+    let link = BadLink::to_http(address.parse().unwrap(), BadLinkConfig::both(long)).unwrap();
+    let to = format!("http://{}", link.address());
+    let run = Run::new(&to, input.to_str().unwrap(), &SOURCE);
+    let running = run.start();
+    reached(&run, 100);
+    link.control()
+        .cut_for(Ways::Both, Duration::from_secs(3), true);
     running.finish().assert_whole(FRAMES);
     assert_numbers(&run, FRAMES);
 }

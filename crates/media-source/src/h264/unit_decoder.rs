@@ -9,7 +9,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use frame_buffer::{ColorRange, FramePool, Picture, PictureError};
+use frame_buffer::{ColorRange, FramePool, Picture, PictureError, PictureSize};
 
 use super::access_units::{AccessUnit, END_OF_SEQUENCE};
 use super::avcc::{is_sps, split_annex_b};
@@ -200,7 +200,8 @@ impl H264Decoder {
             return;
         };
         self.range = sps.range();
-        let obstacle = sps.obstacle();
+        let too_large = PictureSize::new(sps.width, sps.height).err();
+        let obstacle = sps.obstacle().or(too_large.map(|error| error.to_string()));
         self.obstacle = obstacle.map(|what| format!("H.264 {} ({what})", sps.profile_name()));
     }
 

@@ -18,6 +18,7 @@ pub(super) struct Groups {
     /// Where each group held begins; the first unit's place is one.
     starts: VecDeque<ResumePoint>,
     units: VecDeque<OutgoingFrame>,
+    bytes: u64,
     next: ResumePoint,
     /// The last unit lets a decoder give all its pictures.
     complete: bool,
@@ -28,6 +29,7 @@ impl Groups {
         Self {
             starts: VecDeque::from([start]),
             units: VecDeque::new(),
+            bytes: 0,
             next: start,
             complete: true,
         }
@@ -46,6 +48,7 @@ impl Groups {
             hash: chain.value(),
         };
         self.complete = unit.payload.ends_with(&END_OF_SEQUENCE);
+        self.bytes += unit.payload.len() as u64;
         self.units.push_back(unit);
     }
 
@@ -56,7 +59,8 @@ impl Groups {
         {
             let first = self.starts.pop_front().map_or(0, |it| it.next_sequence);
             let done = self.starts.front().map_or(first, |it| it.next_sequence) - first;
-            self.units.drain(..done as usize);
+            let done = self.units.drain(..done as usize);
+            self.bytes -= done.map(|unit| unit.payload.len() as u64).sum::<u64>();
         }
     }
 
@@ -64,6 +68,11 @@ impl Groups {
     pub(super) fn restart(&self) -> (ResumePoint, impl Iterator<Item = &OutgoingFrame>) {
         let start = self.starts.front().copied().unwrap_or(self.next);
         (start, self.units.iter())
+    }
+
+    /// Units held, and their payload bytes.
+    pub(super) fn held(&self) -> (usize, u64) {
+        (self.units.len(), self.bytes)
     }
 
     /// How many units there were, those before the first one held included.
@@ -120,6 +129,7 @@ mod tests {
         groups.push(unit(5, true));
         groups.answered(5);
         assert_eq!(held(&groups), (5, vec![5]));
+        assert_eq!(groups.held(), (1, 10));
     }
 
     #[test]

@@ -22,10 +22,14 @@ use super::groups::Groups;
 use super::options::{PayloadEncoding, SendOptions};
 use crate::model::meters::RateMeter;
 use crate::process::lane::{Channel, LinkEnd, Opened};
-use crate::process::protocol::ProcessMode;
+use crate::process::protocol::{MIN_UNITS_WINDOW, ProcessMode};
 
 /// Largest result taken.
 const MAX_RESULT_BYTES: u32 = 16 << 20;
+/// Most access units held: with a group, what a link holds at most.
+const MAX_HELD_UNITS: usize = 4096 - MAX_GROUP_UNITS as usize;
+/// What a link holds at most.
+const MAX_QUEUED_BYTES: u64 = 4 << 30;
 /// Realtime: a frame that waits for longer is too old.
 const REALTIME_DEADLINE: Duration = Duration::from_millis(500);
 /// A lane that is not heard for this long is stalled: four pings went unanswered.
@@ -107,7 +111,9 @@ struct State {
     answered: u64,
     /// Access units: what a new worker needs from its keyframe on.
     groups: Option<Groups>,
+    /// Access units under way or waiting, and bytes of those that a new worker needs.
     max_held_frames: usize,
+    max_group_bytes: u64,
     /// Bytes acknowledged to workers before the present one.
     bytes_before: u64,
     results_taken: u64,
@@ -165,15 +171,21 @@ impl SendLink {
             ProcessMode::Realtime => SenderConfig::realtime(epoch, now),
         };
         let units = options.encoding == PayloadEncoding::Source;
-        // A group that is sent again waits beside what was under way.
-        let (group_frames, group_bytes) = match units {
-            true => (MAX_GROUP_UNITS as usize, MAX_GROUP_BYTES),
-            false => (0, 0),
-        };
+        let (mut held_frames, mut queued_frames) =
+            (options.max_held_frames, options.max_held_frames);
+        let mut queued_bytes = options.max_held_bytes;
+        if units {
+            // A group that is sent again waits beside what was under way.
+            held_frames = held_frames.clamp(MIN_UNITS_WINDOW as usize, MAX_HELD_UNITS);
+            queued_frames = held_frames + MAX_GROUP_UNITS as usize;
+            queued_bytes = queued_bytes
+                .saturating_add(MAX_GROUP_BYTES)
+                .min(MAX_QUEUED_BYTES);
+        }
         config.mode = match options.mode {
             ProcessMode::EveryFrame => Mode::EveryFrame {
-                max_queued_frames: options.max_held_frames + group_frames,
-                max_queued_bytes: options.max_held_bytes + group_bytes,
+                max_queued_frames: queued_frames,
+                max_queued_bytes: queued_bytes,
             },
             ProcessMode::Realtime => Mode::Realtime {
                 max_queued: 1,
@@ -181,7 +193,7 @@ impl SendLink {
             },
         };
         config.max_window = Window {
-            frames: u32::try_from(options.max_held_frames).unwrap_or(u32::MAX),
+            frames: u32::try_from(held_frames).unwrap_or(u32::MAX),
             bytes: options.max_held_bytes,
         };
         config.resume = start.point;
@@ -207,7 +219,8 @@ impl SendLink {
                 answered: start.answered,
                 groups: units.then(|| Groups::new(start.point)),
                 start,
-                max_held_frames: options.max_held_frames,
+                max_held_frames: held_frames,
+                max_group_bytes: queued_bytes,
                 bytes_before: 0,
                 results_taken: 0,
                 repeated: 0,
@@ -435,8 +448,11 @@ impl State {
         frame: OutgoingFrame,
         hash: u64,
     ) -> Result<(), OutgoingFrame> {
-        if self.groups.is_some() && self.frames.held_frames() >= self.max_held_frames {
-            return Err(frame);
+        if let Some(groups) = &self.groups {
+            let bytes = groups.held().1 + frame.payload.len() as u64;
+            if self.frames.held_frames() >= self.max_held_frames || bytes > self.max_group_bytes {
+                return Err(frame);
+            }
         }
         let kept = self.groups.is_some().then(|| frame.clone());
         let open = OpenFrame {
@@ -452,6 +468,7 @@ impl State {
                 match (&mut self.groups, kept) {
                     (Some(groups), Some(unit)) => {
                         groups.push(unit);
+                        groups.answered(self.answered);
                         // Of those before it an earlier run wrote the result.
                         if open.source_id >= self.start.answered {
                             self.open.push_back(open);

@@ -17,7 +17,7 @@ use datachannel_transport::{
 };
 use frame_pipeline::driver::Pipeline;
 use frame_pipeline::{EncodedFrame, FrameKind, FrameResult};
-use media_source::{AccessUnit, MAX_REORDERED_UNITS};
+use media_source::AccessUnit;
 use webrtc_session::MessageKind;
 use webrtc_session::driver::SessionWaker;
 
@@ -26,7 +26,7 @@ use super::units::Units;
 use crate::model::meters::RateMeter;
 use crate::process::document::{ResultDocument, VideoMetadata};
 use crate::process::lane::{Channel, LinkEnd, Opened};
-use crate::process::protocol::{LinkQuery, ProcessMode, RESULTS_PROTOCOL};
+use crate::process::protocol::{LinkQuery, MIN_UNITS_WINDOW, ProcessMode, RESULTS_PROTOCOL};
 
 /// Frames that one link may have under way. One ack lists as many, so that each is told when it arrives.
 pub(super) const MAX_WINDOW_FRAMES: u32 = 64;
@@ -36,10 +36,6 @@ const MAX_WINDOW_BYTES: u64 = 32 << 20;
 const MAX_FRAME_BYTES: u32 = 32 << 20;
 /// Results that wait or travel, in bytes; what one processor says about a frame is seldom a thousandth of it.
 const MAX_RESULT_BYTES: u64 = 16 << 20;
-
-/// Frames that a link of access units may have under way at least: those shown before the next that are decoded after
-/// it, and as many again that the decoder keeps back.
-const MIN_UNITS_WINDOW: u32 = 2 * MAX_REORDERED_UNITS as u32 + 8;
 
 /// A link as the worker has it.
 pub(super) struct WorkerLink {

@@ -105,7 +105,7 @@ fn a_damaged_unit_costs_its_picture_and_is_counted() {
     mux.samples[7].data[0] = 0x7f;
     let units = units(mux.write());
     assert_eq!(units.len(), 15);
-    assert_eq!(units[7].payload.len(), 0);
+    assert_eq!(units[7].payload[..], [0, 0, 0, 1, 9, 0xf0]);
     let decoded = decoded(&units);
     let indices: Vec<u64> = decoded.iter().map(|it| it.presentation_index).collect();
     assert_eq!(indices, (0..15).collect::<Vec<_>>());

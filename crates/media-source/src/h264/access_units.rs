@@ -22,6 +22,9 @@ pub const MAX_GROUP_UNITS: u64 = 1024;
 pub const MAX_GROUP_BYTES: u64 = 32 << 20;
 /// The NAL unit that ends a sequence, with its start code: what follows is a keyframe (ITU-T H.264 §7.4.1.2.3).
 pub const END_OF_SEQUENCE: [u8; 5] = [0, 0, 0, 1, 10];
+/// An access unit delimiter: what stands for a unit that the container has damaged, where none at all would be taken for one
+/// that was lost on the way, and perhaps the last.
+const DELIMITER: [u8; 6] = [0, 0, 0, 1, 9, 0xf0];
 /// Parameter sets remembered from within the stream: more than any encoder writes.
 const MAX_PARAMETER_SETS: usize = 32;
 
@@ -39,7 +42,7 @@ pub struct AccessUnit {
     /// Decoding can begin here: an IDR picture, its parameter sets with it, and nothing after it is shown before
     /// anything that came before it.
     pub keyframe: bool,
-    /// The NAL units in Annex B form (ITU-T H.264 §B.1); none of a picture where the container's copy is damaged. The last
+    /// The NAL units in Annex B form (ITU-T H.264 §B.1); a delimiter alone where the container's copy is damaged. The last
     /// unit before a keyframe, and the last of all, end with [`END_OF_SEQUENCE`], so that a decoder keeps nothing back.
     pub payload: Bytes,
 }
@@ -215,13 +218,13 @@ impl AccessUnits {
         let description = self.track.demuxer.description(at);
         let configs = &self.track.configs;
         let Some(config) = configs.get(description).or(configs.first()) else {
-            return (Vec::new(), false);
+            return (DELIMITER.to_vec(), false);
         };
         let Ok(nal_units) = config
             .nal_units(&self.sample)
             .collect::<Result<Vec<_>, _>>()
         else {
-            return (Vec::new(), false);
+            return (DELIMITER.to_vec(), false);
         };
         let has_idr = nal_units.iter().any(|nal| avcc::is_idr(nal));
         let has_sps = nal_units.iter().any(|nal| avcc::is_sps(nal));

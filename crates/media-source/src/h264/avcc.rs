@@ -78,6 +78,12 @@ pub(super) fn is_idr(nal: &[u8]) -> bool {
     nal.first().is_some_and(|b| b & 0x1f == NAL_TYPE_IDR)
 }
 
+/// Whether a NAL unit is coded data of a picture, partitions included (Table 7-1).
+pub(super) fn is_slice(nal: &[u8]) -> bool {
+    nal.first()
+        .is_some_and(|b| (1..=NAL_TYPE_IDR).contains(&(b & 0x1f)))
+}
+
 /// Whether a NAL unit is a sequence parameter set.
 pub(super) fn is_sps(nal: &[u8]) -> bool {
     nal.first().is_some_and(|b| b & 0x1f == NAL_TYPE_SPS)

@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use frame_buffer::{ColorRange, FramePool, Picture, PictureError, PictureSize};
 
-use super::access_units::{AccessUnit, END_OF_SEQUENCE};
-use super::avcc::{is_sps, split_annex_b};
+use super::access_units::AccessUnit;
+use super::avcc::{is_slice, is_sps, split_annex_b};
 use super::decoder::{Decoded, Decoder};
 use super::source::MAX_HELD_PICTURES;
 use super::sps::Sps;
@@ -67,7 +67,7 @@ pub struct DecodedUnit {
 /// A decoder of one stream of access units. It runs on the caller's thread.
 ///
 /// A unit that ends its sequence ([`AccessUnit::ends_sequence`]) lets go of all that went before, and so does a keyframe;
-/// an empty unit costs its group. Holds at most 17 pictures beside openh264's own, and 64 units' times.
+/// a unit of no bytes, which may have ended a sequence, does too and may cost the rest of it. Holds at most 17 pictures beside openh264's own, and 64 units' times.
 pub struct H264Decoder {
     /// `None` once it was flushed.
     decoder: Option<Decoder>,
@@ -160,11 +160,8 @@ impl H264Decoder {
 
     fn put_in(&mut self, unit: &AccessUnit) {
         let at = unit.presentation_index;
-        if unit.payload.is_empty() || unit.payload == END_OF_SEQUENCE[..] {
+        if !self.read_up_to_slice(&unit.payload) {
             return self.settle(at, Err(H264Error::Empty));
-        }
-        if let Some(sps) = split_annex_b(&unit.payload).find(|nal| is_sps(nal)) {
-            self.read_parameters(sps);
         }
         if let Some(obstacle) = &self.obstacle {
             let error = H264Error::Unsupported(obstacle.clone());
@@ -193,6 +190,19 @@ impl H264Decoder {
         {
             self.settle(at, Err(H264Error::Damaged(reason)));
         }
+    }
+
+    /// Reads what comes before the first slice. `false`: there is none.
+    fn read_up_to_slice(&mut self, annex_b: &[u8]) -> bool {
+        for nal in split_annex_b(annex_b) {
+            if is_slice(nal) {
+                return true;
+            }
+            if is_sps(nal) {
+                self.read_parameters(nal);
+            }
+        }
+        false
     }
 
     fn read_parameters(&mut self, sps: &[u8]) {

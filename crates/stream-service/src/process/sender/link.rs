@@ -3,6 +3,11 @@
 //! Fed by the reading thread with frames and by lanes with messages; feeds the lanes and the ledger's thread. A result is
 //! taken once per frame, in frame order, whatever the lanes and the worker go through.
 
+mod again;
+mod lanes;
+mod record;
+mod settings;
+
 use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,88 +15,28 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datachannel_transport::{
-    DropReason, FrameReceiver, FrameSender, GoodbyeCode, LaneId, Mode, Offer, OutgoingFrame,
-    ReceiverConfig, ReceiverEvent, ResumePoint, SenderConfig, SenderEvent, Window, payload_hash,
+    DropReason, FrameReceiver, FrameSender, GoodbyeCode, LaneId, Offer, OutgoingFrame,
+    ReceiverEvent, ResumePoint, SenderConfig, SenderEvent, payload_hash,
 };
-use media_source::{MAX_GROUP_BYTES, MAX_GROUP_UNITS};
 use tokio::sync::Notify;
-use webrtc_session::MessageKind;
 use webrtc_session::driver::SessionWaker;
+
+pub(super) use record::{LinkFailure, LinkFigures, OpenFrame, Record, Start};
 
 use super::groups::Groups;
 use super::options::{PayloadEncoding, SendOptions};
 use crate::model::meters::RateMeter;
-use crate::process::lane::{Channel, LinkEnd, Opened};
-use crate::process::protocol::{MIN_UNITS_WINDOW, ProcessMode};
+use crate::process::lane::LinkEnd;
+use crate::process::protocol::ProcessMode;
 
-/// Largest result taken.
-const MAX_RESULT_BYTES: u32 = 16 << 20;
-/// Most access units held: with a group, what a link holds at most.
-const MAX_HELD_UNITS: usize = 4096 - MAX_GROUP_UNITS as usize;
-/// What a link holds at most.
-const MAX_QUEUED_BYTES: u64 = 4 << 30;
-/// Realtime: a frame that waits for longer is too old.
-const REALTIME_DEADLINE: Duration = Duration::from_millis(500);
 /// A lane that is not heard for this long is stalled: four pings went unanswered.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
-/// How often a lane is asked whether it lives.
-const PING_INTERVAL: Duration = Duration::from_millis(500);
-
-/// What the ledger is told.
-#[derive(Debug)]
-pub(super) enum Record {
-    /// A frame has its result: `document` is the JSON text.
-    Result { frame: OpenFrame, document: Bytes },
-    /// Realtime: a frame will have none.
-    Dropped {
-        frame: OpenFrame,
-        reason: &'static str,
-    },
-    /// The source could not give a frame.
-    Unreadable { reason: String },
-}
-
-/// A frame that waits for its result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct OpenFrame {
-    pub(super) sequence: u64,
-    pub(super) source_id: u64,
-    pub(super) pts_us: i64,
-    pub(super) bytes: u64,
-    /// XXH3-64 of the payload.
-    pub(super) hash: u64,
-}
-
-/// Why nothing more can be sent.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub(super) enum LinkFailure {
-    #[error("the worker broke the protocol: {0}")]
-    Protocol(String),
-    #[error("a result does not fit the frames sent: {0}")]
-    Mismatch(String),
-    #[error("frame {frame} cannot be sent: {reason}")]
-    Refused { frame: u64, reason: String },
-    #[error("the worker refused the link: {0}")]
-    Goodbye(String),
-    #[error("{0}")]
-    Gone(String),
-}
 
 /// A link as the sender has it.
 pub(super) struct SendLink {
     state: Mutex<State>,
     room: Condvar,
     pub(super) changed: Notify,
-}
-
-/// Where a link begins.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Start {
-    /// The first frame sent.
-    pub(super) point: ResumePoint,
-    /// Every result below is known; not less than the first frame.
-    pub(super) answered: u64,
 }
 
 struct State {
@@ -111,9 +56,6 @@ struct State {
     answered: u64,
     /// Access units: what a new worker needs from its keyframe on.
     groups: Option<Groups>,
-    /// Access units under way or waiting, and bytes of those that a new worker needs.
-    max_held_frames: usize,
-    max_group_bytes: u64,
     /// Bytes acknowledged to workers before the present one.
     bytes_before: u64,
     results_taken: u64,
@@ -138,22 +80,6 @@ struct Lane {
     last_heard: Instant,
 }
 
-/// A link in figures.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LinkFigures {
-    pub(super) sent: u64,
-    pub(super) acked: u64,
-    pub(super) bytes_acked: u64,
-    pub(super) results: u64,
-    pub(super) repeated: u64,
-    pub(super) resumed: u64,
-    pub(super) held: usize,
-    pub(super) lanes: usize,
-    pub(super) fps: f64,
-    pub(super) round_trip_ms: Option<f64>,
-    pub(super) verified: bool,
-}
-
 impl SendLink {
     /// A link that begins at `start`.
     ///
@@ -166,38 +92,8 @@ impl SendLink {
         start: Start,
         records: SyncSender<Record>,
     ) -> Result<Self, datachannel_transport::ConfigError> {
-        let mut config = match options.mode {
-            ProcessMode::EveryFrame => SenderConfig::every_frame(epoch, now),
-            ProcessMode::Realtime => SenderConfig::realtime(epoch, now),
-        };
+        let config = settings::sender(now, epoch, options, start.point);
         let units = options.encoding == PayloadEncoding::Source;
-        let (mut held_frames, mut queued_frames) =
-            (options.max_held_frames, options.max_held_frames);
-        let mut queued_bytes = options.max_held_bytes;
-        if units {
-            // A group that is sent again waits beside what was under way.
-            held_frames = held_frames.clamp(MIN_UNITS_WINDOW as usize, MAX_HELD_UNITS);
-            queued_frames = held_frames + MAX_GROUP_UNITS as usize;
-            queued_bytes = queued_bytes
-                .saturating_add(MAX_GROUP_BYTES)
-                .min(MAX_QUEUED_BYTES);
-        }
-        config.mode = match options.mode {
-            ProcessMode::EveryFrame => Mode::EveryFrame {
-                max_queued_frames: queued_frames,
-                max_queued_bytes: queued_bytes,
-            },
-            ProcessMode::Realtime => Mode::Realtime {
-                max_queued: 1,
-                deadline: Some(REALTIME_DEADLINE),
-            },
-        };
-        config.max_window = Window {
-            frames: u32::try_from(held_frames).unwrap_or(u32::MAX),
-            bytes: options.max_held_bytes,
-        };
-        config.resume = start.point;
-        config.ping_interval = Some(PING_INTERVAL);
         let first = match options.mode {
             ProcessMode::EveryFrame => start.point.next_sequence,
             ProcessMode::Realtime => 0,
@@ -208,7 +104,7 @@ impl SendLink {
             state: Mutex::new(State {
                 frames: FrameSender::new(config)?,
                 config,
-                results: results(now, epoch, first)?,
+                results: settings::results(now, epoch, first)?,
                 records,
                 held: None,
                 epoch,
@@ -219,8 +115,6 @@ impl SendLink {
                 answered: start.answered,
                 groups: units.then(|| Groups::new(start.point)),
                 start,
-                max_held_frames: held_frames,
-                max_group_bytes: queued_bytes,
                 bytes_before: 0,
                 results_taken: 0,
                 repeated: 0,
@@ -422,24 +316,6 @@ impl SendLink {
     }
 }
 
-/// Results as they come: numbered as their frames are.
-fn results(
-    now: Instant,
-    epoch: u32,
-    first: u64,
-) -> Result<FrameReceiver, datachannel_transport::ConfigError> {
-    let mut config = ReceiverConfig::every_frame(now);
-    config.epoch = Some(epoch);
-    config.max_frame_bytes = MAX_RESULT_BYTES;
-    config.window = Window {
-        frames: 256,
-        bytes: 2 * u64::from(MAX_RESULT_BYTES),
-    };
-    config.ping_interval = Some(PING_INTERVAL);
-    config.resume.next_sequence = first;
-    FrameReceiver::new(config)
-}
-
 impl State {
     /// `Err` hands the frame back: there is no room.
     fn offer(
@@ -448,11 +324,8 @@ impl State {
         frame: OutgoingFrame,
         hash: u64,
     ) -> Result<(), OutgoingFrame> {
-        if let Some(groups) = &self.groups {
-            let bytes = groups.held().1 + frame.payload.len() as u64;
-            if self.frames.held_frames() >= self.max_held_frames || bytes > self.max_group_bytes {
-                return Err(frame);
-            }
+        if !self.has_room_for(&frame) {
+            return Err(frame);
         }
         let kept = self.groups.is_some().then(|| frame.clone());
         let open = OpenFrame {
@@ -490,34 +363,6 @@ impl State {
                 });
                 Err(frame)
             }
-        }
-    }
-
-    /// It was stopped, and what has begun can come to its end.
-    fn is_at_its_end(&self) -> bool {
-        self.ending && self.groups.as_ref().is_none_or(Groups::is_complete)
-    }
-
-    fn finish(&mut self, now: Instant) {
-        self.finishing = true;
-        self.frames.finish(now);
-    }
-
-    /// Frames of this run before those that `frames` counts.
-    fn counted_before(&self) -> u64 {
-        match self.mode {
-            ProcessMode::EveryFrame => {
-                self.config.resume.next_sequence - self.start.point.next_sequence
-            }
-            ProcessMode::Realtime => 0,
-        }
-    }
-
-    /// Frames of this run that an earlier one has counted.
-    fn counted_earlier(&self) -> u64 {
-        match self.mode {
-            ProcessMode::EveryFrame => self.start.answered - self.start.point.next_sequence,
-            ProcessMode::Realtime => 0,
         }
     }
 
@@ -634,19 +479,6 @@ impl State {
         self.tell(Record::Result { frame, document });
     }
 
-    /// The frame whose result is next: the first under way, or of access units the one shown next.
-    fn answered_first(&mut self, source_id: u64) -> Option<OpenFrame> {
-        let Some(groups) = &mut self.groups else {
-            let first = self.open.pop_front();
-            return first.filter(|first| first.source_id == source_id);
-        };
-        groups.answered(self.answered);
-        let is_next = source_id + 1 == self.answered;
-        let mut open = self.open.iter();
-        let at = open.position(|open| is_next && open.source_id == source_id)?;
-        self.open.remove(at)
-    }
-
     /// Hands a record to the ledger's thread, or holds it until there is room.
     fn tell(&mut self, record: Record) {
         match self.records.try_send(record) {
@@ -679,37 +511,7 @@ impl State {
                 0
             }
         };
-        self.results = results(now, self.epoch, first)?;
-        Ok(())
-    }
-
-    /// A new worker can decode from a keyframe on alone: sends all since the last one that serves every missing result.
-    fn begin_group_again(
-        &mut self,
-        now: Instant,
-    ) -> Result<(), datachannel_transport::ConfigError> {
-        let Some(groups) = &self.groups else {
-            return Ok(());
-        };
-        let (point, units) = groups.restart();
-        self.bytes_before += self.frames.counters().payload_bytes_acked;
-        self.config.epoch = self.epoch;
-        self.config.resume = point;
-        self.frames = FrameSender::new(self.config)?;
-        for unit in units {
-            match self.frames.offer(now, unit.clone()) {
-                Offer::Queued | Offer::Replaced { .. } => {}
-                Offer::Full(unit) | Offer::Refused { frame: unit, .. } => {
-                    self.failure.get_or_insert(LinkFailure::Refused {
-                        frame: unit.meta.source_id,
-                        reason: "its group is too long to be sent again".to_owned(),
-                    });
-                }
-            }
-        }
-        if self.finishing {
-            self.frames.finish(now);
-        }
+        self.results = settings::results(now, self.epoch, first)?;
         Ok(())
     }
 
@@ -747,112 +549,6 @@ impl State {
 
     fn lane(&mut self, id: LaneId) -> Option<&mut Lane> {
         self.lanes.iter_mut().find(|lane| lane.id == id)
-    }
-}
-
-impl LinkEnd for SendLink {
-    fn attached(&self, lane: LaneId, waker: SessionWaker) {
-        if let Some(lane) = self.lock().lane(lane) {
-            lane.waker = Some(waker);
-        }
-    }
-
-    fn opened(&self, now: Instant, lane: LaneId, opened: &Opened<'_>) -> bool {
-        let mut state = self.lock();
-        if state.lane(lane).is_none() {
-            // The link was made anew since this lane was dialled.
-            return false;
-        }
-        let outcome = match opened.channel {
-            Channel::Frames => state.frames.lane_opened(now, lane, opened.limits),
-            Channel::Results => state.results.lane_opened(now, lane, opened.limits),
-        };
-        if let Err(error) = outcome {
-            tracing::warn!(%error, "lane refused");
-            return false;
-        }
-        if let Some(lane) = state.lane(lane) {
-            lane.last_heard = now;
-            match opened.channel {
-                Channel::Frames => lane.frames_open = true,
-                Channel::Results => lane.results_open = true,
-            }
-        }
-        drop(state);
-        self.changed.notify_waiters();
-        true
-    }
-
-    fn message(&self, now: Instant, lane: LaneId, channel: Channel, _binary: bool, message: &[u8]) {
-        let mut state = self.lock();
-        let Some(known) = state.lane(lane) else {
-            return;
-        };
-        known.last_heard = now;
-        let outcome = match channel {
-            Channel::Frames => state.frames.handle_message(now, lane, message),
-            Channel::Results => state.results.handle_message(now, lane, message),
-        };
-        if let Err(error) = outcome {
-            tracing::warn!(%lane, %error, "the worker broke the protocol");
-            state.broke(now, &error);
-        }
-        state.take_frame_events();
-        state.collect(now);
-        if state.lanes.len() > 1 {
-            state.wake(Some(lane));
-        }
-        let notable = state.is_done() || state.failure.is_some() || state.peer_left;
-        drop(state);
-        self.room.notify_all();
-        if notable {
-            self.changed.notify_waiters();
-        }
-    }
-
-    fn poll(
-        &self,
-        now: Instant,
-        lane: LaneId,
-        channel: Channel,
-        room_bytes: usize,
-        out: &mut Vec<u8>,
-    ) -> Option<MessageKind> {
-        let mut state = self.lock();
-        let said = match channel {
-            Channel::Frames => state.frames.poll_message(now, lane, room_bytes, out),
-            Channel::Results => state.results.poll_message(now, lane, room_bytes, out),
-        };
-        said.then_some(MessageKind::Binary)
-    }
-
-    fn closed(&self, now: Instant, lane: LaneId, why: &str) {
-        let mut state = self.lock();
-        if state.lane(lane).is_none() {
-            return;
-        }
-        tracing::debug!(%lane, why, "lane closed");
-        state.frames.lane_closed(now, lane);
-        state.results.lane_closed(now, lane);
-        state.lanes.retain(|known| known.id != lane);
-        state.take_frame_events();
-        state.wake(None);
-        drop(state);
-        self.changed.notify_waiters();
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        let state = self.lock();
-        let frames = state.frames.poll_timeout();
-        frames.into_iter().chain(state.results.poll_timeout()).min()
-    }
-
-    fn on_timeout(&self, now: Instant) {
-        let mut state = self.lock();
-        state.frames.handle_timeout(now);
-        state.results.handle_timeout(now);
-        state.take_frame_events();
-        state.wake(None);
     }
 }
 

@@ -5,6 +5,8 @@
 //!
 //! Locks are taken in this order: `state`, then whatever the pipeline has inside.
 
+mod access_units;
+
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
@@ -17,10 +19,10 @@ use datachannel_transport::{
 };
 use frame_pipeline::driver::Pipeline;
 use frame_pipeline::{EncodedFrame, FrameKind, FrameResult};
-use media_source::AccessUnit;
 use webrtc_session::MessageKind;
 use webrtc_session::driver::SessionWaker;
 
+use self::access_units::duration_of;
 use super::order::PresentationOrder;
 use super::units::Units;
 use crate::model::meters::RateMeter;
@@ -154,11 +156,6 @@ impl WorkerLink {
         })
     }
 
-    /// The access units that have arrived, for its pipeline's decoder.
-    pub(super) fn units(&self) -> Arc<Units> {
-        Arc::clone(&self.units)
-    }
-
     /// Gives the link what works on its frames, once.
     pub(super) fn set_pipeline(&self, pipeline: Pipeline) {
         // A second one would be dropped, and with it its threads.
@@ -249,12 +246,6 @@ impl WorkerLink {
     }
 }
 
-impl Drop for WorkerLink {
-    fn drop(&mut self) {
-        self.units.close();
-    }
-}
-
 /// The pipeline counts a realtime link's frames from 0: their sequence has gaps.
 fn first_index(query: &LinkQuery) -> u64 {
     match query.mode {
@@ -305,53 +296,6 @@ impl State {
         let duration = duration_of(&frame);
         let encoded = encoded(frame, self.next_index);
         Some(self.numbered(encoded, duration))
-    }
-
-    fn numbered(&mut self, frame: EncodedFrame, duration: Duration) -> EncodedFrame {
-        self.durations.push_back((self.next_index, duration));
-        self.next_index += 1;
-        frame
-    }
-
-    /// Access units are taken at once, whatever room the pipeline has: its decoder may wait for them. They are confirmed,
-    /// and so make room for others, as results are.
-    fn take_units(&mut self, now: Instant) {
-        while self.order.is_some()
-            && let Some(frame) = self.frames.poll_frame()
-        {
-            self.take_unit(now, frame);
-        }
-    }
-
-    fn take_unit(&mut self, now: Instant, frame: ReceivedFrame) {
-        self.arrivals.add(now, 1);
-        let duration = duration_of(&frame);
-        let (meta, index) = (frame.meta, frame.sequence);
-        let encoded = encoded(frame, meta.source_id);
-        let unit = AccessUnit {
-            index,
-            presentation_index: meta.source_id,
-            pts: encoded.pts,
-            duration,
-            keyframe: meta.keyframe,
-            payload: encoded.payload.clone(),
-        };
-        let Some(order) = &mut self.order else {
-            return;
-        };
-        let taken = match meta.encoding {
-            Encoding::H264 => order
-                .push(self.next_index, encoded, duration)
-                .map_err(|error| error.to_string()),
-            _ => Err("other frames among access units: a link carries one kind".to_owned()),
-        };
-        match taken {
-            Ok(()) => self.units.push(unit),
-            Err(why) => {
-                tracing::warn!(why, "the sender broke the protocol");
-                self.goodbye(now, GoodbyeCode::ProtocolError, &why);
-            }
-        }
     }
 
     fn answer(&mut self, now: Instant, result: FrameResult) {
@@ -573,10 +517,6 @@ impl LinkEnd for WorkerLink {
             sender.handle_timeout(now);
         }
     }
-}
-
-fn duration_of(frame: &ReceivedFrame) -> Duration {
-    Duration::from_micros(frame.meta.duration_us.into())
 }
 
 fn encoded(frame: ReceivedFrame, index: u64) -> EncodedFrame {

@@ -46,6 +46,7 @@ fn options(args: Args, display: Arc<Display>) -> Result<SendOptions, Failure> {
     options.encoding = match args.encoding {
         Encoding::Jpeg => PayloadEncoding::Jpeg,
         Encoding::Raw => PayloadEncoding::Raw,
+        Encoding::Source => PayloadEncoding::Source,
     };
     options.mode = match args.mode {
         Mode::EveryFrame => ProcessMode::EveryFrame,

@@ -1,10 +1,5 @@
 //! A video goes to a worker, and each of its frames comes back as one result, in order.
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    clippy::print_stderr
-)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
 mod support;
 
@@ -148,11 +143,10 @@ fn realtime_drops_for_newer_frames_and_says_which() {
 
 /// Both clips, if they are there.
 fn clips() -> Vec<(PathBuf, u64)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/media");
-    let Ok(files) = std::fs::read_dir(&folder) else {
-        eprintln!("skipped: {} is absent", folder.display());
+    let Some(folder) = support::media() else {
         return Vec::new();
     };
+    let files = std::fs::read_dir(&folder).unwrap();
     let paths = files.map(|file| file.unwrap().path());
     let clips = paths.filter(|path| path.extension().is_some_and(|it| it == "mp4"));
     clips.map(|path| (path.clone(), frames_in(&path))).collect()

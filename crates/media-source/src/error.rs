@@ -80,6 +80,17 @@ pub enum OpenError {
         /// What is wrong, and where.
         what: String,
     },
+    /// It can be decoded, and not be sent as it is coded.
+    #[error(
+        "{name} has no access units to send as they are: {reason}, and only H.264 in MP4 that shows every frame can be; \
+         send it decoded (frame-sender --encoding jpeg)"
+    )]
+    NoAccessUnits {
+        /// The input.
+        name: String,
+        /// What it is instead.
+        reason: String,
+    },
     /// A declared amount is beyond what this crate takes on.
     #[error("{name}: {what} is {value}, and the limit is {limit}")]
     TooLarge {
@@ -161,6 +172,18 @@ pub enum DecodeError {
         container: &'static str,
         /// What is wrong, and where.
         what: String,
+    },
+    /// The video can be decoded, and from here on not be sent as it is coded.
+    #[error(
+        "{name}: access unit {index} cannot be sent as it is: {reason}; send the video decoded (frame-sender --encoding jpeg)"
+    )]
+    NotAsCoded {
+        /// The input.
+        name: String,
+        /// Its place in decode order.
+        index: FrameId,
+        /// What stands against it.
+        reason: String,
     },
     /// No picture of that size can be held.
     #[error("{name}: {source}")]

@@ -7,7 +7,7 @@ use frame_buffer::FramePool;
 use crate::input::Input;
 use crate::rate::Rate;
 use crate::sniff::{Container, SNIFF_BYTES, sniff};
-use crate::{DEFAULT_FRAME_RATE, FrameSource, OpenError, ReadSeek, mjpeg, mp4};
+use crate::{AccessUnits, DEFAULT_FRAME_RATE, FrameSource, OpenError, ReadSeek, mjpeg, mp4};
 
 /// Opens a video from its bytes.
 ///
@@ -41,6 +41,53 @@ pub fn open_reader_at(
     pool: FramePool,
 ) -> Result<Box<dyn FrameSource>, OpenError> {
     let rate = checked_rate(frame_rate)?;
+    let (input, container, head) = recognise(reader, len_bytes, name)?;
+    match container {
+        Container::Mp4 => mp4::open(input, pool),
+        Container::Avi => Ok(Box::new(mjpeg::open_avi(input, pool)?)),
+        Container::Multipart => Ok(Box::new(mjpeg::open_multipart(input, rate, pool)?)),
+        Container::Jpeg => Ok(Box::new(mjpeg::open_jpeg(input, rate, pool)?)),
+        Container::Unsupported { container, codec } => {
+            Err(crate::sniff::unsupported(name, container, codec))
+        }
+        Container::Unknown => Err(unknown(name, &head)),
+    }
+}
+
+/// Opens a video to read its own access units, without decoding them: H.264 in MP4 or QuickTime.
+///
+/// `len_bytes` and `name` are as for [`open_reader`], and so is what blocks.
+///
+/// # Errors
+/// As [`open_reader`], and [`OpenError::NoAccessUnits`] for a video that can be decoded and not be sent as it is coded.
+pub fn open_access_units(
+    reader: Box<dyn ReadSeek>,
+    len_bytes: u64,
+    name: &str,
+) -> Result<AccessUnits, OpenError> {
+    let (input, container, head) = recognise(reader, len_bytes, name)?;
+    let is = |what: &str| OpenError::NoAccessUnits {
+        name: name.to_owned(),
+        reason: format!("it is {what}"),
+    };
+    match container {
+        Container::Mp4 => mp4::open_access_units(input),
+        Container::Avi => Err(is("AVI")),
+        Container::Multipart => Err(is("multipart JPEG")),
+        Container::Jpeg => Err(is("JPEG")),
+        Container::Unsupported { container, codec } => {
+            Err(crate::sniff::unsupported(name, container, codec))
+        }
+        Container::Unknown => Err(unknown(name, &head)),
+    }
+}
+
+/// The input at its first byte, its container, and the bytes that told.
+fn recognise(
+    reader: Box<dyn ReadSeek>,
+    len_bytes: u64,
+    name: &str,
+) -> Result<(Input, Container, Vec<u8>), OpenError> {
     let read_error = |source| OpenError::Read {
         name: name.to_owned(),
         source,
@@ -55,18 +102,14 @@ pub fn open_reader_at(
             name: name.to_owned(),
         });
     }
-    match sniff(&head) {
-        Container::Mp4 => mp4::open(input, pool),
-        Container::Avi => Ok(Box::new(mjpeg::open_avi(input, pool)?)),
-        Container::Multipart => Ok(Box::new(mjpeg::open_multipart(input, rate, pool)?)),
-        Container::Jpeg => Ok(Box::new(mjpeg::open_jpeg(input, rate, pool)?)),
-        Container::Unsupported { container, codec } => {
-            Err(crate::sniff::unsupported(name, container, codec))
-        }
-        Container::Unknown => Err(OpenError::UnknownContainer {
-            name: name.to_owned(),
-            first_bytes: hex(&head[..head.len().min(8)]),
-        }),
+    let container = sniff(&head);
+    Ok((input, container, head))
+}
+
+fn unknown(name: &str, head: &[u8]) -> OpenError {
+    OpenError::UnknownContainer {
+        name: name.to_owned(),
+        first_bytes: hex(&head[..head.len().min(8)]),
     }
 }
 

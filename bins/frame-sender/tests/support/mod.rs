@@ -11,6 +11,19 @@ use testkit::driver::ChildServer;
 /// The longest that anything may take on a machine busy with other tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
 
+/// Where clips are that are handed to every developer: `FRAMEWAY_MEDIA`, or beside the repository. `None`, and a reason on
+/// stderr, where there are none.
+#[allow(clippy::print_stderr)]
+pub(crate) fn media() -> Option<PathBuf> {
+    let beside = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/media");
+    let folder = std::env::var_os("FRAMEWAY_MEDIA").map_or(beside, PathBuf::from);
+    if folder.is_dir() {
+        return Some(folder);
+    }
+    eprintln!("skipped: {} is absent", folder.display());
+    None
+}
+
 /// The worker's binary, which a test of the whole workspace builds beside the sender's.
 fn frame_worker() -> PathBuf {
     let beside = Path::new(env!("CARGO_BIN_EXE_frame-sender")).with_file_name("frame-worker");

@@ -10,9 +10,11 @@ use std::path::Path;
 
 use frame_buffer::FramePool;
 use progressive_loader::Location;
-use progressive_loader::driver::{LoadProgress, OpenOptions};
+use progressive_loader::driver::{LoadProgress, OpenOptions, ProgressiveReader};
 
-use crate::{FrameSource, OpenError, PatternOptions, TestPattern, VideoUri, open_reader_at};
+use crate::{
+    AccessUnits, FrameSource, OpenError, PatternOptions, TestPattern, VideoUri, open_reader_at,
+};
 
 /// An open video, and how much of it has been loaded.
 pub struct Opened {
@@ -60,6 +62,38 @@ pub async fn open_with_progress(
     }
 }
 
+/// Opens a video by its name to read its own access units. The container is read on a blocking thread, and the units
+/// are to be taken from one as well.
+///
+/// # Errors
+/// [`OpenError::Load`] when the bytes cannot be reached, otherwise as [`open_access_units`](crate::open_access_units).
+pub async fn open_access_units(
+    uri: &VideoUri,
+    options: &OpenOptions,
+) -> Result<AccessUnits, OpenError> {
+    let none = |name: String, what: &str| OpenError::NoAccessUnits {
+        name,
+        reason: format!("it is {what}"),
+    };
+    let location = match uri {
+        VideoUri::Test(_) => return Err(none("test:".to_owned(), "a generated pattern")),
+        VideoUri::Location(location) | VideoUri::LocationAt { location, .. } => location,
+    };
+    let name = location.to_string();
+    if let Location::File(path) = location
+        && is_folder(path).await
+    {
+        return Err(none(name, "a folder"));
+    }
+    let reader = reader(location, options).await?;
+    let label = name.clone();
+    let units = blocking(&name, move || {
+        let len_bytes = reader.len();
+        crate::open_access_units(Box::new(reader.into_blocking()), len_bytes, &label)
+    });
+    units.await
+}
+
 async fn open_pattern(pattern: PatternOptions, pool: FramePool) -> Result<Opened, OpenError> {
     let source = blocking("test:", move || TestPattern::new(pattern, pool));
     Ok(unloaded(Box::new(source.await?)))
@@ -72,12 +106,7 @@ async fn load(
     pool: FramePool,
 ) -> Result<Opened, OpenError> {
     let name = location.to_string();
-    let reader = progressive_loader::driver::open(location, options)
-        .await
-        .map_err(|source| OpenError::Load {
-            name: name.clone(),
-            source: source.into(),
-        })?;
+    let reader = reader(location, options).await?;
     let progress = Some(reader.progress());
     let label = name.clone();
     let source = blocking(&name, move || {
@@ -88,6 +117,17 @@ async fn load(
     Ok(Opened {
         source: source.await?,
         progress,
+    })
+}
+
+async fn reader(
+    location: &Location,
+    options: &OpenOptions,
+) -> Result<ProgressiveReader, OpenError> {
+    let opened = progressive_loader::driver::open(location, options).await;
+    opened.map_err(|source| OpenError::Load {
+        name: location.to_string(),
+        source: source.into(),
     })
 }
 

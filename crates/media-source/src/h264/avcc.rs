@@ -7,6 +7,7 @@ use crate::error::Broken;
 const START_CODE: [u8; 4] = [0, 0, 0, 1];
 const NAL_TYPE_IDR: u8 = 5;
 const NAL_TYPE_SPS: u8 = 7;
+const NAL_TYPE_PPS: u8 = 8;
 
 /// How one sample description codes its samples.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,10 +50,7 @@ impl AvcConfig {
 
     /// Appends the parameter sets as Annex B.
     pub(super) fn write_parameter_sets(&self, out: &mut Vec<u8>) {
-        for set in self.sps.iter().chain(&self.pps) {
-            out.extend_from_slice(&START_CODE);
-            out.extend_from_slice(set);
-        }
+        write_nal_units(self.sps.iter().chain(&self.pps), out);
     }
 
     /// The NAL units of a sample; an error where a length leaves the sample.
@@ -69,11 +67,7 @@ impl AvcConfig {
     /// Appends a sample as Annex B.
     pub(super) fn write_sample(&self, sample: &[u8], out: &mut Vec<u8>) -> Result<(), Broken> {
         for nal in self.nal_units(sample) {
-            let nal = nal?;
-            if !nal.is_empty() {
-                out.extend_from_slice(&START_CODE);
-                out.extend_from_slice(nal);
-            }
+            write_nal_units([nal?], out);
         }
         Ok(())
     }
@@ -84,9 +78,46 @@ pub(super) fn is_idr(nal: &[u8]) -> bool {
     nal.first().is_some_and(|b| b & 0x1f == NAL_TYPE_IDR)
 }
 
+/// Whether a NAL unit is coded data of a picture, partitions included (Table 7-1).
+pub(super) fn is_slice(nal: &[u8]) -> bool {
+    nal.first()
+        .is_some_and(|b| (1..=NAL_TYPE_IDR).contains(&(b & 0x1f)))
+}
+
 /// Whether a NAL unit is a sequence parameter set.
 pub(super) fn is_sps(nal: &[u8]) -> bool {
     nal.first().is_some_and(|b| b & 0x1f == NAL_TYPE_SPS)
+}
+
+/// Whether a NAL unit is a sequence or picture parameter set.
+pub(super) fn is_parameter_set(nal: &[u8]) -> bool {
+    is_sps(nal) || nal.first().is_some_and(|b| b & 0x1f == NAL_TYPE_PPS)
+}
+
+/// Appends NAL units as Annex B; empty ones are left out.
+pub(super) fn write_nal_units<N: AsRef<[u8]>>(
+    nal_units: impl IntoIterator<Item = N>,
+    out: &mut Vec<u8>,
+) {
+    for nal in nal_units {
+        if !nal.as_ref().is_empty() {
+            out.extend_from_slice(&START_CODE);
+            out.extend_from_slice(nal.as_ref());
+        }
+    }
+}
+
+/// The NAL units of an access unit in Annex B form, without their start codes.
+pub(super) fn split_annex_b(annex_b: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut starts = (0..annex_b.len().saturating_sub(2))
+        .filter(|&at| annex_b[at..].starts_with(&START_CODE[1..]))
+        .map(|at| at + START_CODE.len() - 1)
+        .peekable();
+    std::iter::from_fn(move || {
+        let start = starts.next()?;
+        let end = starts.peek().map_or(annex_b.len(), |next| next - 3);
+        Some(annex_b.get(start..end).unwrap_or_default())
+    })
 }
 
 fn parameter_sets(rest: &mut &[u8], count: usize) -> Option<Vec<Vec<u8>>> {
@@ -161,6 +192,16 @@ mod tests {
         let mut out = Vec::new();
         config(4).write_parameter_sets(&mut out);
         assert_eq!(out, [0, 0, 0, 1, 0x67, 66, 0, 0, 0, 1, 0x68]);
+    }
+
+    #[test]
+    fn annex_b_is_split_at_its_start_codes() {
+        let stream = [0, 0, 0, 1, 0x67, 66, 0, 0, 1, 0x68, 0, 0, 1, 0x65, 9];
+        let units: Vec<&[u8]> = split_annex_b(&stream).collect();
+        assert_eq!(units, [&[0x67, 66][..], &[0x68], &[0x65, 9]]);
+        for end in 0..stream.len() {
+            let _ = split_annex_b(&stream[..end]).count();
+        }
     }
 
     #[test]

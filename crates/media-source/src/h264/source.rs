@@ -6,16 +6,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use frame_buffer::{ColorRange, FrameId, FramePool, Picture, PictureSize, VideoFrame};
+use frame_buffer::{ColorRange, FrameId, FramePool, Picture, VideoFrame};
 
 use super::avcc::{AvcConfig, is_idr};
 use super::decoder::{Decoded, Decoder};
+use super::to_picture;
 use crate::mp4::Demuxer;
 use crate::{DecodeError, FrameSource, OpenError, VideoInfo};
 
 /// Pictures held back for their turn: the largest reorder depth of H.264 (`max_dec_frame_buffering`,
 /// Annex A.3.1) and one. When so many later ones are there, the one awaited will not come.
-const MAX_HELD_PICTURES: usize = 17;
+pub(super) const MAX_HELD_PICTURES: usize = 17;
 /// Failures held back likewise. A picture may come out behind a run of damaged access units, so these
 /// have a bound of their own.
 const MAX_HELD_FAILURES: usize = 64;
@@ -218,7 +219,7 @@ impl H264Source {
     }
 }
 
-/// The one copy: from the decoder's memory into a pooled picture. `None` for a sample that is not shown.
+/// The sample that a decoded picture is of, and the picture. `None` for a sample that is not shown.
 fn copy_out(
     demuxer: &Demuxer,
     pool: &FramePool,
@@ -229,16 +230,7 @@ fn copy_out(
     if !demuxer.shows(sample) {
         return Ok(None);
     }
-    let size = PictureSize {
-        width: decoded.width,
-        height: decoded.height,
-    };
-    let picture = pool.take(size).and_then(|mut picture| {
-        picture.copy_planes(decoded.planes, decoded.strides)?;
-        picture.set_range(range);
-        Ok(picture.freeze())
-    });
-    match picture {
+    match to_picture(pool, range, decoded) {
         Ok(picture) => Ok(Some((sample, picture))),
         Err(source) => Err(DecodeError::Picture {
             name: demuxer.name().to_owned(),

@@ -3,6 +3,8 @@
 //! Fed by `avcC` or the first sample; feeds the choice to decode at all, [`VideoInfo`](crate::VideoInfo)
 //! and the colour range of the pictures.
 
+use frame_buffer::ColorRange;
+
 /// The fields of a sequence parameter set that matter here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Sps {
@@ -73,6 +75,15 @@ impl Sps {
             122 => "High 4:2:2".to_owned(),
             244 => "High 4:4:4 Predictive".to_owned(),
             other => format!("profile {other}"),
+        }
+    }
+
+    /// The range of the pictures' samples.
+    pub(super) fn range(&self) -> ColorRange {
+        if self.full_range {
+            ColorRange::Full
+        } else {
+            ColorRange::Limited
         }
     }
 

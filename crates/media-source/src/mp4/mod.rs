@@ -16,7 +16,7 @@ pub(crate) use demux::Demuxer;
 use frame_buffer::FramePool;
 
 use crate::input::Input;
-use crate::{FrameSource, OpenError, h264, mjpeg};
+use crate::{AccessUnits, FrameSource, OpenError, h264, mjpeg};
 use demux::Fragments;
 use scan::{Loaded, ScanError, TopLevel};
 use timeline::Timeline;
@@ -25,7 +25,31 @@ use track::{Codec, Found, Track};
 const CONTAINER: &str = "MP4";
 
 /// Opens the video track of an MP4.
-pub(crate) fn open(mut input: Input, pool: FramePool) -> Result<Box<dyn FrameSource>, OpenError> {
+pub(crate) fn open(input: Input, pool: FramePool) -> Result<Box<dyn FrameSource>, OpenError> {
+    Ok(match open_video(input)? {
+        Video::H264(track) => Box::new(h264::open(track, pool)?),
+        Video::Mjpeg(demuxer) => Box::new(mjpeg::open_mp4(demuxer, pool)?),
+    })
+}
+
+/// Opens the video track of an MP4, which must be H.264, to be read as it is coded.
+pub(crate) fn open_access_units(input: Input) -> Result<AccessUnits, OpenError> {
+    match open_video(input)? {
+        Video::H264(track) => h264::open_access_units(track),
+        Video::Mjpeg(demuxer) => Err(OpenError::NoAccessUnits {
+            name: demuxer.name().to_owned(),
+            reason: "it is Motion JPEG in MP4".to_owned(),
+        }),
+    }
+}
+
+/// A track that can be decoded.
+enum Video {
+    H264(h264::Track),
+    Mjpeg(Demuxer),
+}
+
+fn open_video(mut input: Input) -> Result<Video, OpenError> {
     let moov = load_moov(&mut input)?;
     let found = track::read_moov(&moov.bytes, input.len_bytes())
         .map_err(|broken| broken.opening(input.name(), CONTAINER))?;
@@ -40,12 +64,13 @@ pub(crate) fn open(mut input: Input, pool: FramePool) -> Result<Box<dyn FrameSou
     match codec {
         Codec::H264(configs) => {
             let demuxer = demuxer(input, track, next)?;
-            Ok(Box::new(h264::open(demuxer, configs, entry_size, pool)?))
+            Ok(Video::H264(h264::Track {
+                demuxer,
+                configs,
+                entry_size,
+            }))
         }
-        Codec::Mjpeg => {
-            let demuxer = demuxer(input, track, next)?;
-            Ok(Box::new(mjpeg::open_mp4(demuxer, pool)?))
-        }
+        Codec::Mjpeg => Ok(Video::Mjpeg(demuxer(input, track, next)?)),
         Codec::Unsupported(codec) => {
             Err(crate::sniff::unsupported(input.name(), CONTAINER, &codec))
         }

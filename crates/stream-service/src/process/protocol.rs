@@ -4,6 +4,7 @@
 //! there (`attach`), and a worker that knows nothing of it (404) is told where to start.
 
 use datachannel_transport::ResumePoint;
+use media_source::MAX_REORDERED_UNITS;
 use serde::{Deserialize, Serialize};
 
 /// The channel that carries frames up (docs/wire.md, or text messages: docs/json-protocol.md).
@@ -15,6 +16,10 @@ pub(crate) const RESULTS_LABEL: &str = "inference";
 pub(crate) const RESULTS_PROTOCOL: &str = "frameway.results.1";
 /// Where a link is opened.
 pub(crate) const OFFER_PATH: &str = "/whip/frames";
+
+/// Access units that may be under way at least: those shown after the next frame that are decoded before it, and as many
+/// again that a decoder keeps back. With fewer, worker and sender would wait for each other.
+pub(crate) const MIN_UNITS_WINDOW: u32 = 2 * MAX_REORDERED_UNITS as u32 + 8;
 
 /// In which order and with what promise frames travel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

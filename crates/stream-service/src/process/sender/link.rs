@@ -3,6 +3,11 @@
 //! Fed by the reading thread with frames and by lanes with messages; feeds the lanes and the ledger's thread. A result is
 //! taken once per frame, in frame order, whatever the lanes and the worker go through.
 
+mod again;
+mod lanes;
+mod record;
+mod settings;
+
 use std::collections::VecDeque;
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,67 +15,22 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use datachannel_transport::{
-    DropReason, FrameReceiver, FrameSender, GoodbyeCode, LaneId, Mode, Offer, OutgoingFrame,
-    ReceiverConfig, ReceiverEvent, ResumePoint, SenderConfig, SenderEvent, Window, payload_hash,
+    DropReason, FrameReceiver, FrameSender, GoodbyeCode, LaneId, Offer, OutgoingFrame,
+    ReceiverEvent, ResumePoint, SenderConfig, SenderEvent, payload_hash,
 };
 use tokio::sync::Notify;
-use webrtc_session::MessageKind;
 use webrtc_session::driver::SessionWaker;
 
-use super::options::SendOptions;
+pub(super) use record::{LinkFailure, LinkFigures, OpenFrame, Record, Start};
+
+use super::groups::Groups;
+use super::options::{PayloadEncoding, SendOptions};
 use crate::model::meters::RateMeter;
-use crate::process::lane::{Channel, LinkEnd, Opened};
+use crate::process::lane::LinkEnd;
 use crate::process::protocol::ProcessMode;
 
-/// Largest result taken.
-const MAX_RESULT_BYTES: u32 = 16 << 20;
-/// Realtime: a frame that waits for longer is too old.
-const REALTIME_DEADLINE: Duration = Duration::from_millis(500);
 /// A lane that is not heard for this long is stalled: four pings went unanswered.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
-/// How often a lane is asked whether it lives.
-const PING_INTERVAL: Duration = Duration::from_millis(500);
-
-/// What the ledger is told.
-#[derive(Debug)]
-pub(super) enum Record {
-    /// A frame has its result: `document` is the JSON text.
-    Result { frame: OpenFrame, document: Bytes },
-    /// Realtime: a frame will have none.
-    Dropped {
-        frame: OpenFrame,
-        reason: &'static str,
-    },
-    /// The source could not give a frame.
-    Unreadable { reason: String },
-}
-
-/// A frame that waits for its result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct OpenFrame {
-    pub(super) sequence: u64,
-    pub(super) source_id: u64,
-    pub(super) pts_us: i64,
-    pub(super) bytes: u64,
-    /// XXH3-64 of the payload.
-    pub(super) hash: u64,
-}
-
-/// Why nothing more can be sent.
-#[derive(Debug, Clone, thiserror::Error)]
-#[non_exhaustive]
-pub(super) enum LinkFailure {
-    #[error("the worker broke the protocol: {0}")]
-    Protocol(String),
-    #[error("a result does not fit the frames sent: {0}")]
-    Mismatch(String),
-    #[error("frame {frame} cannot be sent: {reason}")]
-    Refused { frame: u64, reason: String },
-    #[error("the worker refused the link: {0}")]
-    Goodbye(String),
-    #[error("{0}")]
-    Gone(String),
-}
 
 /// A link as the sender has it.
 pub(super) struct SendLink {
@@ -80,6 +40,7 @@ pub(super) struct SendLink {
 }
 
 struct State {
+    config: SenderConfig,
     frames: FrameSender,
     results: FrameReceiver,
     records: SyncSender<Record>,
@@ -90,6 +51,13 @@ struct State {
     lanes: Vec<Lane>,
     open: VecDeque<OpenFrame>,
     next_sequence: u64,
+    start: Start,
+    /// Every-frame: results below are taken.
+    answered: u64,
+    /// Access units: what a new worker needs from its keyframe on.
+    groups: Option<Groups>,
+    /// Bytes acknowledged to workers before the present one.
+    bytes_before: u64,
     results_taken: u64,
     repeated: u64,
     resumed: u64,
@@ -98,6 +66,7 @@ struct State {
     /// The worker goes down, or another took its place: the link must be made anew.
     peer_left: bool,
     ending: bool,
+    finishing: bool,
     failure: Option<LinkFailure>,
     rate: RateMeter,
 }
@@ -111,25 +80,8 @@ struct Lane {
     last_heard: Instant,
 }
 
-/// A link in figures.
-#[derive(Debug, Clone, Default)]
-pub(super) struct LinkFigures {
-    pub(super) sent: u64,
-    pub(super) acked: u64,
-    pub(super) bytes_acked: u64,
-    pub(super) results: u64,
-    pub(super) repeated: u64,
-    pub(super) resumed: u64,
-    pub(super) held: usize,
-    pub(super) lanes: usize,
-    pub(super) fps: f64,
-    pub(super) round_trip_ms: Option<f64>,
-    pub(super) shortest_round_trip: Option<Duration>,
-    pub(super) verified: bool,
-}
-
 impl SendLink {
-    /// A link that begins at `resume`.
+    /// A link that begins at `start`.
     ///
     /// # Errors
     /// A setting of `options` is out of range.
@@ -137,31 +89,13 @@ impl SendLink {
         now: Instant,
         epoch: u32,
         options: &SendOptions,
-        resume: ResumePoint,
+        start: Start,
         records: SyncSender<Record>,
     ) -> Result<Self, datachannel_transport::ConfigError> {
-        let mut config = match options.mode {
-            ProcessMode::EveryFrame => SenderConfig::every_frame(epoch, now),
-            ProcessMode::Realtime => SenderConfig::realtime(epoch, now),
-        };
-        config.mode = match options.mode {
-            ProcessMode::EveryFrame => Mode::EveryFrame {
-                max_queued_frames: options.max_held_frames,
-                max_queued_bytes: options.max_held_bytes,
-            },
-            ProcessMode::Realtime => Mode::Realtime {
-                max_queued: 1,
-                deadline: Some(REALTIME_DEADLINE),
-            },
-        };
-        config.max_window = Window {
-            frames: u32::try_from(options.max_held_frames).unwrap_or(u32::MAX),
-            bytes: options.max_held_bytes,
-        };
-        config.resume = resume;
-        config.ping_interval = Some(PING_INTERVAL);
+        let config = settings::sender(now, epoch, options, start.point);
+        let units = options.encoding == PayloadEncoding::Source;
         let first = match options.mode {
-            ProcessMode::EveryFrame => resume.next_sequence,
+            ProcessMode::EveryFrame => start.point.next_sequence,
             ProcessMode::Realtime => 0,
         };
         Ok(Self {
@@ -169,14 +103,19 @@ impl SendLink {
             changed: Notify::new(),
             state: Mutex::new(State {
                 frames: FrameSender::new(config)?,
-                results: results(now, epoch, first)?,
+                config,
+                results: settings::results(now, epoch, first)?,
                 records,
                 held: None,
                 epoch,
                 mode: options.mode,
                 lanes: Vec::new(),
                 open: VecDeque::new(),
-                next_sequence: resume.next_sequence,
+                next_sequence: start.point.next_sequence,
+                answered: start.answered,
+                groups: units.then(|| Groups::new(start.point)),
+                start,
+                bytes_before: 0,
                 results_taken: 0,
                 repeated: 0,
                 resumed: 0,
@@ -184,6 +123,7 @@ impl SendLink {
                 results_ended: false,
                 peer_left: false,
                 ending: false,
+                finishing: false,
                 failure: None,
                 rate: RateMeter::new(now),
             }),
@@ -200,7 +140,7 @@ impl SendLink {
         let mut frame = frame;
         let mut state = self.lock();
         loop {
-            if state.ending || state.failure.is_some() {
+            if state.is_at_its_end() || state.failure.is_some() {
                 return false;
             }
             frame = match state.offer(Instant::now(), frame, hash) {
@@ -226,13 +166,20 @@ impl SendLink {
     /// No frame follows.
     pub(super) fn finish(&self) {
         let mut state = self.lock();
-        state.frames.finish(Instant::now());
+        state.finish(Instant::now());
         state.wake(None);
     }
 
-    /// Takes no more frames, so that the run ends with what is under way.
+    /// Takes no more frames than have begun, so that the run ends with what is under way: access units are taken until
+    /// the worker can decode them all.
     pub(super) fn stop_reading(&self) {
-        self.lock().ending = true;
+        let mut state = self.lock();
+        state.ending = true;
+        if state.is_at_its_end() {
+            state.finish(Instant::now());
+            state.wake(None);
+        }
+        drop(state);
         self.room.notify_all();
     }
 
@@ -353,10 +300,11 @@ impl SendLink {
         let mut state = self.lock();
         let counters = state.frames.counters();
         let fps = state.rate.per_second(now);
+        let before = state.counted_before();
         LinkFigures {
-            sent: counters.frames_sent,
-            acked: counters.frames_acked,
-            bytes_acked: counters.payload_bytes_acked,
+            sent: (before + counters.frames_sent).saturating_sub(state.counted_earlier()),
+            acked: (before + counters.frames_acked).saturating_sub(state.counted_earlier()),
+            bytes_acked: state.bytes_before + counters.payload_bytes_acked,
             results: state.results_taken,
             repeated: state.repeated,
             resumed: state.resumed,
@@ -373,24 +321,6 @@ impl SendLink {
     }
 }
 
-/// Results as they come: numbered as their frames are.
-fn results(
-    now: Instant,
-    epoch: u32,
-    first: u64,
-) -> Result<FrameReceiver, datachannel_transport::ConfigError> {
-    let mut config = ReceiverConfig::every_frame(now);
-    config.epoch = Some(epoch);
-    config.max_frame_bytes = MAX_RESULT_BYTES;
-    config.window = Window {
-        frames: 256,
-        bytes: 2 * u64::from(MAX_RESULT_BYTES),
-    };
-    config.ping_interval = Some(PING_INTERVAL);
-    config.resume.next_sequence = first;
-    FrameReceiver::new(config)
-}
-
 impl State {
     /// `Err` hands the frame back: there is no room.
     fn offer(
@@ -399,6 +329,10 @@ impl State {
         frame: OutgoingFrame,
         hash: u64,
     ) -> Result<(), OutgoingFrame> {
+        if !self.has_room_for(&frame) {
+            return Err(frame);
+        }
+        let kept = self.groups.is_some().then(|| frame.clone());
         let open = OpenFrame {
             sequence: self.next_sequence,
             source_id: frame.meta.source_id,
@@ -408,8 +342,21 @@ impl State {
         };
         match self.frames.offer_hashed(now, frame, hash) {
             Offer::Queued | Offer::Replaced { .. } => {
-                self.open.push_back(open);
                 self.next_sequence += 1;
+                match (&mut self.groups, kept) {
+                    (Some(groups), Some(unit)) => {
+                        groups.push(unit);
+                        groups.answered(self.answered);
+                        // Of those before it an earlier run wrote the result.
+                        if open.source_id >= self.start.answered {
+                            self.open.push_back(open);
+                        }
+                    }
+                    _ => self.open.push_back(open),
+                }
+                if self.is_at_its_end() {
+                    self.finish(now);
+                }
                 self.take_frame_events();
                 Ok(())
             }
@@ -511,18 +458,13 @@ impl State {
     fn take_result(&mut self, now: Instant, sequence: u64, source_id: u64, document: Bytes) {
         let first = match self.mode {
             ProcessMode::EveryFrame => {
-                if self
-                    .open
-                    .front()
-                    .is_none_or(|first| sequence < first.sequence)
-                {
-                    // Confirmed to a worker that died before it could say so to us.
+                if sequence < self.answered {
+                    // Confirmed to a worker that died before it could say so to us, or wanted for what comes after it.
                     self.repeated += 1;
                     return;
                 }
-                self.open
-                    .pop_front()
-                    .filter(|first| first.source_id == source_id)
+                self.answered = sequence + 1;
+                self.answered_first(source_id)
             }
             ProcessMode::Realtime => {
                 let at = self
@@ -562,7 +504,10 @@ impl State {
         self.lanes.clear();
         self.frames_verified = None;
         self.results_ended = false;
-        self.frames.relink(now, self.epoch);
+        match self.groups.is_some() {
+            true => self.begin_group_again(now)?,
+            false => self.frames.relink(now, self.epoch),
+        }
         self.take_frame_events();
         let first = match self.mode {
             ProcessMode::EveryFrame => self.frames.resume_point().next_sequence,
@@ -571,7 +516,7 @@ impl State {
                 0
             }
         };
-        self.results = results(now, self.epoch, first)?;
+        self.results = settings::results(now, self.epoch, first)?;
         Ok(())
     }
 
@@ -609,112 +554,6 @@ impl State {
 
     fn lane(&mut self, id: LaneId) -> Option<&mut Lane> {
         self.lanes.iter_mut().find(|lane| lane.id == id)
-    }
-}
-
-impl LinkEnd for SendLink {
-    fn attached(&self, lane: LaneId, waker: SessionWaker) {
-        if let Some(lane) = self.lock().lane(lane) {
-            lane.waker = Some(waker);
-        }
-    }
-
-    fn opened(&self, now: Instant, lane: LaneId, opened: &Opened<'_>) -> bool {
-        let mut state = self.lock();
-        if state.lane(lane).is_none() {
-            // The link was made anew since this lane was dialled.
-            return false;
-        }
-        let outcome = match opened.channel {
-            Channel::Frames => state.frames.lane_opened(now, lane, opened.limits),
-            Channel::Results => state.results.lane_opened(now, lane, opened.limits),
-        };
-        if let Err(error) = outcome {
-            tracing::warn!(%error, "lane refused");
-            return false;
-        }
-        if let Some(lane) = state.lane(lane) {
-            lane.last_heard = now;
-            match opened.channel {
-                Channel::Frames => lane.frames_open = true,
-                Channel::Results => lane.results_open = true,
-            }
-        }
-        drop(state);
-        self.changed.notify_waiters();
-        true
-    }
-
-    fn message(&self, now: Instant, lane: LaneId, channel: Channel, _binary: bool, message: &[u8]) {
-        let mut state = self.lock();
-        let Some(known) = state.lane(lane) else {
-            return;
-        };
-        known.last_heard = now;
-        let outcome = match channel {
-            Channel::Frames => state.frames.handle_message(now, lane, message),
-            Channel::Results => state.results.handle_message(now, lane, message),
-        };
-        if let Err(error) = outcome {
-            tracing::warn!(%lane, %error, "the worker broke the protocol");
-            state.broke(now, &error);
-        }
-        state.take_frame_events();
-        state.collect(now);
-        if state.lanes.len() > 1 {
-            state.wake(Some(lane));
-        }
-        let notable = state.is_done() || state.failure.is_some() || state.peer_left;
-        drop(state);
-        self.room.notify_all();
-        if notable {
-            self.changed.notify_waiters();
-        }
-    }
-
-    fn poll(
-        &self,
-        now: Instant,
-        lane: LaneId,
-        channel: Channel,
-        room_bytes: usize,
-        out: &mut Vec<u8>,
-    ) -> Option<MessageKind> {
-        let mut state = self.lock();
-        let said = match channel {
-            Channel::Frames => state.frames.poll_message(now, lane, room_bytes, out),
-            Channel::Results => state.results.poll_message(now, lane, room_bytes, out),
-        };
-        said.then_some(MessageKind::Binary)
-    }
-
-    fn closed(&self, now: Instant, lane: LaneId, why: &str) {
-        let mut state = self.lock();
-        if state.lane(lane).is_none() {
-            return;
-        }
-        tracing::debug!(%lane, why, "lane closed");
-        state.frames.lane_closed(now, lane);
-        state.results.lane_closed(now, lane);
-        state.lanes.retain(|known| known.id != lane);
-        state.take_frame_events();
-        state.wake(None);
-        drop(state);
-        self.changed.notify_waiters();
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        let state = self.lock();
-        let frames = state.frames.poll_timeout();
-        frames.into_iter().chain(state.results.poll_timeout()).min()
-    }
-
-    fn on_timeout(&self, now: Instant) {
-        let mut state = self.lock();
-        state.frames.handle_timeout(now);
-        state.results.handle_timeout(now);
-        state.take_frame_events();
-        state.wake(None);
     }
 }
 

@@ -1,9 +1,11 @@
 //! The sender's end: reads a video, sends each of its frames, writes down each result.
 //!
-//! In data-path order: `payloads` makes what travels out of the source, `link` holds what is under way, `lanes` keeps its
-//! sessions alive, `ledger` writes down what became of each frame, `run` puts them together.
+//! In data-path order: `payloads` makes what travels out of the source (`units`: its own access units), `link` holds what
+//! is under way (`groups`: what a decoder needs to begin again), `lanes` keeps its sessions alive, `ledger` writes down
+//! what became of each frame, `run` puts them together.
 
 mod dial;
+mod groups;
 mod lanes;
 mod ledger;
 mod link;
@@ -11,6 +13,7 @@ mod opaque;
 mod options;
 mod payloads;
 mod run;
+mod units;
 
 pub use ledger::LedgerError;
 pub use options::{OnProgress, PayloadEncoding, Progress, SendOptions, Summary};

@@ -19,6 +19,8 @@ pub enum PayloadEncoding {
     Jpeg,
     /// I420 planes without padding, full range: 1.5 bytes a pixel.
     Raw,
+    /// The video's own H.264 access units, not encoded again; the worker decodes them. Every-frame mode only.
+    Source,
 }
 
 /// What [`send`](super::send) tells how far it is.
@@ -54,9 +56,10 @@ pub struct SendOptions {
     pub connect_timeout: Duration,
     /// How long it may be away later. Default 5 min.
     pub give_up_after: Duration,
-    /// Frames that may wait or be under way. Default 64, range 1–4,096.
+    /// Frames that may wait or be under way. Default 64, range 1–4,096; access units 40–3,072.
     pub max_held_frames: usize,
-    /// Their payload bytes. Default 32 MiB, range 1 B–4 GiB. The sender's memory bound.
+    /// Their payload bytes. Default 32 MiB, range 1 B–4 GiB. The sender's memory bound; access units take 32 MiB more, for
+    /// what a new worker needs from the keyframe on.
     pub max_held_bytes: u64,
     /// Called about ten times a second, and at the end.
     pub on_progress: Option<OnProgress>,
@@ -133,7 +136,8 @@ pub struct Summary {
     pub lost: u64,
     /// Results beyond one per frame.
     pub duplicated: u64,
-    /// Results that came a second time because their worker died before it knew that they had arrived; not counted twice.
+    /// Results that came a second time, because their worker died before it knew that they had arrived, or decoding had to
+    /// begin again at the keyframe before the first that is missing; not counted twice.
     pub repeated: u64,
     /// Realtime: dropped for newer ones, each in the ledger.
     pub dropped: u64,

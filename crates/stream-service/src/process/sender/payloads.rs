@@ -5,14 +5,16 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use datachannel_transport::{Encoding, FrameMeta, OutgoingFrame};
+use datachannel_transport::{Encoding, FrameMeta, OutgoingFrame, ResumePoint};
 use frame_buffer::{FramePool, Picture, Plane, VideoFrame};
 use jpeg_optimizer::{JpegEncoder, Quality, Renderer};
 use media_source::{FrameSource, VideoUri};
 use progressive_loader::driver::OpenOptions;
 
+use super::ledger::Resumed;
 use super::opaque::{OpaqueFrames, SCHEME};
 use super::options::{PayloadEncoding, SendOptions};
+use super::units::UnitPayloads;
 
 /// Idle picture buffers kept for reuse: the decoder's next, and the one being encoded.
 const IDLE_PICTURES: usize = 3;
@@ -43,6 +45,9 @@ pub enum PayloadError {
         /// What broke.
         source: media_source::DecodeError,
     },
+    /// The place where an earlier run ended was not found again.
+    #[error("looking for where the earlier run ended broke off: {0}")]
+    Begin(String),
     /// A picture cannot be encoded.
     #[error("frame {frame} cannot be encoded: {source}")]
     Encode {
@@ -73,6 +78,7 @@ pub(super) struct Payloads {
 enum Source {
     Video(Box<dyn FrameSource>),
     Opaque(OpaqueFrames),
+    Units(Box<UnitPayloads>),
 }
 
 impl Payloads {
@@ -82,7 +88,9 @@ impl Payloads {
         quality: Quality,
     ) -> Result<Self, PayloadError> {
         let uri = &options.input;
-        let source = if uri.starts_with(SCHEME) {
+        let source = if options.encoding == PayloadEncoding::Source {
+            Source::Units(Box::new(UnitPayloads::open(options).await?))
+        } else if uri.starts_with(SCHEME) {
             let frames = OpaqueFrames::parse(uri).map_err(|reason| PayloadError::Opaque {
                 uri: uri.clone(),
                 reason,
@@ -112,6 +120,17 @@ impl Payloads {
         match &self.source {
             Source::Video(video) => video.info().frame_count,
             Source::Opaque(frames) => Some(frames.frames),
+            Source::Units(units) => units.frame_count(),
+        }
+    }
+
+    /// Where a run goes on that had come as far as `resumed`. Blocks where the access units before it must be read.
+    pub(super) fn begin(&mut self, resumed: &Resumed) -> Result<ResumePoint, PayloadError> {
+        match &mut self.source {
+            Source::Units(units) => units
+                .begin_at(resumed.tally.results)
+                .map_err(|source| PayloadError::Read { after: 0, source }),
+            _ => Ok(resumed.point),
         }
     }
 
@@ -119,6 +138,8 @@ impl Payloads {
     pub(super) fn skip_through(&mut self, after: u64) -> Result<(), PayloadError> {
         match &mut self.source {
             Source::Opaque(frames) => frames.skip_to(after + 1),
+            // `begin` went to the keyframe before it.
+            Source::Units(_) => {}
             Source::Video(video) => loop {
                 match video.next_frame() {
                     Ok(Some(frame)) if frame.id.0 >= after => break,
@@ -140,6 +161,14 @@ impl Payloads {
                     let meta = meta(number, Duration::ZERO, Duration::ZERO, Encoding::Opaque);
                     Payload::Frame(OutgoingFrame { meta, payload })
                 }));
+            }
+            Source::Units(units) => {
+                let unit = units.next().map_err(|source| PayloadError::Read {
+                    after: self.read,
+                    source,
+                })?;
+                self.read += u64::from(unit.is_some());
+                return Ok(unit.map(Payload::Frame));
             }
             Source::Video(video) => video.next_frame(),
         };
@@ -172,7 +201,7 @@ impl Payloads {
                     .map_err(failed)?;
                 (Encoding::Jpeg, self.quality.get(), jpeg)
             }
-            PayloadEncoding::Raw => (Encoding::I420, 0, planes(&picture)),
+            PayloadEncoding::Raw | PayloadEncoding::Source => (Encoding::I420, 0, planes(&picture)),
         };
         let meta = FrameMeta {
             width: size.width,
@@ -184,7 +213,12 @@ impl Payloads {
     }
 }
 
-fn meta(source_id: u64, pts: Duration, duration: Duration, encoding: Encoding) -> FrameMeta {
+pub(super) fn meta(
+    source_id: u64,
+    pts: Duration,
+    duration: Duration,
+    encoding: Encoding,
+) -> FrameMeta {
     FrameMeta {
         source_id,
         pts_us: i64::try_from(pts.as_micros()).unwrap_or(i64::MAX),

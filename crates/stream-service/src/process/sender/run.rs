@@ -15,8 +15,8 @@ use webrtc_session::{EndpointConfig, SessionConfig};
 use super::dial::Dialer;
 use super::lanes::Lanes;
 use super::ledger::{Ledger, LedgerError, Resumed, Tally};
-use super::link::{LinkFailure, Record, SendLink};
-use super::options::{Progress, SendOptions, Summary};
+use super::link::{LinkFailure, Record, SendLink, Start};
+use super::options::{PayloadEncoding, Progress, SendOptions, Summary};
 use super::payloads::{Payload, PayloadError, Payloads};
 use crate::process::protocol::ProcessMode;
 
@@ -107,17 +107,14 @@ pub async fn send(
     stop: impl Future<Output = ()> + Send,
 ) -> Result<Summary, SendError> {
     let quality = check(&options)?;
-    let mut payloads = Payloads::open(&options, quality)
+    let payloads = Payloads::open(&options, quality)
         .await
         .map_err(SendError::Input)?;
     let (ledger, resumed) = Ledger::open(&options).map_err(SendError::Ledger)?;
     let total = payloads.frame_count();
     let usage = |error: datachannel_transport::ConfigError| SendError::Usage(error.to_string());
     let (records, written) = sync_channel(RECORDS);
-    let start = match options.mode {
-        ProcessMode::EveryFrame => resumed.point,
-        ProcessMode::Realtime => datachannel_transport::ResumePoint::default(),
-    };
+    let (mut payloads, start) = begin(payloads, resumed, options.mode).await?;
     let link = SendLink::new(Instant::now(), FIRST_EPOCH, &options, start, records);
     let link = Arc::new(link.map_err(usage)?);
     let lanes = lanes_of(&options, &link)?;
@@ -157,11 +154,42 @@ pub async fn send(
     run.sum_up(writing.finish())
 }
 
+/// Goes to where the run begins, on a thread that may block.
+async fn begin(
+    mut payloads: Payloads,
+    resumed: Resumed,
+    mode: ProcessMode,
+) -> Result<(Payloads, Start), SendError> {
+    if mode == ProcessMode::Realtime {
+        let start = Start {
+            point: datachannel_transport::ResumePoint::default(),
+            answered: 0,
+        };
+        return Ok((payloads, start));
+    }
+    let begun = tokio::task::spawn_blocking(move || {
+        let point = payloads.begin(&resumed)?;
+        let answered = resumed.point.next_sequence;
+        Ok((payloads, Start { point, answered }))
+    });
+    begun
+        .await
+        .unwrap_or_else(|stopped| {
+            // Only a runtime that shuts down, or a defect here, keeps it from finishing.
+            Err(PayloadError::Begin(stopped.to_string()))
+        })
+        .map_err(SendError::Input)
+}
+
 fn check(options: &SendOptions) -> Result<Quality, SendError> {
     if let Some(lanes) = options.lanes
         && !(1..=16).contains(&lanes)
     {
         return Err(SendError::Usage(format!("{lanes} lanes: choose 1 to 16")));
+    }
+    if options.encoding == PayloadEncoding::Source && options.mode == ProcessMode::Realtime {
+        let why = "realtime drops frames, and access units need those before them: choose --encoding jpeg, or every-frame";
+        return Err(SendError::Usage(why.to_owned()));
     }
     Quality::new(options.quality).map_err(|error| SendError::Usage(error.to_string()))
 }
@@ -225,10 +253,14 @@ fn read(
                         u64::try_from(frame.meta.pts_us).unwrap_or(0),
                     ));
                 }
+                // An access unit that an earlier run has counted goes out again for the sake of later ones.
+                let counts = skip_through.is_none_or(|last| frame.meta.source_id > last);
                 if !link.offer(frame) {
                     return Ok(());
                 }
-                reading.frames.fetch_add(1, Ordering::Relaxed);
+                reading
+                    .frames
+                    .fetch_add(u64::from(counts), Ordering::Relaxed);
             }
             Payload::Damaged(reason) => link.unreadable(reason),
         }
@@ -325,7 +357,6 @@ impl Run<'_> {
                 () = &mut stop, if !stopping => {
                     stopping = true;
                     self.link.stop_reading();
-                    self.link.finish();
                 }
                 () = self.link.changed.notified() => {}
                 () = tokio::time::sleep(TELL_EVERY) => {

@@ -7,30 +7,33 @@
 //!
 //! Locks are taken in this order: `state`, then whatever the pipeline has inside.
 
+mod access_units;
 mod plain;
+mod results;
+mod snapshot;
 mod upstream;
 
 use std::collections::VecDeque;
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::{Duration, Instant, SystemTime};
 
-use bytes::Bytes;
 use datachannel_transport::{
-    Confirm, CreditSizer, Encoding, FrameMeta, FrameReceiver, FrameSender, GoodbyeCode, LaneId,
-    Mode, Offer, OutgoingFrame, ReceivedFrame, ReceiverConfig, ReceiverEvent, SenderConfig,
-    SenderEvent, Window,
+    Confirm, CreditSizer, Encoding, FrameReceiver, GoodbyeCode, LaneId, ReceivedFrame,
+    ReceiverConfig, ReceiverEvent, SenderEvent, Window,
 };
 use frame_pipeline::driver::Pipeline;
 use frame_pipeline::{EncodedFrame, FrameKind, FrameResult};
 use webrtc_session::MessageKind;
 use webrtc_session::driver::SessionWaker;
 
+use super::order::PresentationOrder;
+use super::units::Units;
 use crate::model::meters::RateMeter;
 use crate::process::document::{ResultDocument, VideoMetadata};
 use crate::process::lane::{Channel, LinkEnd, Opened};
-use crate::process::protocol::{LinkQuery, ProcessMode, RESULTS_PROTOCOL};
-use crate::process::worker::json::JsonCounters;
-use plain::PlainResults;
+use crate::process::protocol::{LinkQuery, MIN_UNITS_WINDOW, ProcessMode, RESULTS_PROTOCOL};
+use results::{Results, offer_result, results_of, text_of};
+pub(super) use snapshot::LinkSnapshot;
 use upstream::Upstream;
 
 /// Frames that one link may have under way. One ack lists as many, so that each is told when it arrives.
@@ -41,12 +44,11 @@ const MIN_WINDOW_FRAMES: u32 = 16;
 const MAX_WINDOW_BYTES: u64 = 32 << 20;
 /// Largest frame taken.
 const MAX_FRAME_BYTES: u32 = 32 << 20;
-/// Results that wait or travel, in bytes; what one processor says about a frame is seldom a thousandth of it.
-const MAX_RESULT_BYTES: u64 = 16 << 20;
 
 /// A link as the worker has it.
 pub(super) struct WorkerLink {
     state: Mutex<State>,
+    units: Arc<Units>,
     pipeline: OnceLock<Pipeline>,
 }
 
@@ -58,6 +60,9 @@ struct State {
     mode: ProcessMode,
     /// Handed out by `frames`, and the pipeline had no room.
     waiting: Option<EncodedFrame>,
+    units: Arc<Units>,
+    /// The link brings access units.
+    order: Option<PresentationOrder>,
     /// Duration of frames in the pipeline, by index: what the result says of the declared rate.
     durations: VecDeque<(u64, Duration)>,
     next_index: u64,
@@ -74,40 +79,6 @@ struct Lane {
     /// Which of the link's lanes it is by the sender's count.
     number: u8,
     waker: Option<SessionWaker>,
-}
-
-/// How results travel.
-enum Results {
-    /// As opaque frames of a link: acknowledged, sent again.
-    Linked(Box<FrameSender>),
-    /// As text messages, each once.
-    Plain(PlainResults),
-}
-
-impl Results {
-    /// Results made that the sender may not have.
-    fn len(&self) -> usize {
-        match self {
-            Self::Linked(sender) => sender.held_frames(),
-            Self::Plain(queue) => queue.len(),
-        }
-    }
-}
-
-/// A link's figures.
-#[derive(Debug, Clone, serde::Serialize)]
-pub(super) struct LinkSnapshot {
-    pub(super) mode: ProcessMode,
-    pub(super) lanes: usize,
-    pub(super) frames_received: u64,
-    pub(super) frames_processing: u64,
-    pub(super) results_made: u64,
-    pub(super) bytes_held: u64,
-    pub(super) window_frames: u32,
-    pub(super) fps: f64,
-    /// Of a link that speaks JSON.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) json: Option<JsonCounters>,
 }
 
 impl WorkerLink {
@@ -136,9 +107,12 @@ impl WorkerLink {
             resume: query.resume(),
             ..base
         })?;
+        let units = Arc::new(Units::default());
         let state = State {
             upstream: Upstream::default(),
             frames,
+            units: Arc::clone(&units),
+            order: None,
             results: results_of(now, query)?,
             lanes: Vec::new(),
             mode: query.mode,
@@ -157,6 +131,7 @@ impl WorkerLink {
         };
         Ok(Self {
             state: Mutex::new(state),
+            units,
             pipeline: OnceLock::new(),
         })
     }
@@ -213,25 +188,6 @@ impl WorkerLink {
         state.wake(None);
     }
 
-    pub(super) fn snapshot(&self, now: Instant) -> LinkSnapshot {
-        let mut state = self.lock();
-        let stats = state.frames.stats();
-        let json = state.upstream.json();
-        LinkSnapshot {
-            json: json.map(|json| json.counters()),
-            mode: state.mode,
-            lanes: state.lanes.len(),
-            frames_received: json.map_or(stats.counters.frames_delivered, |json| {
-                json.counters().completed
-            }),
-            frames_processing: state.next_index - state.answered,
-            results_made: state.answered,
-            bytes_held: json.map_or(stats.bytes_open, |json| json.held_bytes() as u64),
-            window_frames: stats.window.map_or(0, |window| window.frames),
-            fps: state.arrivals.per_second(now),
-        }
-    }
-
     /// Moves frames into the pipeline, as many as it takes.
     fn pump(&self, now: Instant, state: &mut State) {
         let Some(pipeline) = self.pipeline.get() else {
@@ -269,26 +225,9 @@ fn first_index(query: &LinkQuery) -> u64 {
     }
 }
 
-/// Results are numbered as their frames are, so that a result's ack confirms its frame.
-fn results_of(
-    now: Instant,
-    query: &LinkQuery,
-) -> Result<Results, datachannel_transport::ConfigError> {
-    if query.link.is_none() {
-        return Ok(Results::Plain(PlainResults::default()));
-    }
-    let mut config = SenderConfig::every_frame(query.epoch, now);
-    config.mode = Mode::EveryFrame {
-        max_queued_frames: 2 * MAX_WINDOW_FRAMES as usize,
-        max_queued_bytes: MAX_RESULT_BYTES,
-    };
-    config.max_frame_bytes = MAX_RESULT_BYTES as u32;
-    config.resume.next_sequence = first_index(query);
-    Ok(Results::Linked(Box::new(FrameSender::new(config)?)))
-}
-
 impl State {
     fn next_frame(&mut self, now: Instant) -> Option<EncodedFrame> {
+        self.take_units(now);
         if let Some(frame) = self.waiting.take() {
             return Some(frame);
         }
@@ -296,11 +235,12 @@ impl State {
             // Every-frame links never get here: their window is as large. Of a realtime link newer frames win.
             return None;
         }
-        let (encoded, duration) = self.upstream_frame()?;
-        self.arrivals.add(now, 1);
-        self.durations.push_back((self.next_index, duration));
-        self.next_index += 1;
-        Some(encoded)
+        if let Some(order) = &mut self.order {
+            let (frame, duration) = order.pop(self.next_index)?;
+            return Some(self.numbered(frame, duration));
+        }
+        let (frame, duration) = self.upstream_frame(now)?;
+        Some(self.numbered(frame, duration))
     }
 
     fn answer(&mut self, now: Instant, result: FrameResult) {
@@ -345,8 +285,9 @@ impl State {
         }
         self.frames.confirm(until);
         self.credit.confirmed(now, until);
+        let least = self.order.as_ref().map_or(0, |_| MIN_UNITS_WINDOW);
         let window = Window {
-            frames: self.credit.frames(self.frames.round_trip()),
+            frames: self.credit.frames(self.frames.round_trip()).max(least),
             bytes: MAX_WINDOW_BYTES,
         };
         if self.frames.window() != window {
@@ -556,46 +497,5 @@ fn encoded(frame: ReceivedFrame, index: u64) -> EncodedFrame {
         failed: frame
             .given_up
             .then(|| "the frame could not be brought across unharmed".to_owned()),
-    }
-}
-
-fn text_of(document: &ResultDocument) -> String {
-    // A map of JSON values is JSON; a number that is none has been made null before.
-    serde_json::to_string(document).unwrap_or_default()
-}
-
-/// Puts a result on its way; one that is too long is replaced by its error.
-fn offer_result(now: Instant, sender: &mut FrameSender, mut document: ResultDocument) {
-    let meta = FrameMeta {
-        source_id: document.video_metadata.frame_id,
-        pts_us: document.video_metadata.pts,
-        duration_us: 0,
-        width: 0,
-        height: 0,
-        encoding: Encoding::Opaque,
-        quality: 0,
-        keyframe: true,
-        released_us: 0,
-    };
-    for _ in 0..2 {
-        let payload = Bytes::from(text_of(&document));
-        let bytes = payload.len();
-        match sender.offer(now, OutgoingFrame { meta, payload }) {
-            Offer::Full(_) | Offer::Refused { .. }
-                if !document.serialized_output_data.is_empty() =>
-            {
-                document.serialized_output_data.clear();
-                document.errors.push(format!(
-                    "the result of {bytes} bytes does not fit beside those under way (at most {MAX_RESULT_BYTES} together); \
-                     ask for fewer fields"
-                ));
-            }
-            Offer::Queued | Offer::Replaced { .. } => return,
-            other => {
-                // After a goodbye nobody waits for it.
-                tracing::debug!(?other, "a result was not taken");
-                return;
-            }
-        }
     }
 }

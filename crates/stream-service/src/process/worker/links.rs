@@ -158,7 +158,7 @@ impl Links {
         }
         Pipeline::start(
             config,
-            Arc::new(Decoders::default()),
+            Arc::new(Decoders::new(link.units())),
             self.work.processors.clone(),
             first_index,
             WorkerLink::on_result(&Arc::downgrade(link)),

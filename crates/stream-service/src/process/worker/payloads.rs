@@ -2,10 +2,15 @@
 //!
 //! Fed by the pipeline's decode threads, one decoder each; feeds its processors with pooled pictures.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use bytes::Bytes;
-use frame_buffer::{ColorRange, FramePool, PictureSize};
+use frame_buffer::{ColorRange, FramePool, Picture, PictureSize};
 use frame_pipeline::{DecoderFactory, EncodedFrame, FrameContent, FrameDecoder, FrameKind};
-use media_source::JpegDecoder;
+use media_source::{H264Decoder, H264Error, JpegDecoder};
+
+use super::units::Units;
 
 /// Idle picture buffers kept for reuse.
 const IDLE_PICTURES: usize = 8;
@@ -13,12 +18,15 @@ const IDLE_PICTURES: usize = 8;
 /// Makes decoders that share one pool.
 pub(super) struct Decoders {
     pool: FramePool,
+    units: Arc<Units>,
 }
 
-impl Default for Decoders {
-    fn default() -> Self {
+impl Decoders {
+    /// Those of a link whose access units are `units`.
+    pub(super) fn new(units: Arc<Units>) -> Self {
         Self {
             pool: FramePool::new(IDLE_PICTURES),
+            units,
         }
     }
 }
@@ -28,6 +36,8 @@ impl DecoderFactory for Decoders {
         Box::new(Decoder {
             pool: self.pool.clone(),
             jpeg: None,
+            h264: None,
+            units: Arc::clone(&self.units),
         })
     }
 }
@@ -35,6 +45,15 @@ impl DecoderFactory for Decoders {
 struct Decoder {
     pool: FramePool,
     jpeg: Option<JpegDecoder>,
+    h264: Option<Stream>,
+    units: Arc<Units>,
+}
+
+/// A stream of access units being decoded: the pipeline asks for its frames in presentation order.
+struct Stream {
+    decoder: H264Decoder,
+    /// Came out with the one that was asked for.
+    ready: BTreeMap<u64, Result<Picture, H264Error>>,
 }
 
 impl FrameDecoder for Decoder {
@@ -47,10 +66,12 @@ impl FrameDecoder for Decoder {
                 height: frame.height,
                 bytes: frame.payload.clone(),
             }),
+            FrameKind::H264 => self.picture_of(frame.source_id),
             FrameKind::Opaque => Ok(FrameContent::Opaque(frame.payload.clone())),
-            _ => {
-                Err("this worker decodes JPEG, I420 and BGR; send with --encoding jpeg".to_owned())
-            }
+            _ => Err(
+                "this worker decodes JPEG, H.264, I420 and BGR; send with --encoding jpeg"
+                    .to_owned(),
+            ),
         }
     }
 }
@@ -65,6 +86,35 @@ impl Decoder {
         picture
             .map(FrameContent::Picture)
             .map_err(|error| format!("the JPEG cannot be decoded: {error}"))
+    }
+
+    /// The picture shown as frame `at`, for which access units are decoded, those after its own too where it needs them.
+    fn picture_of(&mut self, at: u64) -> Result<FrameContent, String> {
+        let stream = match &mut self.h264 {
+            Some(stream) => stream,
+            none => none.insert(Stream {
+                decoder: H264Decoder::new(self.pool.clone()).map_err(|e| e.to_string())?,
+                ready: BTreeMap::new(),
+            }),
+        };
+        // Of frames that were not asked for, since they could not be brought here.
+        stream.ready = stream.ready.split_off(&at);
+        loop {
+            if let Some(picture) = stream.ready.remove(&at) {
+                return picture
+                    .map(FrameContent::Picture)
+                    .map_err(|error| format!("the access unit cannot be decoded: {error}"));
+            }
+            if !stream.decoder.awaits(at) && !self.units.holds(at) {
+                return Err("its access unit is not here: it came in realtime mode, or the decoder was made anew".to_owned());
+            }
+            let unit = self.units.take();
+            let unit = unit.ok_or("the link ended before the picture was complete")?;
+            for decoded in stream.decoder.decode(&unit) {
+                let at = decoded.presentation_index;
+                stream.ready.insert(at, decoded.picture);
+            }
+        }
     }
 
     /// Raw planes: full range, as JPEG's are, so that processors find the same values whichever way a frame came.

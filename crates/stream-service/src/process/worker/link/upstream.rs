@@ -5,12 +5,15 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use datachannel_transport::{GoodbyeCode, LaneId};
+use datachannel_transport::{Encoding, GoodbyeCode, LaneId};
 use frame_pipeline::EncodedFrame;
 use webrtc_session::MessageKind;
 
+use super::access_units::duration_of;
 use super::{Results, State, encoded};
+use crate::process::protocol::ProcessMode;
 use crate::process::worker::json::JsonIntake;
+use crate::process::worker::order::PresentationOrder;
 
 /// What came first.
 #[derive(Default)]
@@ -61,15 +64,23 @@ impl State {
         }
     }
 
-    /// The next frame that came, as the pipeline takes it, and how long it lasts.
-    pub(super) fn upstream_frame(&mut self) -> Option<(EncodedFrame, Duration)> {
+    /// The next frame that came, as the pipeline takes it, and how long it lasts. At the first access unit the link becomes
+    /// one of access units.
+    pub(super) fn upstream_frame(&mut self, now: Instant) -> Option<(EncodedFrame, Duration)> {
         if let Upstream::Json(json) = &mut self.upstream {
             let frame = json.poll_frame()?;
             let duration = frame.duration;
+            self.arrivals.add(now, 1);
             return Some((frame.encoded(self.next_index, SystemTime::now()), duration));
         }
         let frame = self.frames.poll_frame()?;
-        let duration = Duration::from_micros(frame.meta.duration_us.into());
+        if frame.meta.encoding == Encoding::H264 && self.mode == ProcessMode::EveryFrame {
+            self.order = Some(PresentationOrder::default());
+            self.take_unit(now, frame);
+            return self.order.as_mut()?.pop(self.next_index);
+        }
+        self.arrivals.add(now, 1);
+        let duration = duration_of(&frame);
         Some((encoded(frame, self.next_index), duration))
     }
 

@@ -1,0 +1,94 @@
+//! A video's own access units as they travel: `source_id` counts what a viewer sees, the sequence what a decoder takes.
+//!
+//! Fed by media-source; feeds the link by `payloads`.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+use datachannel_transport::{Encoding, FrameMeta, OutgoingFrame, ResumePoint};
+use media_source::{AccessUnit, AccessUnits, DecodeError, VideoUri};
+use progressive_loader::driver::OpenOptions;
+
+use super::groups::Groups;
+use super::opaque::SCHEME;
+use super::options::SendOptions;
+use super::payloads::{PayloadError, meta};
+
+/// The access units of one input.
+pub(super) struct UnitPayloads {
+    source: AccessUnits,
+    /// Read already, and to be sent first.
+    again: VecDeque<OutgoingFrame>,
+}
+
+impl UnitPayloads {
+    /// Opens the input.
+    pub(super) async fn open(options: &SendOptions) -> Result<Self, PayloadError> {
+        let uri = &options.input;
+        if uri.starts_with(SCHEME) {
+            return Err(PayloadError::Open(media_source::OpenError::NoAccessUnits {
+                name: uri.clone(),
+                reason: "it is payloads made for measuring".to_owned(),
+            }));
+        }
+        let uri: VideoUri = uri.parse()?;
+        let open = OpenOptions {
+            store: options.store.clone(),
+            ..OpenOptions::default()
+        };
+        Ok(Self {
+            source: media_source::driver::open_access_units(&uri, &open).await?,
+            again: VecDeque::new(),
+        })
+    }
+
+    pub(super) fn frame_count(&self) -> Option<u64> {
+        self.source.info().frame_count
+    }
+
+    /// Goes to the last keyframe from which every frame can be had that is shown from `answered` on; where that is.
+    /// Blocks: reads everything before it, for the hash of all that was sent.
+    pub(super) fn begin_at(&mut self, answered: u64) -> Result<ResumePoint, DecodeError> {
+        let mut groups = Groups::new(ResumePoint::default());
+        while answered > 0
+            && groups.next_sequence() <= answered
+            && let Some(unit) = self.read()?
+        {
+            groups.push(unit);
+            groups.answered(answered);
+        }
+        let (start, units) = groups.restart();
+        self.again = units.cloned().collect();
+        Ok(start)
+    }
+
+    /// The next unit; `None` at the end.
+    pub(super) fn next(&mut self) -> Result<Option<OutgoingFrame>, DecodeError> {
+        match self.again.pop_front() {
+            Some(unit) => Ok(Some(unit)),
+            None => self.read(),
+        }
+    }
+
+    fn read(&mut self) -> Result<Option<OutgoingFrame>, DecodeError> {
+        let Some(unit) = self.source.next_unit()? else {
+            return Ok(None);
+        };
+        let size = self.source.info().size;
+        let AccessUnit {
+            presentation_index,
+            pts,
+            duration,
+            keyframe,
+            ..
+        } = unit;
+        let meta = FrameMeta {
+            width: size.width,
+            height: size.height,
+            keyframe,
+            ..meta(presentation_index, pts, duration, Encoding::H264)
+        };
+        let payload: Bytes = unit.payload;
+        Ok(Some(OutgoingFrame { meta, payload }))
+    }
+}

@@ -10,6 +10,10 @@ use std::process::ExitCode;
 use bin_support::logging;
 use clap::Parser as _;
 
+/// A sixth of what a session costs is the system's allocator; docs/performance.md has what this one saves.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     let args = args::Args::parse();
     logging::init();

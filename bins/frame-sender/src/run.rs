@@ -16,7 +16,7 @@ pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
     let display = Arc::new(Display::new(args.progress, args.json));
     let options = options(args, Arc::clone(&display))?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;

@@ -12,7 +12,7 @@ use crate::args::Args;
 pub(crate) fn run(args: Args) -> Result<(), Failure> {
     let config = config(args)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build()
         .context("cannot start the runtime")?;

@@ -314,6 +314,12 @@ impl FrameSender {
         self.pending.len() + self.flight.open_frames()
     }
 
+    /// Of these, waiting to begin.
+    #[must_use]
+    pub fn waiting_frames(&self) -> usize {
+        self.pending.len()
+    }
+
     /// What was counted, without the percentiles of [`stats`](Self::stats).
     #[must_use]
     pub fn counters(&self) -> SenderCounters {

@@ -64,7 +64,7 @@ impl EndpointConfig {
 /// Settings of one session.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
-    /// The largest UDP payload sent, bytes. Range 576–1472.
+    /// The largest UDP payload sent, bytes. Range 576–1500; above 1472 it fits no Ethernet.
     pub mtu_bytes: usize,
     /// Bytes that a session with one channel may have buffered, which is written and not yet acknowledged: this bounds
     /// what is in flight, and so the goodput at `sctp_buffered_bytes` per round trip. Range 2 KiB–64 MiB.
@@ -128,8 +128,18 @@ impl SessionConfig {
         }
     }
 
+    /// Towards another endpoint on this machine: [`SessionConfig::own_peer`] but for an MTU of 1500, which loopback carries
+    /// and no other path need.
+    #[must_use]
+    pub fn own_host() -> Self {
+        Self {
+            mtu_bytes: 1500,
+            ..Self::own_peer()
+        }
+    }
+
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        in_range("mtu_bytes", self.mtu_bytes, 576, 1472, "576 to 1472 bytes")?;
+        in_range("mtu_bytes", self.mtu_bytes, 576, 1500, "576 to 1500 bytes")?;
         in_range(
             "sctp_buffered_bytes",
             self.sctp_buffered_bytes,
@@ -212,7 +222,7 @@ mod tests {
         let message = config.validate().map_err(|error| error.to_string());
         assert_eq!(
             message,
-            Err("mtu_bytes is 9000, it must be 576 to 1472 bytes".to_owned())
+            Err("mtu_bytes is 9000, it must be 576 to 1500 bytes".to_owned())
         );
     }
 }

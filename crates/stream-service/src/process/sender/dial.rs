@@ -55,6 +55,7 @@ pub(super) struct Dialer {
     link_name: u64,
     mode: ProcessMode,
     data_output: Option<String>,
+    session: SessionConfig,
     lanes_made: AtomicU32,
     /// The epoch under which the worker has made the link; one offer at a time may make it.
     made: Mutex<Option<u32>>,
@@ -70,6 +71,7 @@ impl Dialer {
         endpoint: Endpoint,
         link: Arc<SendLink>,
         link_name: u64,
+        session: SessionConfig,
     ) -> Result<Self, String> {
         let to = options.to.trim_end_matches('/').to_owned();
         reqwest::Url::parse(&to).map_err(|error| {
@@ -91,6 +93,7 @@ impl Dialer {
             link_name,
             mode: options.mode,
             data_output: options.data_output.clone(),
+            session,
             lanes_made: AtomicU32::new(0),
             made: Mutex::new(None),
         })
@@ -131,7 +134,7 @@ impl Dialer {
             ChannelSpec::reliable(FRAMES_LABEL),
             ChannelSpec::reliable(RESULTS_LABEL).speaking(RESULTS_PROTOCOL),
         ];
-        let config = SessionConfig::own_peer();
+        let config = self.session.clone();
         let connecting = self.endpoint.connect_with(handler, &channels, config).await;
         let (offer, pending) = connecting.map_err(|error| never(error.to_string()))?;
         let session = pending.session();

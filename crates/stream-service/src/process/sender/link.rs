@@ -138,11 +138,14 @@ impl SendLink {
     pub(super) fn offer(&self, frame: OutgoingFrame) -> bool {
         let hash = payload_hash(&frame.payload);
         let mut frame = frame;
+        let mut idle;
         let mut state = self.lock();
         loop {
             if state.is_at_its_end() || state.failure.is_some() {
                 return false;
             }
+            // Lanes that have something to send ask again by themselves.
+            idle = state.frames.waiting_frames() == 0;
             frame = match state.offer(Instant::now(), frame, hash) {
                 Ok(()) => break,
                 Err(full) => full,
@@ -152,7 +155,9 @@ impl SendLink {
                 .wait(state)
                 .unwrap_or_else(PoisonError::into_inner);
         }
-        state.wake(None);
+        if idle {
+            state.wake(None);
+        }
         true
     }
 
@@ -217,6 +222,9 @@ impl SendLink {
     /// The ledger's thread has room again.
     pub(super) fn collect(&self) {
         let mut state = self.lock();
+        if state.held.is_none() && !state.results.has_frame() {
+            return;
+        }
         state.collect(Instant::now());
         let done = state.is_done();
         state.wake(None);
@@ -531,6 +539,16 @@ impl State {
                 reason: "worker_died",
             });
         }
+    }
+
+    /// With no more frames held than this the reading thread is worth waking.
+    fn low_water(&self) -> usize {
+        self.config.max_window.frames as usize * 3 / 4
+    }
+
+    /// What room there is depends on: frames held, results taken.
+    fn filling(&self) -> (usize, u64) {
+        (self.frames.held_frames(), self.results_taken)
     }
 
     fn is_done(&self) -> bool {

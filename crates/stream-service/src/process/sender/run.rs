@@ -203,12 +203,17 @@ fn lanes_of(options: &SendOptions, link: &Arc<SendLink>) -> Result<Lanes, SendEr
     } else {
         ([0, 0, 0, 0], 0).into()
     };
-    let mut config = EndpointConfig::new(bind);
-    config.session = SessionConfig::own_peer();
+    // A datagram that loopback carries whole costs as much as a smaller one.
+    let session = if local {
+        SessionConfig::own_host()
+    } else {
+        SessionConfig::own_peer()
+    };
+    let config = EndpointConfig::new(bind);
     let endpoint = Endpoint::bind(config)?;
     let name = random_name();
-    let dialer =
-        Dialer::new(options, endpoint, Arc::clone(link), name).map_err(SendError::Usage)?;
+    let dialer = Dialer::new(options, endpoint, Arc::clone(link), name, session)
+        .map_err(SendError::Usage)?;
     Ok(Lanes {
         link: Arc::clone(link),
         dialer,

@@ -39,7 +39,7 @@ use upstream::Upstream;
 /// Frames that one link may have under way. One ack lists as many, so that each is told when it arrives.
 pub(super) const MAX_WINDOW_FRAMES: u32 = 64;
 /// Frames that it may always have under way: what a pause of the sender's or the worker's scheduler is bridged with.
-const MIN_WINDOW_FRAMES: u32 = 16;
+const MIN_WINDOW_FRAMES: u32 = 32;
 /// Their payload bytes: two raw 4K pictures.
 const MAX_WINDOW_BYTES: u64 = 32 << 20;
 /// Largest frame taken.

@@ -50,6 +50,7 @@ impl LinkEnd for SendLink {
             return;
         };
         known.last_heard = now;
+        let filling = state.filling();
         let outcome = match channel {
             Channel::Frames => state.frames.handle_message(now, lane, message),
             Channel::Results => state.results.handle_message(now, lane, message),
@@ -64,8 +65,12 @@ impl LinkEnd for SendLink {
             state.wake(Some(lane));
         }
         let notable = state.is_done() || state.failure.is_some() || state.peer_left;
+        // The reading thread is woken for several frames at a time.
+        let has_room = state.filling() != filling && state.filling().0 <= state.low_water();
         drop(state);
-        self.room.notify_all();
+        if has_room || notable {
+            self.room.notify_all();
+        }
         if notable {
             self.changed.notify_waiters();
         }

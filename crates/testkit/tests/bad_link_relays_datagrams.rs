@@ -141,9 +141,9 @@ fn impairments_can_be_changed_while_it_runs() {
 }
 
 #[test]
-fn clients_beyond_the_64th_are_refused() {
+fn clients_beyond_the_256th_are_refused() {
     let (server, link) = server_behind(BadLinkConfig::default());
-    let clients: Vec<_> = (0..64).map(|_| client_of(&link)).collect();
+    let clients: Vec<_> = (0..256).map(|_| client_of(&link)).collect();
     for client in &clients {
         client.send(b"x").unwrap();
         receive(&server);
@@ -151,7 +151,7 @@ fn clients_beyond_the_64th_are_refused() {
     let late = client_of(&link);
     late.send(b"x").unwrap();
     assert!(wait_until(LIMIT, || link.control().stats().refused == 1));
-    assert_eq!(link.control().stats().clients, 64);
+    assert_eq!(link.control().stats().clients, 256);
     clients[63].send(b"still served").unwrap();
     assert_eq!(receive(&server).0, b"still served");
 }

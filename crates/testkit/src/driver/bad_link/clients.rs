@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::control::udp_socket;
 
 /// Clients at a time.
-const MAX_CLIENTS: usize = 64;
+const MAX_CLIENTS: usize = 256;
 /// A client that is silent, and is told nothing, for so long makes room. WebRTC peers check each other every 2.5 s.
 const IDLE: Duration = Duration::from_secs(60);
 

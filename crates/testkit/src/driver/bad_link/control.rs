@@ -51,7 +51,7 @@ pub struct BadLinkStats {
     pub down: PathStats,
     /// Clients that were heard of in the last minute.
     pub clients: usize,
-    /// Datagrams of clients beyond the 64th; they are in no other count.
+    /// Datagrams of clients beyond the 256th; they are in no other count.
     pub refused: u64,
     /// Datagrams among those forwarded that the system did not take, or whose client had expired.
     pub unsent: u64,

@@ -92,7 +92,7 @@ pub struct BadLink {
 }
 
 impl BadLink {
-    /// Relays datagrams to and from `server`, for up to 64 clients. The server sees each at a port of its own.
+    /// Relays datagrams to and from `server`, for up to 256 clients. The server sees each at a port of its own.
     ///
     /// # Errors
     /// [`BadLinkError`] when the address to listen on is taken, or the system is out of threads.

@@ -18,7 +18,7 @@ pub use pipeline::open::SourceError;
 pub use process::protocol::ProcessMode;
 pub use process::sender::{
     LedgerError, OnProgress, PayloadEncoding, PayloadError, Progress, SendError, SendOptions,
-    Summary, send,
+    SendTiming, Summary, send,
 };
 pub use process::worker::{Worker, WorkerConfig, WorkerError};
 pub use service::{Service, ServiceConfig, ServiceError};

@@ -16,7 +16,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use datachannel_transport::{
     DropReason, FrameReceiver, FrameSender, GoodbyeCode, LaneId, Offer, OutgoingFrame,
-    ReceiverEvent, ResumePoint, SenderConfig, SenderEvent, payload_hash,
+    ReceiverEvent, ResumePoint, SenderConfig, SenderEvent, TimingSummary, payload_hash,
 };
 use tokio::sync::Notify;
 use webrtc_session::driver::SessionWaker;
@@ -302,6 +302,12 @@ impl SendLink {
                 .get_or_insert(LinkFailure::Protocol(error.to_string()));
         }
         state.wake(None);
+    }
+
+    /// Offered → last chunk handed to a lane, last chunk → whole at the worker; of the latest frames, ms.
+    pub(super) fn timing(&self) -> (TimingSummary, TimingSummary) {
+        let stats = self.lock().frames.stats();
+        (stats.send_ms, stats.ack_ms)
     }
 
     pub(super) fn figures(&self, now: Instant) -> LinkFigures {

@@ -16,6 +16,6 @@ mod run;
 mod units;
 
 pub use ledger::LedgerError;
-pub use options::{OnProgress, PayloadEncoding, Progress, SendOptions, Summary};
+pub use options::{OnProgress, PayloadEncoding, Progress, SendOptions, SendTiming, Summary};
 pub use payloads::PayloadError;
 pub use run::{SendError, send};

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use datachannel_transport::TimingSummary;
 use progressive_loader::driver::Store;
 use serde::{Deserialize, Serialize};
 
@@ -149,10 +150,23 @@ pub struct Summary {
     pub seconds: f64,
     /// Results of this run a second.
     pub fps: f64,
+    /// Percentiles over the latest 256 frames of each stage.
+    pub timing: SendTiming,
     /// Whether both ends' count and hash of all frames agree.
     pub verified: bool,
     /// Whether the video was read to its end.
     pub complete: bool,
+}
+
+/// How long a frame spends where, ms.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct SendTiming {
+    /// Reading it: decoding and encoding.
+    pub read_ms: TimingSummary,
+    /// From there until its last chunk is handed to a lane.
+    pub send_ms: TimingSummary,
+    /// From there until the worker has it whole.
+    pub ack_ms: TimingSummary,
 }
 
 impl Summary {

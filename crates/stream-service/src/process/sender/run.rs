@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use datachannel_transport::{TimingSummary, TimingWindow};
 use jpeg_optimizer::Quality;
 use media_source::PacingClock;
 use webrtc_session::driver::Endpoint;
@@ -16,7 +17,7 @@ use super::dial::Dialer;
 use super::lanes::Lanes;
 use super::ledger::{Ledger, LedgerError, Resumed, Tally};
 use super::link::{LinkFailure, Record, SendLink, Start};
-use super::options::{PayloadEncoding, Progress, SendOptions, Summary};
+use super::options::{PayloadEncoding, Progress, SendOptions, SendTiming, Summary};
 use super::payloads::{Payload, PayloadError, Payloads};
 use crate::process::protocol::ProcessMode;
 
@@ -95,6 +96,20 @@ struct Reading {
     frames: AtomicU64,
     complete: AtomicBool,
     error: Mutex<Option<PayloadError>>,
+    times: Mutex<TimingWindow>,
+}
+
+impl Reading {
+    /// Reading a frame took that long.
+    fn took(&self, time: Duration) {
+        let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        times.add(time);
+    }
+
+    fn times(&self) -> TimingSummary {
+        let times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
+        times.summary()
+    }
 }
 
 /// Sends each frame of a video to a worker, and writes down each result. Returns when each frame has its result, when
@@ -250,7 +265,12 @@ fn read(
         payloads.skip_through(last)?;
     }
     let mut pace = Pace::default();
-    while let Some(payload) = payloads.next()? {
+    loop {
+        let began = Instant::now();
+        let Some(payload) = payloads.next()? else {
+            break;
+        };
+        reading.took(began.elapsed());
         match payload {
             Payload::Frame(frame) => {
                 if mode == ProcessMode::Realtime {
@@ -415,6 +435,7 @@ impl Run<'_> {
     fn sum_up(&self, written: Result<Tally, LedgerError>) -> Result<Summary, SendError> {
         let tally = written.map_err(SendError::Ledger)?;
         let figures = self.link.figures(Instant::now());
+        let (send_ms, ack_ms) = self.link.timing();
         let earlier = self.resumed.tally;
         let seconds = self.began.elapsed().as_secs_f64();
         let frames = self.frames();
@@ -434,6 +455,11 @@ impl Run<'_> {
             bytes: figures.bytes_acked,
             seconds: (seconds * 1000.0).round() / 1000.0,
             fps: (figures.results as f64 / seconds * 100.0).round() / 100.0,
+            timing: SendTiming {
+                read_ms: self.reading.times(),
+                send_ms,
+                ack_ms,
+            },
             verified: figures.verified,
             complete: self.reading.complete.load(Ordering::Relaxed),
         };

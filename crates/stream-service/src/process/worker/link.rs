@@ -34,6 +34,7 @@ use crate::process::lane::{Channel, LinkEnd, Opened};
 use crate::process::protocol::{LinkQuery, MIN_UNITS_WINDOW, ProcessMode, RESULTS_PROTOCOL};
 use results::{Results, offer_result, results_of, text_of};
 pub(super) use snapshot::LinkSnapshot;
+use snapshot::StageWindows;
 use upstream::Upstream;
 
 /// Frames that one link may have under way. One ack lists as many, so that each is told when it arrives.
@@ -70,6 +71,7 @@ struct State {
     ended: bool,
     credit: CreditSizer,
     arrivals: RateMeter,
+    stages: StageWindows,
     idle_since: Option<Instant>,
     peer_left: bool,
 }
@@ -126,6 +128,7 @@ impl WorkerLink {
                 MAX_WINDOW_FRAMES,
             ),
             arrivals: RateMeter::new(now),
+            stages: StageWindows::default(),
             idle_since: Some(now),
             peer_left: false,
         };
@@ -246,6 +249,7 @@ impl State {
     fn answer(&mut self, now: Instant, result: FrameResult) {
         let index = result.index;
         self.answered = index + 1;
+        self.stages.add(&result.stages);
         let mut duration = Duration::ZERO;
         while let Some((_, known)) = self.durations.pop_front_if(|(at, _)| *at <= index) {
             duration = known;

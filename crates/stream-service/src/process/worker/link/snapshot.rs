@@ -2,6 +2,10 @@
 
 use std::time::Instant;
 
+use datachannel_transport::{TimingSummary, TimingWindow};
+use frame_pipeline::driver::Pipeline;
+use frame_pipeline::{PipelineStats, StageTimes};
+
 use super::WorkerLink;
 use crate::process::protocol::ProcessMode;
 use crate::process::worker::json::JsonCounters;
@@ -17,9 +21,44 @@ pub(in crate::process::worker) struct LinkSnapshot {
     pub(in crate::process::worker) bytes_held: u64,
     pub(in crate::process::worker) window_frames: u32,
     pub(in crate::process::worker) fps: f64,
+    /// How long frames spent where, ms.
+    pub(in crate::process::worker) timing: StageTiming,
+    pub(in crate::process::worker) pipeline: Option<PipelineStats>,
     /// Of a link that speaks JSON.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(in crate::process::worker) json: Option<JsonCounters>,
+}
+
+/// Stages of the pipeline, each over its latest frames.
+#[derive(Debug, Default)]
+pub(super) struct StageWindows {
+    decode: TimingWindow,
+    queued: TimingWindow,
+    process: TimingWindow,
+}
+
+/// The same in figures.
+#[derive(Debug, Clone, serde::Serialize)]
+pub(in crate::process::worker) struct StageTiming {
+    decode_ms: TimingSummary,
+    queued_ms: TimingSummary,
+    process_ms: TimingSummary,
+}
+
+impl StageWindows {
+    pub(super) fn add(&mut self, stages: &StageTimes) {
+        self.decode.add(stages.decode);
+        self.queued.add(stages.queued);
+        self.process.add(stages.process);
+    }
+
+    fn summary(&self) -> StageTiming {
+        StageTiming {
+            decode_ms: self.decode.summary(),
+            queued_ms: self.queued.summary(),
+            process_ms: self.process.summary(),
+        }
+    }
 }
 
 impl WorkerLink {
@@ -39,6 +78,8 @@ impl WorkerLink {
             bytes_held: json.map_or(stats.bytes_open, |json| json.held_bytes() as u64),
             window_frames: stats.window.map_or(0, |window| window.frames),
             fps: state.arrivals.per_second(now),
+            timing: state.stages.summary(),
+            pipeline: self.pipeline.get().map(Pipeline::stats),
         }
     }
 }

@@ -28,7 +28,12 @@ fn a_pattern_as_jpeg_over_one_lane() {
         "test:?size=320x180&fps=25&frames=120",
         &[],
     );
-    run.complete().assert_whole(120);
+    let done = run.complete();
+    done.assert_whole(120);
+    for stage in ["read_ms", "send_ms", "ack_ms"] {
+        let samples = done.summary["timing"][stage]["samples"].as_u64();
+        assert!(samples >= Some(120), "{stage}: {done:?}");
+    }
     run.assert_each_frame_once(120);
     assert_numbers(&run);
     let third = &run.results()[2];

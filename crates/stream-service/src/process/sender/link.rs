@@ -6,31 +6,27 @@
 mod again;
 mod lanes;
 mod record;
+mod results;
 mod settings;
 
 use std::collections::VecDeque;
-use std::sync::mpsc::{SyncSender, TrySendError};
+use std::sync::mpsc::SyncSender;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use bytes::Bytes;
 use datachannel_transport::{
-    DropReason, FrameReceiver, FrameSender, GoodbyeCode, LaneId, Offer, OutgoingFrame,
-    ReceiverEvent, ResumePoint, SenderConfig, SenderEvent, TimingSummary, payload_hash,
+    DropReason, FrameReceiver, FrameSender, GoodbyeCode, Offer, OutgoingFrame, ResumePoint,
+    SenderConfig, SenderEvent, TimingSummary, payload_hash,
 };
 use tokio::sync::Notify;
-use webrtc_session::driver::SessionWaker;
 
+use lanes::Lane;
 pub(super) use record::{LinkFailure, LinkFigures, OpenFrame, Record, Start};
 
 use super::groups::Groups;
 use super::options::{PayloadEncoding, SendOptions};
 use crate::model::meters::RateMeter;
-use crate::process::lane::LinkEnd;
 use crate::process::protocol::ProcessMode;
-
-/// A lane that is not heard for this long is stalled: four pings went unanswered.
-const STALLED_AFTER: Duration = Duration::from_secs(2);
 
 /// A link as the sender has it.
 pub(super) struct SendLink {
@@ -69,15 +65,6 @@ struct State {
     finishing: bool,
     failure: Option<LinkFailure>,
     rate: RateMeter,
-}
-
-struct Lane {
-    id: LaneId,
-    number: u8,
-    waker: Option<SessionWaker>,
-    frames_open: bool,
-    results_open: bool,
-    last_heard: Instant,
 }
 
 impl SendLink {
@@ -234,56 +221,6 @@ impl SendLink {
         }
     }
 
-    /// Names a lane before its session exists.
-    pub(super) fn add_lane(&self, now: Instant, id: LaneId, number: u8) {
-        self.lock().lanes.push(Lane {
-            id,
-            number,
-            waker: None,
-            frames_open: false,
-            results_open: false,
-            last_heard: now,
-        });
-    }
-
-    /// Gives a lane up: what it held goes to the others.
-    pub(super) fn drop_lane(&self, now: Instant, id: LaneId) {
-        self.closed(now, id, "given up");
-    }
-
-    /// Whether the lane carries both ways.
-    pub(super) fn is_open(&self, id: LaneId) -> bool {
-        let state = self.lock();
-        let lane = state.lanes.iter().find(|lane| lane.id == id);
-        lane.is_some_and(|lane| lane.frames_open && lane.results_open)
-    }
-
-    /// Whether the lane is gone, or has not been heard for too long.
-    pub(super) fn is_stalled(&self, now: Instant, id: LaneId) -> bool {
-        self.is_silent(now, id, STALLED_AFTER)
-    }
-
-    /// Whether the lane is gone, or has not been heard for that long.
-    pub(super) fn is_silent(&self, now: Instant, id: LaneId, silence: Duration) -> bool {
-        let state = self.lock();
-        let lane = state.lanes.iter().find(|lane| lane.id == id);
-        let heard = lane.map(|lane| now.saturating_duration_since(lane.last_heard));
-        state.peer_left || heard.is_none_or(|ago| ago >= silence)
-    }
-
-    /// The other lanes of that number, which a new one replaces; counts as a resumption.
-    pub(super) fn replaced_by(&self, id: LaneId, number: u8) -> Vec<LaneId> {
-        let state = self.lock();
-        let same = state.lanes.iter().filter(|lane| lane.number == number);
-        same.map(|lane| lane.id)
-            .filter(|other| *other != id)
-            .collect()
-    }
-
-    pub(super) fn count_resumed(&self) {
-        self.lock().resumed += 1;
-    }
-
     pub(super) fn epoch(&self) -> u32 {
         self.lock().epoch
     }
@@ -428,89 +365,6 @@ impl State {
         }
     }
 
-    /// Realtime: a frame has no result because it was not sent.
-    fn dropped(&mut self, source_id: u64, reason: &'static str) {
-        let Some(at) = self
-            .open
-            .iter()
-            .position(|open| open.source_id == source_id)
-        else {
-            return;
-        };
-        if let Some(frame) = self.open.remove(at) {
-            self.tell(Record::Dropped { frame, reason });
-        }
-    }
-
-    /// Takes results, as many as the ledger has room for.
-    fn collect(&mut self, now: Instant) {
-        if let Some(record) = self.held.take() {
-            self.tell(record);
-        }
-        while self.held.is_none()
-            && self.failure.is_none()
-            && let Some(result) = self.results.poll_frame()
-        {
-            self.take_result(now, result.sequence, result.meta.source_id, result.payload);
-        }
-        while let Some(event) = self.results.poll_event() {
-            match event {
-                ReceiverEvent::Eof { verified, .. } => {
-                    // An end whose hash is another is no end: nobody can say which results are whole.
-                    self.results_ended = verified;
-                    if !verified {
-                        let why = "the worker's count or hash of the results is another".to_owned();
-                        self.failure.get_or_insert(LinkFailure::Mismatch(why));
-                    }
-                }
-                ReceiverEvent::PeerGoodbye { code, text } => self.left(code, text),
-                _ => {}
-            }
-        }
-    }
-
-    fn take_result(&mut self, now: Instant, sequence: u64, source_id: u64, document: Bytes) {
-        let first = match self.mode {
-            ProcessMode::EveryFrame => {
-                if sequence < self.answered {
-                    // Confirmed to a worker that died before it could say so to us, or wanted for what comes after it.
-                    self.repeated += 1;
-                    return;
-                }
-                self.answered = sequence + 1;
-                self.answered_first(source_id)
-            }
-            ProcessMode::Realtime => {
-                let at = self
-                    .open
-                    .iter()
-                    .position(|open| open.source_id == source_id);
-                at.and_then(|at| self.open.remove(at))
-            }
-        };
-        let Some(frame) = first else {
-            let why = format!("result {sequence} is of frame {source_id}");
-            self.failure.get_or_insert(LinkFailure::Mismatch(why));
-            return;
-        };
-        self.results_taken += 1;
-        self.rate.add(now, 1);
-        self.tell(Record::Result { frame, document });
-    }
-
-    /// Hands a record to the ledger's thread, or holds it until there is room.
-    fn tell(&mut self, record: Record) {
-        match self.records.try_send(record) {
-            Ok(()) => {}
-            Err(TrySendError::Full(record)) if self.held.is_none() => self.held = Some(record),
-            Err(TrySendError::Full(record) | TrySendError::Disconnected(record)) => {
-                tracing::error!(?record, "the ledger cannot keep up");
-                let why = "the ledger cannot be written as fast as frames are dropped".to_owned();
-                self.failure.get_or_insert(LinkFailure::Gone(why));
-            }
-        }
-    }
-
     fn relink(&mut self, now: Instant) -> Result<(), datachannel_transport::ConfigError> {
         self.epoch = self.epoch.wrapping_add(1);
         self.resumed += 1;
@@ -534,19 +388,6 @@ impl State {
         Ok(())
     }
 
-    /// Realtime: what the worker that died had taken, and had not answered, is nowhere now.
-    fn forget_acknowledged(&mut self) {
-        let held = self.frames.held_frames();
-        while self.open.len() > held
-            && let Some(frame) = self.open.pop_front()
-        {
-            self.tell(Record::Dropped {
-                frame,
-                reason: "worker_died",
-            });
-        }
-    }
-
     /// With no more frames held than this the reading thread is worth waking.
     fn low_water(&self) -> usize {
         self.config.max_window.frames as usize * 3 / 4
@@ -561,23 +402,12 @@ impl State {
         self.frames_verified == Some(true) && self.results_ended && self.held.is_none()
     }
 
-    fn wake(&self, but: Option<LaneId>) {
-        let others = self.lanes.iter().filter(|lane| Some(lane.id) != but);
-        for waker in others.filter_map(|lane| lane.waker.as_ref()) {
-            waker.wake();
-        }
-    }
-
     fn broke(&mut self, now: Instant, error: &datachannel_transport::ProtocolError) {
         self.failure
             .get_or_insert(LinkFailure::Protocol(error.to_string()));
         let text = error.to_string();
         self.frames.goodbye(now, GoodbyeCode::ProtocolError, &text);
         self.results.goodbye(now, GoodbyeCode::ProtocolError, &text);
-    }
-
-    fn lane(&mut self, id: LaneId) -> Option<&mut Lane> {
-        self.lanes.iter_mut().find(|lane| lane.id == id)
     }
 }
 

@@ -8,6 +8,7 @@
 //! Locks are taken in this order: `state`, then whatever the pipeline has inside.
 
 mod access_units;
+mod lanes;
 mod plain;
 mod results;
 mod snapshot;
@@ -24,14 +25,13 @@ use datachannel_transport::{
 use frame_pipeline::driver::Pipeline;
 use frame_pipeline::{EncodedFrame, FrameKind, FrameResult};
 use webrtc_session::MessageKind;
-use webrtc_session::driver::SessionWaker;
 
 use super::order::PresentationOrder;
 use super::units::Units;
 use crate::model::meters::RateMeter;
 use crate::process::document::{ResultDocument, VideoMetadata};
-use crate::process::lane::{Channel, LinkEnd, Opened};
-use crate::process::protocol::{LinkQuery, MIN_UNITS_WINDOW, ProcessMode, RESULTS_PROTOCOL};
+use crate::process::protocol::{LinkQuery, MIN_UNITS_WINDOW, ProcessMode};
+use lanes::Lane;
 use results::{Results, offer_result, results_of, text_of};
 pub(super) use snapshot::LinkSnapshot;
 use snapshot::StageWindows;
@@ -74,13 +74,6 @@ struct State {
     stages: StageWindows,
     idle_since: Option<Instant>,
     peer_left: bool,
-}
-
-struct Lane {
-    id: LaneId,
-    /// Which of the link's lanes it is by the sender's count.
-    number: u8,
-    waker: Option<SessionWaker>,
 }
 
 impl WorkerLink {
@@ -157,24 +150,6 @@ impl WorkerLink {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Names a lane before its session exists.
-    pub(super) fn add_lane(&self, id: LaneId, number: u8) {
-        self.lock().lanes.push(Lane {
-            id,
-            number,
-            waker: None,
-        });
-    }
-
-    /// The lanes that bear the sender's `number`, but for `except`: what a new session takes the place of.
-    pub(super) fn lanes_numbered(&self, number: u8, except: LaneId) -> Vec<LaneId> {
-        let state = self.lock();
-        let same = state.lanes.iter().filter(|lane| lane.number == number);
-        same.map(|lane| lane.id)
-            .filter(|id| *id != except)
-            .collect()
     }
 
     /// Whether nobody will miss it: without lanes since before `idle_since`, or said goodbye to.
@@ -369,113 +344,6 @@ impl State {
         self.frames.goodbye(now, code, text);
         if let Results::Linked(sender) = &mut self.results {
             sender.goodbye(now, code, text);
-        }
-    }
-
-    /// Has every lane asked for messages; `but` is being served anyway.
-    fn wake(&self, but: Option<LaneId>) {
-        let others = self.lanes.iter().filter(|lane| Some(lane.id) != but);
-        for waker in others.filter_map(|lane| lane.waker.as_ref()) {
-            waker.wake();
-        }
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        if self.upstream.json().is_some() {
-            return None;
-        }
-        let results = match &self.results {
-            Results::Linked(sender) => sender.poll_timeout(),
-            Results::Plain(_) => None,
-        };
-        self.frames.poll_timeout().into_iter().chain(results).min()
-    }
-}
-
-impl LinkEnd for WorkerLink {
-    fn attached(&self, lane: LaneId, waker: SessionWaker) {
-        let mut state = self.lock();
-        if let Some(lane) = state.lanes.iter_mut().find(|known| known.id == lane) {
-            lane.waker = Some(waker);
-        }
-    }
-
-    fn opened(&self, now: Instant, lane: LaneId, opened: &Opened<'_>) -> bool {
-        let mut state = self.lock();
-        if let Results::Plain(plain) = &mut state.results {
-            plain.opened(opened);
-        }
-        let outcome = match (opened.channel, &mut state.results) {
-            (Channel::Frames, _) => state.frames.lane_opened(now, lane, opened.limits),
-            (Channel::Results, Results::Linked(sender)) if opened.protocol == RESULTS_PROTOCOL => {
-                sender.lane_opened(now, lane, opened.limits)
-            }
-            (Channel::Results, Results::Linked(_)) => return false,
-            (Channel::Results, Results::Plain(_)) => Ok(()),
-        };
-        state.idle_since = None;
-        outcome
-            .inspect_err(|error| tracing::warn!(%error, "lane refused"))
-            .is_ok()
-    }
-
-    fn message(&self, now: Instant, lane: LaneId, channel: Channel, binary: bool, message: &[u8]) {
-        let mut state = self.lock();
-        match channel {
-            Channel::Frames => state.on_upstream_message(now, lane, binary, message),
-            Channel::Results => state.on_results_message(now, lane, message),
-        }
-        self.pump(now, &mut state);
-        if state.lanes.len() > 1 {
-            state.wake(Some(lane));
-        }
-    }
-
-    fn poll(
-        &self,
-        now: Instant,
-        lane: LaneId,
-        channel: Channel,
-        room_bytes: usize,
-        out: &mut Vec<u8>,
-    ) -> Option<MessageKind> {
-        let mut state = self.lock();
-        let said = match channel {
-            Channel::Frames => state.poll_upstream(now, lane, room_bytes, out),
-            Channel::Results => state.poll_results(now, lane, room_bytes, out),
-        };
-        if said.is_some() && state.upstream.json().is_some() {
-            // A result that leaves makes room for a frame, and the client may be waiting for its ack.
-            self.pump(now, &mut state);
-        }
-        said
-    }
-
-    fn closed(&self, now: Instant, lane: LaneId, why: &str) {
-        tracing::debug!(%lane, why, "lane closed");
-        let mut state = self.lock();
-        state.frames.lane_closed(now, lane);
-        if let Results::Linked(sender) = &mut state.results {
-            sender.lane_closed(now, lane);
-        }
-        state.lanes.retain(|known| known.id != lane);
-        if state.lanes.is_empty() {
-            state.idle_since = Some(now);
-            // Nobody can name such a link to come back to it.
-            state.peer_left |= matches!(state.results, Results::Plain(_));
-        }
-        state.wake(None);
-    }
-
-    fn poll_timeout(&self) -> Option<Instant> {
-        self.lock().poll_timeout()
-    }
-
-    fn on_timeout(&self, now: Instant) {
-        let mut state = self.lock();
-        state.frames.handle_timeout(now);
-        if let Results::Linked(sender) = &mut state.results {
-            sender.handle_timeout(now);
         }
     }
 }

@@ -1,15 +1,97 @@
-//! The link as its lanes call it: from the UDP socket's task, never blocking.
+//! A link's lanes: which there are, how they fare, and what they call, from the UDP socket's task, never blocking.
 //!
 //! Fed by sessions with messages and by time; hands on to the two machines.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use datachannel_transport::LaneId;
 use webrtc_session::MessageKind;
 use webrtc_session::driver::SessionWaker;
 
-use super::SendLink;
+use super::{SendLink, State};
 use crate::process::lane::{Channel, LinkEnd, Opened};
+
+/// A lane that is not heard for this long is stalled: four pings went unanswered.
+const STALLED_AFTER: Duration = Duration::from_secs(2);
+
+pub(super) struct Lane {
+    pub(super) id: LaneId,
+    pub(super) number: u8,
+    pub(super) waker: Option<SessionWaker>,
+    pub(super) frames_open: bool,
+    pub(super) results_open: bool,
+    pub(super) last_heard: Instant,
+}
+
+impl SendLink {
+    /// Names a lane before its session exists.
+    pub(in crate::process::sender) fn add_lane(&self, now: Instant, id: LaneId, number: u8) {
+        self.lock().lanes.push(Lane {
+            id,
+            number,
+            waker: None,
+            frames_open: false,
+            results_open: false,
+            last_heard: now,
+        });
+    }
+
+    /// Gives a lane up: what it held goes to the others.
+    pub(in crate::process::sender) fn drop_lane(&self, now: Instant, id: LaneId) {
+        self.closed(now, id, "given up");
+    }
+
+    /// Whether the lane carries both ways.
+    pub(in crate::process::sender) fn is_open(&self, id: LaneId) -> bool {
+        let state = self.lock();
+        let lane = state.lanes.iter().find(|lane| lane.id == id);
+        lane.is_some_and(|lane| lane.frames_open && lane.results_open)
+    }
+
+    /// Whether the lane is gone, or has not been heard for too long.
+    pub(in crate::process::sender) fn is_stalled(&self, now: Instant, id: LaneId) -> bool {
+        self.is_silent(now, id, STALLED_AFTER)
+    }
+
+    /// Whether the lane is gone, or has not been heard for that long.
+    pub(in crate::process::sender) fn is_silent(
+        &self,
+        now: Instant,
+        id: LaneId,
+        silence: Duration,
+    ) -> bool {
+        let state = self.lock();
+        let lane = state.lanes.iter().find(|lane| lane.id == id);
+        let heard = lane.map(|lane| now.saturating_duration_since(lane.last_heard));
+        state.peer_left || heard.is_none_or(|ago| ago >= silence)
+    }
+
+    /// The other lanes of that number, which a new one replaces; counts as a resumption.
+    pub(in crate::process::sender) fn replaced_by(&self, id: LaneId, number: u8) -> Vec<LaneId> {
+        let state = self.lock();
+        let same = state.lanes.iter().filter(|lane| lane.number == number);
+        same.map(|lane| lane.id)
+            .filter(|other| *other != id)
+            .collect()
+    }
+
+    pub(in crate::process::sender) fn count_resumed(&self) {
+        self.lock().resumed += 1;
+    }
+}
+
+impl State {
+    pub(super) fn wake(&self, but: Option<LaneId>) {
+        let others = self.lanes.iter().filter(|lane| Some(lane.id) != but);
+        for waker in others.filter_map(|lane| lane.waker.as_ref()) {
+            waker.wake();
+        }
+    }
+
+    pub(super) fn lane(&mut self, id: LaneId) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|lane| lane.id == id)
+    }
+}
 
 impl LinkEnd for SendLink {
     fn attached(&self, lane: LaneId, waker: SessionWaker) {

@@ -81,7 +81,7 @@ pub(crate) enum Encoding {
     Jpeg,
     /// I420 planes, 1.5 bytes a pixel
     Raw,
-    /// The video's own H.264 (in MP4) as it is, 10 to 20 times fewer bytes; the worker decodes it
+    /// The video's own H.264 (in MP4) as it is, a third to a thirtieth of the bytes; the worker decodes it
     #[value(alias = "h264")]
     Source,
 }

@@ -6,9 +6,9 @@ mod support;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use support::{DEADLINE, Run, Worker};
+use support::{Run, Worker};
 use testkit::LinkConfig;
-use testkit::driver::{BadLink, BadLinkConfig, Ways, wait_until};
+use testkit::driver::{BadLink, BadLinkConfig, Ways};
 
 /// A bad network in front of a worker.
 fn between(worker: &Worker, way: LinkConfig) -> BadLink {
@@ -22,11 +22,6 @@ fn between(worker: &Worker, way: LinkConfig) -> BadLink {
 
 fn through(link: &BadLink, input: &str, extra: &[&str]) -> Run {
     Run::new(&format!("http://{}", link.address()), input, extra)
-}
-
-fn reached(run: &Run, results: usize) {
-    let here = wait_until(DEADLINE, || run.results_written() >= results);
-    assert!(here, "{} results", run.results_written());
 }
 
 #[test]
@@ -67,7 +62,7 @@ fn cuts_short_and_long() {
     );
     let running = run.start();
     for (results, seconds, http_too) in [(100, 1, false), (300, 4, false), (500, 3, true)] {
-        reached(&run, results);
+        run.reached(results);
         let cut = Duration::from_secs(seconds);
         link.control().cut_for(Ways::Both, cut, http_too);
     }

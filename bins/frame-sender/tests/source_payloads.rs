@@ -13,9 +13,9 @@ use std::time::Duration;
 use frame_buffer::PictureSize;
 use mux::{Mux, encode_pattern};
 use serde_json::Value;
-use support::{DEADLINE, Run, Worker};
+use support::{Run, Worker};
 use testkit::LinkConfig;
-use testkit::driver::{BadLink, BadLinkConfig, Ways, wait_until};
+use testkit::driver::{BadLink, BadLinkConfig, Ways};
 
 const SIZE: PictureSize = PictureSize {
     width: 160,
@@ -51,14 +51,6 @@ fn assert_numbers(run: &Run, frames: u64) {
         assert_eq!(number, index as u64, "{result}");
         assert_eq!(result["errors"], serde_json::json!([]), "{result}");
     }
-}
-
-fn reached(run: &Run, results: usize) {
-    assert!(
-        wait_until(DEADLINE, || run.results_written() >= results),
-        "{} results",
-        run.results_written()
-    );
 }
 
 #[test]
@@ -100,7 +92,7 @@ fn a_worker_that_is_killed_twice_begins_at_a_keyframe() {
     let run = run(&worker, &input, &["--lanes", "data:2"]);
     let running = run.start();
     for results in [120, 400] {
-        reached(&run, results);
+        run.reached(results);
         worker = worker.killed_and_back();
     }
     let done = running.finish();
@@ -118,7 +110,7 @@ fn a_sender_that_is_killed_goes_on_from_a_keyframe() {
     let run = run(&worker, &input, &[]);
     for results in [120, 400] {
         let running = run.start();
-        reached(&run, results);
+        run.reached(results);
         running.kill();
     }
     let done = run.complete();
@@ -135,11 +127,11 @@ fn both_are_killed_and_the_second_run_loses_its_worker_too() {
     let worker = Worker::start(&processors);
     let run = run(&worker, &input, &[]);
     let running = run.start();
-    reached(&run, 200);
+    run.reached(200);
     running.kill();
     let worker = worker.killed_and_back();
     let running = run.start();
-    reached(&run, 350);
+    run.reached(350);
     let _worker = worker.killed_and_back();
     running.finish().assert_whole(FRAMES);
     assert_numbers(&run, FRAMES);
@@ -161,7 +153,7 @@ fn a_long_path_that_loses_and_is_cut() {
     let to = format!("http://{}", link.address());
     let run = Run::new(&to, input.to_str().unwrap(), &SOURCE);
     let running = run.start();
-    reached(&run, 100);
+    run.reached(100);
     link.control()
         .cut_for(Ways::Both, Duration::from_secs(3), true);
     running.finish().assert_whole(FRAMES);
@@ -175,7 +167,7 @@ fn an_interrupted_sender_ends_with_a_group() {
     let worker = Worker::start(&["--processor", "frame-number", "--processor", "sleep:3ms"]);
     let run = run(&worker, &input, &[]);
     let running = run.start();
-    reached(&run, 60);
+    run.reached(60);
     running.signal("INT");
     let stopped = running.finish();
     assert_eq!(stopped.code, Some(1), "{stopped:?}");
@@ -294,9 +286,9 @@ fn reordered_frames_survive_killed_workers_and_senders() {
     let cut = run(&worker, &input, &[]);
     for results in [150, 330] {
         let running = cut.start();
-        reached(&cut, results);
+        cut.reached(results);
         worker = worker.killed_and_back();
-        reached(&cut, results + 90);
+        cut.reached(results + 90);
         running.kill();
     }
     cut.complete().assert_whole(1189);

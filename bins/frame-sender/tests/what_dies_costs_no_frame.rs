@@ -3,22 +3,12 @@
 
 mod support;
 
-use support::{DEADLINE, Run, Worker};
-use testkit::driver::wait_until;
+use support::{Run, Worker};
 
 const FRAMES: u64 = 1_500;
 
 fn input() -> String {
     format!("opaque:?bytes=20000&frames={FRAMES}")
-}
-
-/// Waits until so many results are written.
-fn reached(run: &Run, results: usize) {
-    assert!(
-        wait_until(DEADLINE, || run.results_written() >= results),
-        "{} results",
-        run.results_written()
-    );
 }
 
 #[test]
@@ -27,7 +17,7 @@ fn a_worker_that_is_killed_twice() {
     let run = Run::new(worker.address(), &input(), &["--lanes", "data:2"]);
     let running = run.start();
     for results in [200, 700] {
-        reached(&run, results);
+        run.reached(results);
         worker = worker.killed_and_back();
     }
     let done = running.finish();
@@ -42,7 +32,7 @@ fn a_sender_that_is_killed_goes_on_where_it_was() {
     let run = Run::new(worker.address(), &input(), &[]);
     for results in [100, 400] {
         let running = run.start();
-        reached(&run, results);
+        run.reached(results);
         running.kill();
     }
     let done = run.complete();
@@ -56,7 +46,7 @@ fn a_worker_that_hangs_for_a_while() {
     let worker = Worker::start(&["--processor", "none"]);
     let run = Run::new(worker.address(), "opaque:?bytes=100000&frames=4000", &[]);
     let running = run.start();
-    reached(&run, 50);
+    run.reached(50);
     worker.signal("STOP");
     // Whatever is done meanwhile, nothing may be given up: it is as a cut of three seconds.
     std::thread::sleep(std::time::Duration::from_secs(3));
@@ -70,7 +60,7 @@ fn an_interrupted_sender_finishes_what_is_under_way_and_can_go_on() {
     let worker = Worker::start(&["--processor", "sleep:2ms", "--workers", "2"]);
     let run = Run::new(worker.address(), &input(), &[]);
     let running = run.start();
-    reached(&run, 100);
+    run.reached(100);
     running.signal("INT");
     let stopped = running.finish();
     assert_eq!(stopped.code, Some(1), "{stopped:?}");

@@ -100,20 +100,14 @@ impl Service {
     /// # Errors
     /// An address that cannot be had, or one that other machines reach while there is no token.
     pub async fn bind(config: ServiceConfig) -> Result<Self, ServiceError> {
-        let address = config.http;
-        if config.token.is_none() && !config.insecure && !address.ip().to_canonical().is_loopback()
-        {
-            return Err(ServiceError::Exposed { address });
-        }
-        let http_error = |source| ServiceError::Http { address, source };
-        let listener = TcpListener::bind(address).await.map_err(http_error)?;
-        let http_address = listener.local_addr().map_err(http_error)?;
         let mut udp = EndpointConfig::new(config.udp);
         udp.advertised = config.advertised;
-        let endpoint = Endpoint::bind(udp).map_err(|source| ServiceError::Udp {
-            address: config.udp,
-            source,
-        })?;
+        let guarded = config.token.is_some() || config.insecure;
+        let Sockets {
+            listener,
+            http_address,
+            endpoint,
+        } = sockets(config.http, guarded, udp).await?;
         let settings = SourceSettings {
             store: config.store,
         };
@@ -163,6 +157,34 @@ impl Service {
         self.registry.endpoint().shutdown().await;
         Ok(())
     }
+}
+
+/// What a service listens on.
+pub(crate) struct Sockets {
+    pub(crate) listener: TcpListener,
+    pub(crate) http_address: SocketAddr,
+    pub(crate) endpoint: Endpoint,
+}
+
+/// Takes both sockets; an `address` that other machines reach only if it is `guarded`, by a token or by somebody's word.
+pub(crate) async fn sockets(
+    address: SocketAddr,
+    guarded: bool,
+    udp: EndpointConfig,
+) -> Result<Sockets, ServiceError> {
+    if !guarded && !address.ip().to_canonical().is_loopback() {
+        return Err(ServiceError::Exposed { address });
+    }
+    let http_error = |source| ServiceError::Http { address, source };
+    let listener = TcpListener::bind(address).await.map_err(http_error)?;
+    let http_address = listener.local_addr().map_err(http_error)?;
+    let address = udp.bind;
+    let endpoint = Endpoint::bind(udp).map_err(|source| ServiceError::Udp { address, source })?;
+    Ok(Sockets {
+        listener,
+        http_address,
+        endpoint,
+    })
 }
 
 /// How long open requests may keep a stopped server alive.

@@ -6,7 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::driver::ChildServer;
+use testkit::driver::{ChildServer, wait_until};
 
 /// The longest that anything may take on a machine busy with other tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
@@ -133,6 +133,12 @@ impl Run {
     pub(crate) fn results_written(&self) -> usize {
         let text = std::fs::read(self.path("results.jsonl")).unwrap_or_default();
         text.iter().filter(|&&byte| byte == b'\n').count()
+    }
+
+    /// Waits until so many results are written.
+    pub(crate) fn reached(&self, results: usize) {
+        let here = wait_until(DEADLINE, || self.results_written() >= results);
+        assert!(here, "{} results", self.results_written());
     }
 
     pub(crate) fn results(&self) -> Vec<Value> {

@@ -329,13 +329,13 @@ impl State {
                     self.dropped(source_id, words(reason));
                 }
                 SenderEvent::Finished { verified, totals } => {
-                    if !verified {
-                        tracing::error!(
-                            ?totals,
-                            "the worker's count or hash of the frames is another"
-                        );
-                    }
                     self.frames_verified = Some(verified);
+                    if !verified {
+                        let why = format!(
+                            "the worker's count or hash of the frames is another than {totals:?}"
+                        );
+                        self.failure.get_or_insert(LinkFailure::Mismatch(why));
+                    }
                 }
                 SenderEvent::PeerGoodbye { code, text } => self.left(code, text),
                 SenderEvent::FrameError {

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use frame_pipeline::{PipelineConfig, ProcessorFactory};
 use tokio::net::TcpListener;
-use webrtc_session::driver::Endpoint;
 use webrtc_session::{EndpointConfig, SessionConfig};
 
 use super::links::{Links, Work};
 use super::routes::{App, router};
+use crate::service::{ServiceError, Sockets, sockets};
 
 /// How long senders are given to hear that the worker goes down.
 const GOODBYE_WAIT: Duration = Duration::from_millis(300);
@@ -58,34 +58,9 @@ impl WorkerConfig {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorkerError {
-    /// The HTTP address cannot be had.
-    #[error(
-        "cannot listen on {address} (HTTP): {source}; stop what uses the port, or choose another with --http HOST:PORT (port 0 picks a free one)"
-    )]
-    Http {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the system said.
-        source: std::io::Error,
-    },
-    /// The UDP address cannot be had.
-    #[error(
-        "cannot use {address} (UDP): {source}; stop what uses the port, or choose another with --udp HOST:PORT (port 0 picks a free one)"
-    )]
-    Udp {
-        /// The address asked for.
-        address: SocketAddr,
-        /// What the socket said.
-        source: webrtc_session::BindError,
-    },
-    /// Other machines could use the worker without a token.
-    #[error(
-        "{address} can be reached from other machines and there is no token: give --token-file FILE, listen on 127.0.0.1, or accept the risk with --insecure"
-    )]
-    Exposed {
-        /// The address asked for.
-        address: SocketAddr,
-    },
+    /// An address cannot be had, or is open to others; or serving broke off.
+    #[error(transparent)]
+    Service(#[from] ServiceError),
     /// A processor cannot be made.
     #[error("the processor {name} cannot be used: {source}")]
     Processor {
@@ -94,9 +69,6 @@ pub enum WorkerError {
         /// Why.
         source: frame_pipeline::ProcessorError,
     },
-    /// Serving HTTP broke off.
-    #[error("serving HTTP broke off: {0}")]
-    Serve(std::io::Error),
 }
 
 /// A bound worker; [`run`](Self::run) serves it.
@@ -113,27 +85,21 @@ impl Worker {
     /// # Errors
     /// [`WorkerError`]: an address that cannot be had or is open to others, a processor that cannot be made.
     pub async fn bind(config: WorkerConfig) -> Result<Self, WorkerError> {
-        let address = config.http;
-        let loopback = address.ip().to_canonical().is_loopback();
-        if config.token.is_none() && !config.insecure && !loopback {
-            return Err(WorkerError::Exposed { address });
-        }
         for processor in &config.processors {
             processor.make().map_err(|source| WorkerError::Processor {
                 name: processor.name().to_owned(),
                 source,
             })?;
         }
-        let http_error = |source| WorkerError::Http { address, source };
-        let listener = TcpListener::bind(address).await.map_err(http_error)?;
-        let http_address = listener.local_addr().map_err(http_error)?;
         let mut udp = EndpointConfig::new(config.udp);
         udp.advertised = config.advertised;
         udp.session = SessionConfig::own_peer();
-        let endpoint = Endpoint::bind(udp).map_err(|source| WorkerError::Udp {
-            address: config.udp,
-            source,
-        })?;
+        let guarded = config.token.is_some() || config.insecure;
+        let Sockets {
+            listener,
+            http_address,
+            endpoint,
+        } = sockets(config.http, guarded, udp).await?;
         let names = config.processors.iter().map(|it| it.name().to_owned());
         let app = App {
             processors: names.collect(),
@@ -168,7 +134,7 @@ impl Worker {
         let (links, endpoint) = (Arc::clone(&self.app.links), self.app.endpoint.clone());
         let served = axum::serve(self.listener, router(self.app, self.token));
         tokio::select! {
-            result = served.into_future() => result.map_err(WorkerError::Serve)?,
+            result = served.into_future() => result.map_err(ServiceError::Serve)?,
             () = sweep(&links) => {}
             () = shutdown => {}
         }

@@ -47,7 +47,7 @@ pub(in crate::process::sender) struct OpenFrame {
 pub(in crate::process::sender) enum LinkFailure {
     #[error("the worker broke the protocol: {0}")]
     Protocol(String),
-    #[error("a result does not fit the frames sent: {0}")]
+    #[error("the two ends do not agree: {0}")]
     Mismatch(String),
     #[error("frame {frame} cannot be sent: {reason}")]
     Refused { frame: u64, reason: String },

@@ -61,11 +61,17 @@ impl EndpointConfig {
     }
 }
 
+/// The largest datagram that str0m makes.
+const LARGEST_MTU_BYTES: usize = 1500;
+
 /// Settings of one session.
 #[derive(Debug, Clone)]
 pub struct SessionConfig {
     /// The largest UDP payload sent, bytes. Range 576–1500; above 1472 it fits no Ethernet.
     pub mtu_bytes: usize,
+    /// The same, in a session that answers an offer and whose peer's first check comes from a loopback address. Range
+    /// 576–1500.
+    pub loopback_mtu_bytes: usize,
     /// Bytes that a session with one channel may have buffered, which is written and not yet acknowledged: this bounds
     /// what is in flight, and so the goodput at `sctp_buffered_bytes` per round trip. Range 2 KiB–64 MiB.
     pub sctp_buffered_bytes: usize,
@@ -94,6 +100,7 @@ impl SessionConfig {
     /// | setting | default | why |
     /// |---|---|---|
     /// | `mtu_bytes` | 1200 | what browsers send themselves; fits every path that carries WebRTC |
+    /// | `loopback_mtu_bytes` | 1500 | loopback carries 64 KiB; more than this str0m does not make |
     /// | `sctp_buffered_bytes` | 64 KiB | Chromium's UDP receive buffer is 128 KiB: with more in flight it overflows, and goodput falls tenfold |
     /// | `sctp_buffered_max_bytes` | 0 | the same, whatever the round trip |
     /// | `channel_reserve_bytes` | 16 KiB | one message of the size that is fastest towards Chromium |
@@ -106,6 +113,7 @@ impl SessionConfig {
     pub fn browser() -> Self {
         Self {
             mtu_bytes: 1200,
+            loopback_mtu_bytes: LARGEST_MTU_BYTES,
             sctp_buffered_bytes: 64 * KIB,
             sctp_buffered_max_bytes: 0,
             channel_reserve_bytes: 16 * KIB,
@@ -128,18 +136,23 @@ impl SessionConfig {
         }
     }
 
-    /// Towards another endpoint on this machine: [`SessionConfig::own_peer`] but for an MTU of 1500, which loopback carries
+    /// Towards another endpoint on this machine, when connecting: [`SessionConfig::own_peer`] but for an MTU of 1500, which loopback carries
     /// and no other path need.
     #[must_use]
     pub fn own_host() -> Self {
         Self {
-            mtu_bytes: 1500,
+            mtu_bytes: LARGEST_MTU_BYTES,
             ..Self::own_peer()
         }
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
-        in_range("mtu_bytes", self.mtu_bytes, 576, 1500, "576 to 1500 bytes")?;
+        for (field, bytes) in [
+            ("mtu_bytes", self.mtu_bytes),
+            ("loopback_mtu_bytes", self.loopback_mtu_bytes),
+        ] {
+            in_range(field, bytes, 576, LARGEST_MTU_BYTES, "576 to 1500 bytes")?;
+        }
         in_range(
             "sctp_buffered_bytes",
             self.sctp_buffered_bytes,

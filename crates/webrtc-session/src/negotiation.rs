@@ -11,7 +11,7 @@ use std::time::Instant;
 use str0m::change::{SdpAnswer, SdpOffer};
 use str0m::channel::{ChannelConfig, Reliability};
 use str0m::config::{CryptoProvider, DtlsCert};
-use str0m::{Candidate, Rtc};
+use str0m::{Candidate, IceCreds, Rtc};
 
 use crate::offer::{Description, MAX_CANDIDATES};
 use crate::session::Session;
@@ -89,13 +89,17 @@ impl Identity {
         &self,
         now: Instant,
         config: &SessionConfig,
-        ice_lite: bool,
+        ice: Ice,
         candidates: &[SocketAddr],
     ) -> Rtc {
-        let mut rtc = Rtc::builder()
+        let mut builder = Rtc::builder();
+        if let Ice::LiteAs(credentials) = &ice {
+            builder = builder.set_local_ice_credentials(credentials.clone());
+        }
+        let mut rtc = builder
             .set_crypto_provider(Arc::clone(&self.provider))
             .set_dtls_cert(self.certificate.clone())
-            .set_ice_lite(ice_lite)
+            .set_ice_lite(!matches!(ice, Ice::Full))
             .clear_codecs()
             .set_mtu(config.mtu_bytes..=usize::MAX)
             .set_sctp_max_message_size(u32::try_from(config.max_message_bytes).unwrap_or(u32::MAX))
@@ -112,6 +116,16 @@ impl Identity {
     }
 }
 
+/// How a session takes part in ICE.
+enum Ice {
+    /// Makes checks of its own: the side that connects.
+    Full,
+    /// Answers checks (RFC 8445 §2.5).
+    Lite,
+    /// The same, known by these credentials.
+    LiteAs(IceCreds),
+}
+
 /// A session that answers an offer, and the answer.
 pub(crate) fn answer_offer(
     now: Instant,
@@ -121,17 +135,43 @@ pub(crate) fn answer_offer(
     handler: Box<dyn SessionHandler>,
     offer: Description,
 ) -> Result<(Box<Session>, String), SdpError> {
-    let (rtc, answer) = refusing(|| {
-        let mut rtc = identity.rtc(now, &config, true, candidates);
+    let (rtc, loopback, answer) = refusing(|| {
+        let mut rtc = identity.rtc(now, &config, Ice::Lite, candidates);
         let answer = apply_offer(&mut rtc, &offer.sdp)?;
-        Ok((rtc, answer))
+        let loopback = loopback_twin(now, identity, candidates, &config, &mut rtc, &offer)?;
+        Ok((rtc, loopback, answer))
     })?;
     let mut session = Box::new(Session::new(now, rtc, handler, config));
+    session.negotiation.loopback = loopback;
     session
         .channels
         .set_peer_max_message_bytes(offer.max_message_bytes);
     session.negotiation.remote_ufrag = offer.ufrag;
     Ok((session, answer))
+}
+
+/// str0m takes an MTU when it is made, and the path is known only once the peer's first check is here. So where that may
+/// come over loopback, a second `Rtc` stands ready that gave the same answer and differs in its MTU.
+fn loopback_twin(
+    now: Instant,
+    identity: &Identity,
+    candidates: &[SocketAddr],
+    config: &SessionConfig,
+    rtc: &mut Rtc,
+    offer: &Description,
+) -> Result<Option<Box<Rtc>>, SdpError> {
+    let on_loopback = candidates.iter().any(|address| address.ip().is_loopback());
+    if !on_loopback || config.loopback_mtu_bytes == config.mtu_bytes {
+        return Ok(None);
+    }
+    let config = SessionConfig {
+        mtu_bytes: config.loopback_mtu_bytes,
+        ..config.clone()
+    };
+    let credentials = rtc.direct_api().local_ice_credentials();
+    let mut twin = identity.rtc(now, &config, Ice::LiteAs(credentials), candidates);
+    apply_offer(&mut twin, &offer.sdp)?;
+    Ok(Some(Box::new(twin)))
 }
 
 /// A session that makes an offer, and the offer.
@@ -143,7 +183,7 @@ pub(crate) fn make_offer(
     handler: Box<dyn SessionHandler>,
     channels: &[ChannelSpec],
 ) -> Option<(Box<Session>, String)> {
-    let mut rtc = identity.rtc(now, &config, false, candidates);
+    let mut rtc = identity.rtc(now, &config, Ice::Full, candidates);
     let mut changes = rtc.sdp_api();
     for channel in channels {
         changes.add_channel_with_config(channel.to_rtc());
@@ -181,6 +221,15 @@ impl Session {
         Ok(())
     }
 
+    /// The peer is heard from for the first time: over loopback, its twin takes the session's place.
+    pub(crate) fn settle_mtu(&mut self, source: SocketAddr) {
+        if let Some(twin) = self.negotiation.loopback.take()
+            && source.ip().is_loopback()
+        {
+            self.rtc = *twin;
+        }
+    }
+
     /// Offers new ICE credentials for the living connection. The caller drains.
     pub(crate) fn make_restart_offer(&mut self) -> Result<String, SessionError> {
         let mut changes = self.rtc.sdp_api();
@@ -196,6 +245,7 @@ impl Session {
     /// Answers a new offer on the living connection: with new ICE credentials in it, that is an ICE restart
     /// (RFC 8445 §9). The caller drains and tells the demultiplexer the new local ufrag.
     pub(crate) fn apply_restart(&mut self, offer: Description) -> Result<String, SessionError> {
+        self.negotiation.loopback = None;
         let answer = refusing(|| apply_offer(&mut self.rtc, &offer.sdp))?;
         self.negotiation.remote_ufrag = offer.ufrag;
         self.negotiation.candidates_added = 0;
@@ -214,6 +264,9 @@ impl Session {
         let room = MAX_CANDIDATES.saturating_sub(self.negotiation.candidates_added);
         for candidate in fragment.candidates.iter().take(room) {
             if let Ok(candidate) = Candidate::from_sdp_string(candidate) {
+                if let Some(twin) = &mut self.negotiation.loopback {
+                    twin.add_remote_candidate(candidate.clone());
+                }
                 self.rtc.add_remote_candidate(candidate);
                 self.negotiation.candidates_added += 1;
             }

@@ -59,6 +59,8 @@ pub(crate) struct Negotiation {
     pub(crate) pending: Option<str0m::change::SdpPendingOffer>,
     pub(crate) remote_ufrag: String,
     pub(crate) candidates_added: usize,
+    /// The session as it is to be if its peer turns out to come over loopback; until it is heard.
+    pub(crate) loopback: Option<Box<Rtc>>,
 }
 
 #[derive(Debug, Default)]
@@ -125,6 +127,7 @@ impl Session {
     ) {
         self.counters.packets_received += 1;
         self.counters.bytes_received += datagram.len() as u64;
+        self.settle_mtu(source);
         self.heard(now, source);
         let input = Receive::new(Protocol::Udp, source, destination, datagram);
         let used =

@@ -89,11 +89,11 @@ impl Identity {
         &self,
         now: Instant,
         config: &SessionConfig,
-        ice: Ice,
+        ice: &Ice,
         candidates: &[SocketAddr],
     ) -> Rtc {
         let mut builder = Rtc::builder();
-        if let Ice::LiteAs(credentials) = &ice {
+        if let Ice::LiteAs(credentials) = ice {
             builder = builder.set_local_ice_credentials(credentials.clone());
         }
         let mut rtc = builder
@@ -136,7 +136,7 @@ pub(crate) fn answer_offer(
     offer: Description,
 ) -> Result<(Box<Session>, String), SdpError> {
     let (rtc, loopback, answer) = refusing(|| {
-        let mut rtc = identity.rtc(now, &config, Ice::Lite, candidates);
+        let mut rtc = identity.rtc(now, &config, &Ice::Lite, candidates);
         let answer = apply_offer(&mut rtc, &offer.sdp)?;
         let loopback = loopback_twin(now, identity, candidates, &config, &mut rtc, &offer)?;
         Ok((rtc, loopback, answer))
@@ -169,7 +169,7 @@ fn loopback_twin(
         ..config.clone()
     };
     let credentials = rtc.direct_api().local_ice_credentials();
-    let mut twin = identity.rtc(now, &config, Ice::LiteAs(credentials), candidates);
+    let mut twin = identity.rtc(now, &config, &Ice::LiteAs(credentials), candidates);
     apply_offer(&mut twin, &offer.sdp)?;
     Ok(Some(Box::new(twin)))
 }
@@ -183,7 +183,7 @@ pub(crate) fn make_offer(
     handler: Box<dyn SessionHandler>,
     channels: &[ChannelSpec],
 ) -> Option<(Box<Session>, String)> {
-    let mut rtc = identity.rtc(now, &config, Ice::Full, candidates);
+    let mut rtc = identity.rtc(now, &config, &Ice::Full, candidates);
     let mut changes = rtc.sdp_api();
     for channel in channels {
         changes.add_channel_with_config(channel.to_rtc());

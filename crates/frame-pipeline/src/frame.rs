@@ -101,17 +101,7 @@ impl FrameContent {
         else {
             return Ok(());
         };
-        let needed = u64::from(*width) * u64::from(*height);
-        let needed_bytes = needed.saturating_mul(3);
-        if needed_bytes > 0 && needed_bytes == bytes.len() as u64 {
-            return Ok(());
-        }
-        Err(ContentError::BgrLength {
-            width: *width,
-            height: *height,
-            got_bytes: bytes.len(),
-            needed_bytes,
-        })
+        check_bgr(*width, *height, bytes.len())
     }
 
     /// Pixels per row and rows; `None` for opaque bytes.
@@ -122,6 +112,20 @@ impl FrameContent {
             Self::Opaque(_) => None,
         }
     }
+}
+
+pub(crate) fn check_bgr(width: u32, height: u32, got_bytes: usize) -> Result<(), ContentError> {
+    let needed = u64::from(width) * u64::from(height);
+    let needed_bytes = needed.saturating_mul(3);
+    if needed_bytes > 0 && needed_bytes == got_bytes as u64 {
+        return Ok(());
+    }
+    Err(ContentError::BgrLength {
+        width,
+        height,
+        got_bytes,
+        needed_bytes,
+    })
 }
 
 /// What is wrong with a frame's pixels.

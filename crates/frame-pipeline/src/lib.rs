@@ -24,12 +24,12 @@ pub use config::{
 pub use frame::{ContentError, DecodedFrame, EncodedFrame, FrameContent, FrameKind};
 pub use output::DataOutput;
 pub use processor::{
-    DecoderFactory, FrameDecoder, FrameProcessor, Interrupter, Output, ProcessorError,
-    ProcessorFactory,
+    DecoderFactory, EncoderFactory, Fields, FrameDecoder, FrameProcessor, Interrupter, Output,
+    PictureEncoder, ProcessorError, ProcessorFactory,
 };
 pub use processors::{BUILTIN_PROCESSORS, ProcessorSpecError, builtin};
 pub use raw::RawDecoder;
-pub use result::{FrameResult, StageTimes};
+pub use result::{EncodedPicture, FrameResult, StageTimes};
 pub use sequencer::{SequenceError, Sequencer};
 pub use stats::PipelineStats;
 pub use submit::{Full, FullReason};

@@ -4,7 +4,7 @@
 
 use serde_json::Value;
 
-use crate::Output;
+use crate::Fields;
 
 /// Which fields of the processors' output results carry.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum DataOutput {
 impl DataOutput {
     /// Puts what is kept of a processor's `fields` into `output`, as an object under `name`.
     /// Nothing is put there where fields are named and none of them are this processor's.
-    pub(crate) fn keep(&self, output: &mut Output, name: &str, mut fields: Output) {
+    pub(crate) fn keep(&self, output: &mut Fields, name: &str, mut fields: Fields) {
         let named = match self {
             Self::All => None,
             Self::None => return,
@@ -67,13 +67,13 @@ mod tests {
     use super::*;
 
     fn kept(output: &DataOutput) -> Value {
-        let mut kept = Output::new();
+        let mut kept = Fields::new();
         for (name, field) in [
             ("stats", "luma_mean"),
             ("stats-2", "luma_mean"),
             ("dhash", "hash"),
         ] {
-            let fields = Output::from_iter([
+            let fields = Fields::from_iter([
                 (field.to_owned(), Value::from(1)),
                 ("other".to_owned(), Value::from(2)),
             ]);

@@ -6,10 +6,39 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+use frame_buffer::Picture;
+use serde_json::Value;
+
 use crate::{DecodedFrame, EncodedFrame, FrameContent};
 
-/// Fields that a processor found for one frame.
-pub type Output = serde_json::Map<String, serde_json::Value>;
+/// What was found in a frame, by name.
+pub type Fields = serde_json::Map<String, Value>;
+
+/// What a processor makes of one frame.
+#[derive(Debug, Clone, Default)]
+pub struct Output {
+    /// What it found.
+    pub fields: Fields,
+    /// The frame as it is to be shown after it, with boxes drawn in for one; of any size. Default: as it was. Only
+    /// pipelines with an encoder do anything with it; of several processors' pictures the last one counts.
+    pub picture: Option<Picture>,
+}
+
+impl From<Fields> for Output {
+    fn from(fields: Fields) -> Self {
+        Self {
+            fields,
+            picture: None,
+        }
+    }
+}
+
+impl FromIterator<(String, Value)> for Output {
+    fn from_iter<T: IntoIterator<Item = (String, Value)>>(fields: T) -> Self {
+        Fields::from_iter(fields).into()
+    }
+}
 
 /// Makes pixels of payloads, on one thread.
 pub trait FrameDecoder: Send {
@@ -24,6 +53,21 @@ pub trait FrameDecoder: Send {
 pub trait DecoderFactory: Send + Sync {
     /// A fresh decoder.
     fn make(&self) -> Box<dyn FrameDecoder>;
+}
+
+/// Makes bytes of processed pictures, on one thread.
+pub trait PictureEncoder: Send {
+    /// Encodes one picture.
+    ///
+    /// # Errors
+    /// Says why it cannot be encoded; the frame's result carries it as `encode: …`.
+    fn encode(&mut self, picture: &Picture) -> Result<Bytes, String>;
+}
+
+/// Makes an encoder for each worker thread, and another after a panic.
+pub trait EncoderFactory: Send + Sync {
+    /// A fresh encoder.
+    fn make(&self) -> Box<dyn PictureEncoder>;
 }
 
 /// Ends a processor's call from another thread: see [`FrameProcessor::interrupter`].

@@ -2,7 +2,7 @@
 //!
 //! Fed with I420 and BGR payloads; a decoder for compressed frames can hand those two on to it.
 
-use frame_buffer::{FramePool, Picture, PictureSize, Plane};
+use frame_buffer::{ColorRange, FramePool, Picture, PictureSize, Plane};
 
 use crate::{ContentError, DecoderFactory, EncodedFrame, FrameContent, FrameDecoder, FrameKind};
 
@@ -48,26 +48,36 @@ impl RawDecoder {
 
     fn picture(&self, frame: &EncodedFrame) -> Result<Picture, ContentError> {
         let size = PictureSize::new(frame.width, frame.height)?;
-        let strides = Plane::ALL.map(|plane| size.plane_dimensions(plane).0 as usize);
-        let [luma, chroma, _] = Plane::ALL.map(|plane| {
-            let (width, height) = size.plane_dimensions(plane);
-            width as usize * height as usize
-        });
-        let needed_bytes = luma + 2 * chroma;
-        if frame.payload.len() != needed_bytes {
-            return Err(ContentError::I420Length {
-                size,
-                got_bytes: frame.payload.len(),
-                needed_bytes,
-            });
-        }
-        let (y, rest) = frame.payload.split_at(luma);
-        let (u, v) = rest.split_at(chroma);
-        let planes = [y, u, v];
-        Ok(Picture::copy_from_planes(
-            &self.pool, size, planes, strides,
-        )?)
+        picture(&self.pool, size, ColorRange::Limited, &frame.payload)
     }
+}
+
+/// The picture whose planes Y, U, V are `payload`, one after the other, without padding.
+pub(crate) fn picture(
+    pool: &FramePool,
+    size: PictureSize,
+    range: ColorRange,
+    payload: &[u8],
+) -> Result<Picture, ContentError> {
+    let strides = Plane::ALL.map(|plane| size.plane_dimensions(plane).0 as usize);
+    let [luma, chroma, _] = Plane::ALL.map(|plane| {
+        let (width, height) = size.plane_dimensions(plane);
+        width as usize * height as usize
+    });
+    let needed_bytes = luma + 2 * chroma;
+    if payload.len() != needed_bytes {
+        return Err(ContentError::I420Length {
+            size,
+            got_bytes: payload.len(),
+            needed_bytes,
+        });
+    }
+    let (y, rest) = payload.split_at(luma);
+    let (u, v) = rest.split_at(chroma);
+    let mut picture = pool.take(size)?;
+    picture.set_range(range);
+    picture.copy_planes([y, u, v], strides)?;
+    Ok(picture.freeze())
 }
 
 impl FrameDecoder for RawDecoder {

@@ -2,9 +2,11 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
+use bytes::Bytes;
+use frame_buffer::Picture;
 use serde_json::Value;
 
-use crate::{EncodedFrame, Output};
+use crate::{EncodedFrame, Fields};
 
 /// Longest error text in bytes: enough for a panic's message, and a bound on what a processor can
 /// make results hold.
@@ -19,6 +21,19 @@ pub struct StageTimes {
     pub queued: Duration,
     /// In the processors, with the rest of its batch.
     pub process: Duration,
+    /// In the encoder; zero in a pipeline without one.
+    pub encode: Duration,
+}
+
+/// A processed picture, encoded.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EncodedPicture {
+    /// What the encoder made of it.
+    pub payload: Bytes,
+    /// Pixels per row.
+    pub width: u32,
+    /// Rows.
+    pub height: u32,
 }
 
 /// One frame's result.
@@ -33,7 +48,9 @@ pub struct FrameResult {
     /// When the frame arrived, as it came in.
     pub received_at: SystemTime,
     /// Each processor's fields, as an object under its name.
-    pub output: Output,
+    pub output: Fields,
+    /// The frame as it is to be shown; `None` without an encoder, and where the errors say why.
+    pub picture: Option<EncodedPicture>,
     /// What went wrong, at most 1 KiB each; empty when nothing did.
     pub errors: Vec<String>,
     /// Where the time went.
@@ -41,11 +58,23 @@ pub struct FrameResult {
 }
 
 impl FrameResult {
-    /// An estimate of the memory that output and errors hold.
+    /// An estimate of the memory that output, picture and errors hold.
     pub(crate) fn size_bytes(&self) -> u64 {
         let errors: u64 = self.errors.iter().map(|error| error.len() as u64).sum();
-        errors + map_bytes(&self.output)
+        let picture = self.picture.as_ref().map_or(0, |it| it.payload.len());
+        errors + map_bytes(&self.output) + picture as u64
     }
+}
+
+/// What a worker made of one frame.
+#[derive(Debug, Default, Clone)]
+pub(crate) struct Made {
+    pub(crate) fields: Fields,
+    /// What the processors drew; the encoder takes it.
+    pub(crate) drawn: Option<Picture>,
+    pub(crate) picture: Option<EncodedPicture>,
+    pub(crate) encode: Duration,
+    pub(crate) errors: Vec<String>,
 }
 
 /// What identifies a frame, kept apart from its pixels.
@@ -80,20 +109,24 @@ impl FrameTag {
         self.stages.queued = since.saturating_sub(self.stages.decode);
     }
 
-    pub(crate) fn result(&self, output: Output, errors: Vec<String>) -> FrameResult {
+    pub(crate) fn result(&self, made: Made) -> FrameResult {
         FrameResult {
             index: self.index,
             source_id: self.source_id,
             pts: self.pts,
             received_at: self.received_at,
-            output,
-            errors: errors.into_iter().map(shortened).collect(),
+            output: made.fields,
+            picture: made.picture,
+            errors: made.errors.into_iter().map(shortened).collect(),
             stages: self.stages,
         }
     }
 
     pub(crate) fn failure(&self, error: String) -> FrameResult {
-        self.result(Output::new(), vec![error])
+        self.result(Made {
+            errors: vec![error],
+            ..Made::default()
+        })
     }
 }
 
@@ -105,7 +138,7 @@ fn shortened(mut error: String) -> String {
     error
 }
 
-fn map_bytes(map: &Output) -> u64 {
+fn map_bytes(map: &Fields) -> u64 {
     map.iter()
         .map(|(key, value)| key.len() as u64 + value_bytes(value))
         .sum()

@@ -6,12 +6,17 @@
 mod common;
 
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 use common::{DEADLINE, NEVER, Rig, config, frame, gray, opaque};
-use frame_pipeline::{FrameKind, FrameResult, PipelineConfig, builtin};
-use serde::Deserialize;
+use frame_buffer::{Picture, Plane};
+use frame_pipeline::driver::Stages;
+use frame_pipeline::{
+    EncoderFactory, FrameKind, FrameResult, PictureEncoder, PipelineConfig, RawDecoder, builtin,
+};
+use serde::{Deserialize, Serialize};
 use testkit::driver::wait_until;
 
 /// A frame's length in `$n`; ends the command where there are no more. `dd` of single bytes reads
@@ -103,6 +108,93 @@ fn a_command_that_dies_costs_its_frame_and_is_started_again() {
             assert_eq!(result.errors, ["exec: the command ended without an answer"]);
         }
     }
+}
+
+/// Echoes what a pipeline's encoder gets: a picture as its luma.
+struct Luma;
+
+impl PictureEncoder for Luma {
+    fn encode(&mut self, picture: &Picture) -> Result<Bytes, String> {
+        Ok(picture.plane(Plane::Y).rows().flatten().copied().collect())
+    }
+}
+
+impl EncoderFactory for Luma {
+    fn make(&self) -> Box<dyn PictureEncoder> {
+        Box::new(Self)
+    }
+}
+
+#[derive(Serialize)]
+struct Drawn {
+    width: u32,
+    height: u32,
+    format: &'static str,
+    #[serde(with = "serde_bytes")]
+    data: Vec<u8>,
+}
+
+/// What a command's answer of this picture comes to.
+fn drawn(picture: Drawn) -> FrameResult {
+    #[derive(Serialize)]
+    struct Answer {
+        picture: Drawn,
+        seen: u32,
+    }
+    let answer = rmp_serde::to_vec_named(&Answer { picture, seen: 3 }).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("answer");
+    let length = u32::try_from(answer.len()).unwrap().to_le_bytes();
+    std::fs::write(&file, [&length[..], &answer].concat()).unwrap();
+    let command = format!(
+        "exec:while true; do {LENGTH} dd bs=1 count=$n >/dev/null 2>&1; cat '{}'; done",
+        file.display()
+    );
+    let rig = Rig::start_stages(
+        config(1),
+        Stages {
+            decoder: Arc::new(RawDecoder::default()),
+            processors: vec![builtin(&command).unwrap()],
+            encoder: Some(Arc::new(Luma)),
+        },
+    );
+    rig.run([gray(0, 200)]).remove(0)
+}
+
+#[test]
+fn a_picture_in_the_answer_is_what_the_frame_is_shown_as() {
+    for (format, data, luma) in [
+        (
+            "i420",
+            (1..=12).collect::<Vec<u8>>(),
+            (1..=8).collect::<Vec<u8>>(),
+        ),
+        ("bgr", vec![90; 24], vec![90; 8]),
+    ] {
+        let result = drawn(Drawn {
+            width: 4,
+            height: 2,
+            format,
+            data,
+        });
+        assert_eq!(result.errors, [] as [&str; 0]);
+        let picture = result.picture.unwrap();
+        assert_eq!((picture.width, picture.height), (4, 2));
+        assert_eq!(picture.payload, luma, "{format}");
+        assert_eq!(result.output["exec"], serde_json::json!({ "seen": 3 }));
+    }
+    let short = drawn(Drawn {
+        width: 4,
+        height: 2,
+        format: "bgr",
+        data: vec![0; 23],
+    });
+    assert!(
+        short.errors[0].contains("has 24 bytes, not 23"),
+        "{short:?}"
+    );
+    // The frame itself is shown all the same.
+    assert_eq!(short.picture.unwrap().width, 16);
 }
 
 #[test]

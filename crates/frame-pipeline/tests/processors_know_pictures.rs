@@ -8,7 +8,7 @@ use bytes::Bytes;
 use common::{Rig, config, frame, gray, one, opaque, per_frame};
 use frame_buffer::{FramePool, Picture, PictureSize};
 use frame_pipeline::{
-    DataOutput, DecodedFrame, FrameContent, FrameKind, Output, PipelineConfig, builtin,
+    DataOutput, DecodedFrame, Fields, FrameContent, FrameKind, PipelineConfig, builtin,
 };
 
 fn decoded(content: FrameContent, previous: Option<Picture>) -> DecodedFrame {
@@ -25,11 +25,11 @@ fn decoded(content: FrameContent, previous: Option<Picture>) -> DecodedFrame {
     }
 }
 
-fn process(spec: &str, content: FrameContent, previous: Option<Picture>) -> Result<Output, String> {
+fn process(spec: &str, content: FrameContent, previous: Option<Picture>) -> Result<Fields, String> {
     let mut processor = builtin(spec).unwrap().make().unwrap();
     let mut results = processor.process(&[decoded(content, previous)]);
     assert_eq!(results.len(), 1);
-    results.remove(0)
+    results.remove(0).map(|output| output.fields)
 }
 
 /// A picture in full range whose luma is `luma(x, y)`.
@@ -57,7 +57,7 @@ fn bgr(width: u32, height: u32, luma: impl Fn(usize, usize) -> u8) -> FrameConte
     }
 }
 
-fn field(output: &Output, name: &str) -> f64 {
+fn field(output: &Fields, name: &str) -> f64 {
     output[name].as_f64().unwrap()
 }
 

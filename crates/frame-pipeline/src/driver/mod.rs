@@ -7,6 +7,7 @@
 mod caught;
 mod decode;
 mod deliver;
+mod encode;
 mod shared;
 mod slots;
 mod state;
@@ -18,8 +19,8 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use crate::{
-    DecoderFactory, EncodedFrame, FrameResult, Full, PipelineConfig, PipelineError, PipelineStats,
-    ProcessorFactory,
+    DecoderFactory, EncodedFrame, EncoderFactory, FrameResult, Full, PipelineConfig, PipelineError,
+    PipelineStats, ProcessorFactory,
 };
 use shared::Shared;
 use slots::Slots;
@@ -27,6 +28,18 @@ use state::{Needs, State};
 
 /// Receives results, one per frame, in index order.
 pub type OnResult = Box<dyn FnMut(FrameResult) + Send>;
+
+/// What runs on a pipeline's threads.
+#[derive(Clone)]
+pub struct Stages {
+    /// Makes pixels of payloads.
+    pub decoder: Arc<dyn DecoderFactory>,
+    /// What is run on each frame, in this order; at least one.
+    pub processors: Vec<Arc<dyn ProcessorFactory>>,
+    /// Makes bytes of the pictures that frames are to be shown as, for their results. `None`: results have no picture. With
+    /// one every frame is decoded, whatever the processors need.
+    pub encoder: Option<Arc<dyn EncoderFactory>>,
+}
 
 /// The machine's cores that this process may use; 1 where the system does not say.
 pub(crate) fn cores() -> usize {
@@ -55,10 +68,6 @@ impl Pipeline {
     /// # Errors
     /// [`PipelineError`] when a setting is out of range, there is no processor or one cannot
     /// start, or the system refuses a thread.
-    #[expect(
-        clippy::needless_pass_by_value,
-        reason = "it is the pipeline's, as the processors are"
-    )]
     pub fn start(
         config: PipelineConfig,
         decoder: Arc<dyn DecoderFactory>,
@@ -66,6 +75,29 @@ impl Pipeline {
         first_index: u64,
         on_result: OnResult,
     ) -> Result<Self, PipelineError> {
+        let stages = Stages {
+            decoder,
+            processors,
+            encoder: None,
+        };
+        Self::start_stages(config, stages, first_index, on_result)
+    }
+
+    /// As [`start`](Self::start), with an encoder too.
+    ///
+    /// # Errors
+    /// As for [`start`](Self::start).
+    pub fn start_stages(
+        config: PipelineConfig,
+        stages: Stages,
+        first_index: u64,
+        on_result: OnResult,
+    ) -> Result<Self, PipelineError> {
+        let Stages {
+            decoder,
+            processors,
+            encoder,
+        } = stages;
         config.check()?;
         if processors.is_empty() {
             return Err(PipelineError::NoProcessor);
@@ -73,11 +105,11 @@ impl Pipeline {
         let mut first = Slots::new(processors.clone());
         first.make_all()?;
         let needs = Needs {
-            pixels: first.any(|processor| processor.needs_pixels()),
+            pixels: encoder.is_some() || first.any(|processor| processor.needs_pixels()),
             previous: first.any(|processor| processor.needs_previous()),
         };
         let state = State::new(&config, needs, first_index);
-        let shared = Arc::new(Shared::new(config, processors, state));
+        let shared = Arc::new(Shared::new(config, processors, encoder, state));
         // From here on a failure drops the pipeline, which stops what has started.
         let mut pipeline = Self {
             shared: Arc::clone(&shared),

@@ -5,11 +5,12 @@ use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use super::state::State;
-use crate::{Interrupter, PipelineConfig, PipelineError, ProcessorFactory};
+use crate::{EncoderFactory, Interrupter, PipelineConfig, PipelineError, ProcessorFactory};
 
 pub(super) struct Shared {
     pub(super) config: PipelineConfig,
     pub(super) processors: Vec<Arc<dyn ProcessorFactory>>,
+    pub(super) encoder: Option<Arc<dyn EncoderFactory>>,
     state: Mutex<State>,
     /// A frame waits for a decoder, or all stop.
     pub(super) decode_ready: Condvar,
@@ -26,11 +27,13 @@ impl Shared {
     pub(super) fn new(
         config: PipelineConfig,
         processors: Vec<Arc<dyn ProcessorFactory>>,
+        encoder: Option<Arc<dyn EncoderFactory>>,
         state: State,
     ) -> Self {
         Self {
             config,
             processors,
+            encoder,
             state: Mutex::new(state),
             decode_ready: Condvar::new(),
             work_ready: Condvar::new(),

@@ -4,14 +4,15 @@ use std::sync::Arc;
 
 use super::caught;
 use crate::output::unique_names;
+use crate::result::Made;
 use crate::{
     DataOutput, DecodedFrame, FrameProcessor, Interrupter, Output, ProcessorError, ProcessorFactory,
 };
 
 /// What a batch came to.
 pub(super) struct Processed {
-    /// Fields and errors of each frame; `None` when the frames are to be tried again, each alone.
-    pub(super) results: Option<Vec<(Output, Vec<String>)>>,
+    /// What was made of each frame; `None` when the frames are to be tried again, each alone.
+    pub(super) results: Option<Vec<Made>>,
     pub(super) panics: u64,
 }
 
@@ -85,7 +86,7 @@ impl Slots {
 
     /// Runs every processor on the batch.
     pub(super) fn process(&mut self, frames: &[DecodedFrame], keep: &DataOutput) -> Processed {
-        let mut results = vec![(Output::new(), Vec::new()); frames.len()];
+        let mut results = vec![Made::default(); frames.len()];
         let mut panics = 0;
         for slot in &mut self.slots {
             let error = match slot.call(frames) {
@@ -105,8 +106,8 @@ impl Slots {
                     format!("panicked: {message}")
                 }
             };
-            for (_, errors) in &mut results {
-                errors.push(format!("{}: {error}", slot.name));
+            for made in &mut results {
+                made.errors.push(format!("{}: {error}", slot.name));
             }
         }
         Processed {
@@ -152,16 +153,14 @@ impl Slot {
         }
     }
 
-    fn merge(
-        &self,
-        list: Vec<Result<Output, String>>,
-        keep: &DataOutput,
-        results: &mut [(Output, Vec<String>)],
-    ) {
-        for (result, (output, errors)) in list.into_iter().zip(results) {
+    fn merge(&self, list: Vec<Result<Output, String>>, keep: &DataOutput, results: &mut [Made]) {
+        for (result, made) in list.into_iter().zip(results) {
             match result {
-                Ok(fields) => keep.keep(output, &self.name, fields),
-                Err(error) => errors.push(format!("{}: {error}", self.name)),
+                Ok(output) => {
+                    keep.keep(&mut made.fields, &self.name, output.fields);
+                    made.drawn = output.picture.or(made.drawn.take());
+                }
+                Err(error) => made.errors.push(format!("{}: {error}", self.name)),
             }
         }
     }

@@ -6,7 +6,7 @@
 //! that no queue in here needs a bound of its own.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use frame_buffer::Picture;
 
@@ -281,9 +281,11 @@ impl State {
             return true;
         };
         let process = now.saturating_duration_since(job.started);
-        for (tag, (output, errors)) in job.tags.iter_mut().zip(results) {
-            tag.stages.process = process;
-            self.emit(tag, tag.result(output, errors));
+        let encode: Duration = results.iter().map(|made| made.encode).sum();
+        for (tag, made) in job.tags.iter_mut().zip(results) {
+            tag.stages.process = process.saturating_sub(encode);
+            tag.stages.encode = made.encode;
+            self.emit(tag, tag.result(made));
         }
         true
     }
@@ -340,10 +342,7 @@ impl State {
         let held = (
             std::mem::take(&mut self.encoded),
             std::mem::replace(&mut self.ordered, Sequencer::new(0, 0)),
-            std::mem::replace(
-                &mut self.batcher,
-                Batcher::new(1, std::time::Duration::ZERO),
-            ),
+            std::mem::replace(&mut self.batcher, Batcher::new(1, Duration::ZERO)),
             std::mem::take(&mut self.retries),
             std::mem::replace(&mut self.results, Sequencer::new(0, 0)),
             self.last_picture.take(),

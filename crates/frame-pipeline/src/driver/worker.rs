@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use super::encode::Encode;
 use super::shared::Shared;
 use super::slots::Slots;
 use super::state::{Work, Worker};
@@ -29,12 +30,14 @@ pub(super) fn spawn(shared: &Arc<Shared>, slots: Option<Slots>) -> Result<(), Pi
 }
 
 fn run(shared: &Shared, id: u64, mut slots: Slots) {
+    let mut encode = Encode::new(shared.encoder.clone());
     loop {
         slots.refill();
         let Some(mut frames) = next(shared, id, &slots) else {
             return;
         };
-        let processed = slots.process(&frames, &shared.config.output);
+        let mut processed = slots.process(&frames, &shared.config.output);
+        encode.batch(&frames, &mut processed);
         let mut state = shared.lock();
         if !state.complete(id, &mut frames, processed, Instant::now()) {
             return;

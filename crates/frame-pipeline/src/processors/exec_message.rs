@@ -2,14 +2,16 @@
 //!
 //! Each message is a length (`u32`, little endian) and that many bytes of msgpack. A frame is a map
 //! `{index, source_id, pts_us, width, height, format, full_range, data}`; an answer is a map too,
-//! whose entries become the frame's fields.
+//! whose entries become the frame's fields, but for `picture`: `{width, height, format, data}`, the frame as it is to be
+//! shown, in full range.
 
 use std::io::{self, Read};
 
-use frame_buffer::{ColorRange, Picture, Plane};
-use serde::Serialize;
+use frame_buffer::{ColorRange, FramePool, Picture, PictureSize, Plane};
+use serde::{Deserialize, Serialize};
 
-use crate::{DecodedFrame, FrameContent, Output};
+use crate::frame::check_bgr;
+use crate::{ContentError, DecodedFrame, Fields, FrameContent, Output, bgr, raw};
 
 /// Longest answer in bytes.
 pub(super) const MAX_ANSWER_BYTES: u32 = 16 << 20;
@@ -27,6 +29,54 @@ struct FrameMessage<'a> {
     full_range: bool,
     #[serde(with = "serde_bytes")]
     data: &'a [u8],
+}
+
+/// What the command says of a frame.
+#[derive(Deserialize)]
+struct Answer {
+    #[serde(default)]
+    picture: Option<PictureAnswer>,
+    #[serde(flatten)]
+    fields: Fields,
+}
+
+#[derive(Deserialize)]
+struct PictureAnswer {
+    width: u32,
+    height: u32,
+    format: Format,
+    #[serde(with = "serde_bytes")]
+    data: Vec<u8>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Format {
+    I420,
+    Bgr,
+}
+
+impl PictureAnswer {
+    fn into_picture(self) -> Result<Picture, ContentError> {
+        let Self {
+            width,
+            height,
+            format,
+            data,
+        } = self;
+        // Kept for no other: the next one may well be of another size.
+        let pool = FramePool::new(0);
+        match format {
+            Format::I420 => {
+                let size = PictureSize::new(width, height)?;
+                raw::picture(&pool, size, ColorRange::Full, &data)
+            }
+            Format::Bgr => {
+                check_bgr(width, height, data.len())?;
+                Ok(bgr::to_picture(&pool, width, height, &data)?)
+            }
+        }
+    }
 }
 
 /// A frame's message, length first.
@@ -81,6 +131,8 @@ pub(super) enum AnswerError {
     NotAMap(#[from] rmp_serde::decode::Error),
     #[error("the command's answer goes on for {0} bytes after its map")]
     Trailing(usize),
+    #[error("the picture in the command's answer cannot be used: {0}")]
+    Picture(#[from] ContentError),
 }
 
 /// Reads one answer.
@@ -102,12 +154,12 @@ pub(super) fn read_answer(from: &mut impl Read) -> Result<Output, AnswerError> {
         return Err(AnswerError::Ended);
     }
     let mut rest = &bytes[..];
-    let output = rmp_serde::from_read(&mut rest)?;
-    if rest.is_empty() {
-        Ok(output)
-    } else {
-        Err(AnswerError::Trailing(rest.len()))
+    let Answer { picture, fields } = rmp_serde::from_read(&mut rest)?;
+    if !rest.is_empty() {
+        return Err(AnswerError::Trailing(rest.len()));
     }
+    let picture = picture.map(PictureAnswer::into_picture).transpose()?;
+    Ok(Output { fields, picture })
 }
 
 #[cfg(test)]
@@ -123,7 +175,7 @@ mod tests {
     #[test]
     fn answers_are_maps_of_a_bounded_length() {
         let map = [0x81, 0xa1, b'n', 0x07];
-        assert_eq!(answered(4, &map).unwrap()["n"], 7);
+        assert_eq!(answered(4, &map).unwrap().fields["n"], 7);
         assert!(matches!(answered(5, &map), Err(AnswerError::Ended)));
         assert!(matches!(answered(3, &map), Err(AnswerError::NotAMap(_))));
         assert!(matches!(answered(1, &[0x07]), Err(AnswerError::NotAMap(_))));

@@ -7,7 +7,7 @@ use std::sync::{Arc, Condvar, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
-use frame_pipeline::driver::Pipeline;
+use frame_pipeline::driver::{Pipeline, Stages};
 use frame_pipeline::{
     DecodedFrame, EncodedFrame, FrameKind, FrameProcessor, FrameResult, Full, Interrupter, Output,
     PipelineConfig, ProcessorError, ProcessorFactory, RawDecoder,
@@ -73,13 +73,21 @@ impl Rig {
         config: PipelineConfig,
         processors: Vec<Arc<dyn ProcessorFactory>>,
     ) -> Self {
+        let stages = Stages {
+            decoder: Arc::new(RawDecoder::default()),
+            processors,
+            encoder: None,
+        };
+        Self::start_stages(config, stages)
+    }
+
+    pub(crate) fn start_stages(config: PipelineConfig, stages: Stages) -> Self {
         let (sender, results) = channel();
-        let decoder = Arc::new(RawDecoder::default());
         let on_result = Box::new(move |result| {
             let _ = sender.send(result);
         });
         Self {
-            pipeline: Pipeline::start(config, decoder, processors, 0, on_result).unwrap(),
+            pipeline: Pipeline::start_stages(config, stages, 0, on_result).unwrap(),
             results,
         }
     }

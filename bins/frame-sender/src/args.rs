@@ -38,9 +38,15 @@ pub(crate) struct Args {
     /// every-frame: each frame, in order, one result each; realtime: the newest wins, at the video's own rate
     #[arg(long, env = "FRAMEWAY_MODE", value_enum, default_value_t = Mode::EveryFrame)]
     pub(crate) mode: Mode,
-    /// What comes back: data is the results
+    /// What comes back for each frame
     #[arg(long, env = "FRAMEWAY_OUTPUT", value_enum, default_value_t = Output::Data)]
     pub(crate) output: Output,
+    /// JPEG quality of the processed frames, 1 to 100
+    #[arg(long, env = "FRAMEWAY_OUTPUT_QUALITY", value_name = "N", default_value_t = 85, value_parser = clap::value_parser!(u8).range(1..=100))]
+    pub(crate) output_quality: u8,
+    /// Folder for the processed frames of --output video or both: 00000042.jpg is frame 42
+    #[arg(long, env = "FRAMEWAY_PICTURES", value_name = "DIR")]
+    pub(crate) pictures: Option<PathBuf>,
     /// Which fields of the results: all, none, or names with commas between
     #[arg(
         long,
@@ -79,8 +85,11 @@ pub(crate) struct Args {
 pub(crate) enum Encoding {
     /// One JPEG per frame
     Jpeg,
-    /// I420 planes, 1.5 bytes a pixel
+    /// I420 planes, full range, 1.5 bytes a pixel
+    #[value(alias = "i420")]
     Raw,
+    /// Rows of blue, green and red, 3 bytes a pixel
+    Bgr,
     /// The video's own H.264 (in MP4) as it is, a third to a thirtieth of the bytes; the worker decodes it
     #[value(alias = "h264")]
     Source,
@@ -103,8 +112,12 @@ pub(crate) enum Lanes {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Output {
-    /// Results alone
+    /// Its result
     Data,
+    /// The frame as the processors drew it, as a JPEG; the result says no more than its errors
+    Video,
+    /// Both
+    Both,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

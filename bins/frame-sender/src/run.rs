@@ -7,9 +7,11 @@ use std::sync::Arc;
 use anyhow::{Context as _, anyhow};
 use bin_support::{Failure, read_token, stop_signal};
 use progressive_loader::driver::Store;
-use stream_service::{PayloadEncoding, ProcessMode, SendError, SendOptions, Summary, send};
+use stream_service::{
+    PayloadEncoding, ProcessMode, ProcessOutput, SendError, SendOptions, Summary, send,
+};
 
-use crate::args::{Args, Encoding, Lanes, Mode};
+use crate::args::{Args, Encoding, Lanes, Mode, Output};
 use crate::progress::Display;
 
 pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
@@ -46,6 +48,7 @@ fn options(args: Args, display: Arc<Display>) -> Result<SendOptions, Failure> {
     options.encoding = match args.encoding {
         Encoding::Jpeg => PayloadEncoding::Jpeg,
         Encoding::Raw => PayloadEncoding::Raw,
+        Encoding::Bgr => PayloadEncoding::Bgr,
         Encoding::Source => PayloadEncoding::Source,
     };
     options.mode = match args.mode {
@@ -57,6 +60,13 @@ fn options(args: Args, display: Arc<Display>) -> Result<SendOptions, Failure> {
         Lanes::Auto => None,
         Lanes::Data(count) => Some(count),
     };
+    options.output = match args.output {
+        Output::Data => ProcessOutput::Data,
+        Output::Video => ProcessOutput::Video,
+        Output::Both => ProcessOutput::Both,
+    };
+    options.output_quality = args.output_quality;
+    options.pictures = args.pictures;
     options.data_output = (args.data_output != "all").then_some(args.data_output);
     options.results = args.results;
     options.ledger = args.ledger;

@@ -17,8 +17,8 @@ pub use model::stream::MAX_VIEWERS_PER_STREAM;
 pub use pipeline::open::SourceError;
 pub use process::protocol::ProcessMode;
 pub use process::sender::{
-    LedgerError, OnProgress, PayloadEncoding, PayloadError, Progress, SendError, SendOptions,
-    SendTiming, Summary, send,
+    LedgerError, OnProgress, PayloadEncoding, PayloadError, ProcessOutput, Progress, SendError,
+    SendOptions, SendTiming, Summary, send,
 };
 pub use process::worker::{Worker, WorkerConfig, WorkerError};
 pub use service::{Service, ServiceConfig, ServiceError};

@@ -1,4 +1,4 @@
-//! One session of a link: its two channels, handed to whichever end of the link holds them.
+//! One session of a link: its channels, handed to whichever end of the link holds them.
 //!
 //! Called by the UDP socket's one task; nothing here blocks.
 
@@ -11,15 +11,17 @@ use webrtc_session::{
     ChannelId, ChannelInfo, ChannelUse, MessageKind, SessionHandler, SessionState,
 };
 
-use super::protocol::{FRAMES_LABEL, RESULTS_LABEL};
+use super::protocol::{FRAMES_LABEL, PICTURES_LABEL, RESULTS_LABEL};
 
-/// The two channels of a lane.
+/// The channels of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Channel {
     /// Frames up, their acks down.
     Frames,
     /// Results down, their acks up.
     Results,
+    /// Processed frames down, their acks up.
+    Pictures,
 }
 
 /// A channel that has just opened.
@@ -58,6 +60,7 @@ pub(crate) struct LaneHandler<L> {
     lane: LaneId,
     frames: Option<ChannelId>,
     results: Option<ChannelId>,
+    pictures: Option<ChannelId>,
     ended: bool,
 }
 
@@ -68,6 +71,7 @@ impl<L: LinkEnd> LaneHandler<L> {
             lane,
             frames: None,
             results: None,
+            pictures: None,
             ended: false,
         }
     }
@@ -76,8 +80,10 @@ impl<L: LinkEnd> LaneHandler<L> {
         let id = Some(id);
         if id == self.frames {
             Some(Channel::Frames)
+        } else if id == self.results {
+            Some(Channel::Results)
         } else {
-            (id == self.results).then_some(Channel::Results)
+            (id == self.pictures).then_some(Channel::Pictures)
         }
     }
 
@@ -104,6 +110,7 @@ impl<L: LinkEnd> SessionHandler for LaneHandler<L> {
         let (channel, place) = match info.label.as_str() {
             FRAMES_LABEL => (Channel::Frames, &mut self.frames),
             RESULTS_LABEL => (Channel::Results, &mut self.results),
+            PICTURES_LABEL => (Channel::Pictures, &mut self.pictures),
             _ => return ChannelUse::Refuse,
         };
         let opened = Opened {

@@ -14,6 +14,13 @@ pub(crate) const RESULTS_LABEL: &str = "inference";
 /// The sub-protocol of a results channel that is a link itself (docs/wire.md): each result is an opaque frame, acknowledged
 /// and sent again like any other. A results channel without it gets each result as a text message.
 pub(crate) const RESULTS_PROTOCOL: &str = "frameway.results.1";
+/// The channel that carries processed frames down, where the query asks for `pictures`.
+pub(crate) const PICTURES_LABEL: &str = "processed_frames";
+/// Its sub-protocol: a link (docs/wire.md) numbered as the results are, a JPEG in each frame; an empty opaque frame where
+/// the result says why there is no picture.
+pub(crate) const PICTURES_PROTOCOL: &str = "frameway.frames.1";
+/// The largest processed frame, encoded.
+pub(crate) const MAX_PICTURE_BYTES: u32 = 32 << 20;
 /// Where a link is opened.
 pub(crate) const OFFER_PATH: &str = "/whip/frames";
 
@@ -55,6 +62,9 @@ pub(crate) struct LinkQuery {
     /// `all` (default), `none`, or names of fields, comma separated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) data_output: Option<String>,
+    /// Processed frames come back too, as JPEGs of this quality, 1–100.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) pictures: Option<u8>,
 }
 
 impl LinkQuery {
@@ -95,6 +105,7 @@ mod tests {
             bytes: 1 << 40,
             hash: u64::MAX - 1,
             data_output: Some("stats,dhash".to_owned()),
+            pictures: Some(85),
         };
         let uri: http::Uri = format!("http://h/?{}", query.to_query()).parse().unwrap();
         let read: axum::extract::Query<LinkQuery> =

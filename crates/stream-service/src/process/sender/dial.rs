@@ -14,10 +14,11 @@ use webrtc_session::driver::Endpoint;
 use webrtc_session::{ChannelSpec, SessionConfig, SessionId};
 
 use super::link::SendLink;
-use super::options::SendOptions;
+use super::options::{ProcessOutput, SendOptions};
 use crate::process::lane::LaneHandler;
 use crate::process::protocol::{
-    FRAMES_LABEL, LinkQuery, OFFER_PATH, ProcessMode, RESULTS_LABEL, RESULTS_PROTOCOL,
+    FRAMES_LABEL, LinkQuery, OFFER_PATH, PICTURES_LABEL, PICTURES_PROTOCOL, ProcessMode,
+    RESULTS_LABEL, RESULTS_PROTOCOL,
 };
 
 /// The longest that an HTTP request may take.
@@ -55,6 +56,8 @@ pub(super) struct Dialer {
     link_name: u64,
     mode: ProcessMode,
     data_output: Option<String>,
+    /// Quality of the processed frames that come back.
+    pictures: Option<u8>,
     session: SessionConfig,
     lanes_made: AtomicU32,
     /// The epoch under which the worker has made the link; one offer at a time may make it.
@@ -92,7 +95,11 @@ impl Dialer {
             link,
             link_name,
             mode: options.mode,
-            data_output: options.data_output.clone(),
+            data_output: data_output(options),
+            pictures: options
+                .output
+                .has_pictures()
+                .then_some(options.output_quality),
             session,
             lanes_made: AtomicU32::new(0),
             made: Mutex::new(None),
@@ -130,10 +137,13 @@ impl Dialer {
 
     async fn offer(&self, lane: LaneId, number: u8, attach: bool) -> Result<SessionId, Answer> {
         let handler = Box::new(LaneHandler::new(Arc::clone(&self.link), lane));
-        let channels = [
+        let mut channels = vec![
             ChannelSpec::reliable(FRAMES_LABEL),
             ChannelSpec::reliable(RESULTS_LABEL).speaking(RESULTS_PROTOCOL),
         ];
+        if self.pictures.is_some() {
+            channels.push(ChannelSpec::reliable(PICTURES_LABEL).speaking(PICTURES_PROTOCOL));
+        }
         let config = self.session.clone();
         let connecting = self.endpoint.connect_with(handler, &channels, config).await;
         let (offer, pending) = connecting.map_err(|error| never(error.to_string()))?;
@@ -165,6 +175,7 @@ impl Dialer {
             bytes: start.bytes,
             hash: start.hash,
             data_output: self.data_output.clone(),
+            pictures: self.pictures,
         };
         let url = format!("{}{OFFER_PATH}?{}", self.to, query.to_query());
         let mut request = self
@@ -254,6 +265,14 @@ impl Dialer {
         self.link.drop_lane(Instant::now(), lane.lane);
         // It may have ended by itself.
         let _ = self.endpoint.close(lane.session).await;
+    }
+}
+
+/// Where the pictures alone are wanted, the results say no more than that there is one.
+fn data_output(options: &SendOptions) -> Option<String> {
+    match options.output {
+        ProcessOutput::Video => Some("none".to_owned()),
+        ProcessOutput::Data | ProcessOutput::Both => options.data_output.clone(),
     }
 }
 

@@ -11,7 +11,7 @@ use datachannel_transport::{HashChain, ResumePoint};
 use serde::{Deserialize, Serialize};
 
 use super::link::{OpenFrame, Record};
-use super::options::{PayloadEncoding, SendOptions};
+use super::options::{PayloadEncoding, ProcessOutput, SendOptions};
 use crate::process::protocol::ProcessMode;
 
 /// Why a ledger or a file of results cannot be used.
@@ -57,6 +57,8 @@ struct Header {
     encoding: PayloadEncoding,
     quality: u8,
     mode: ProcessMode,
+    #[serde(default)]
+    output: ProcessOutput,
 }
 
 /// One frame's line.
@@ -76,6 +78,9 @@ struct Entry {
     hash: Option<String>,
     /// `ok`, `error`, `dropped` or `unreadable`.
     result: String,
+    /// Bytes of the processed frame that came back.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    picture_bytes: Option<u64>,
     #[serde(skip_serializing_if = "Vec::is_empty", default)]
     errors: Vec<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +93,8 @@ pub(super) struct Tally {
     /// Results written, those of earlier runs included.
     pub(super) results: u64,
     pub(super) errors: u64,
+    /// Processed frames that came back.
+    pub(super) pictures: u64,
     pub(super) dropped: u64,
     /// Frames that the source could not give.
     pub(super) unreadable: u64,
@@ -99,6 +106,8 @@ pub(super) struct Resumed {
     pub(super) point: ResumePoint,
     /// The last frame that has its line; `None`: none has.
     pub(super) last_frame: Option<u64>,
+    /// XXH3-64 of that frame's payload: of another video's frame it is another.
+    pub(super) last_hash: u64,
     pub(super) tally: Tally,
 }
 
@@ -106,6 +115,7 @@ pub(super) struct Resumed {
 pub(super) struct Ledger {
     ledger: Option<(PathBuf, BufWriter<File>)>,
     results: Option<(PathBuf, BufWriter<File>)>,
+    pictures: Option<PathBuf>,
     pub(super) tally: Tally,
 }
 
@@ -118,6 +128,7 @@ impl Ledger {
             encoding: options.encoding,
             quality: options.quality,
             mode: options.mode,
+            output: options.output,
         };
         let mut resumed = Resumed::default();
         let mut ledger = None;
@@ -125,6 +136,9 @@ impl Ledger {
             let (file, found) = continue_ledger(path, &header)?;
             ledger = Some((path.clone(), BufWriter::new(file)));
             resumed = found;
+        }
+        if let Some(folder) = &options.pictures {
+            std::fs::create_dir_all(folder).map_err(|source| io(folder, source))?;
         }
         let mut results = None;
         if let Some(path) = &options.results {
@@ -134,6 +148,7 @@ impl Ledger {
         let ledger = Self {
             ledger,
             results,
+            pictures: options.pictures.clone(),
             tally: resumed.tally,
         };
         Ok((ledger, resumed))
@@ -142,7 +157,14 @@ impl Ledger {
     /// Writes a record down.
     pub(super) fn write(&mut self, record: &Record) -> Result<(), LedgerError> {
         let entry = match record {
-            Record::Result { frame, document } => {
+            Record::Result {
+                frame,
+                document,
+                picture,
+            } => {
+                if let Some(picture) = picture {
+                    self.write_picture(frame.source_id, picture)?;
+                }
                 write_line(&mut self.results, document)?;
                 let errors = errors_of(document);
                 self.tally.results += 1;
@@ -150,6 +172,7 @@ impl Ledger {
                 let result = if errors.is_empty() { "ok" } else { "error" };
                 Entry {
                     errors,
+                    picture_bytes: picture.as_ref().map(|jpeg| jpeg.len() as u64),
                     ..entry(Some(frame), result)
                 }
             }
@@ -173,6 +196,16 @@ impl Ledger {
             write_line(&mut self.ledger, &line)?;
         }
         Ok(())
+    }
+
+    /// Not through a temporary file: what a dying run leaves half written has no line, and is written again.
+    fn write_picture(&mut self, frame: u64, jpeg: &[u8]) -> Result<(), LedgerError> {
+        self.tally.pictures += 1;
+        let Some(folder) = &self.pictures else {
+            return Ok(());
+        };
+        let path = folder.join(format!("{frame:08}.jpg"));
+        std::fs::write(&path, jpeg).map_err(|source| io(&path, source))
     }
 
     /// Hands everything to the system, results first.
@@ -210,6 +243,7 @@ fn entry(frame: Option<&OpenFrame>, result: &str) -> Entry {
         bytes: frame.map(|frame| frame.bytes),
         hash: frame.map(|frame| format!("{:016x}", frame.hash)),
         result: result.to_owned(),
+        picture_bytes: None,
         errors: Vec::new(),
         reason: None,
     }
@@ -289,6 +323,7 @@ fn read_ledger(path: &Path, file: &File, header: &Header) -> Result<(Resumed, u6
 impl Resumed {
     fn add(&mut self, entry: &Entry) -> Result<(), String> {
         let tally = &mut self.tally;
+        tally.pictures += u64::from(entry.picture_bytes.is_some());
         match entry.result.as_str() {
             "ok" => tally.results += 1,
             "error" => {
@@ -316,7 +351,10 @@ impl Resumed {
             bytes: self.point.bytes + bytes,
             hash: chain.value(),
         };
-        self.last_frame = Some(self.last_frame.unwrap_or(0).max(frame));
+        if self.last_frame.is_none_or(|last| frame > last) {
+            self.last_frame = Some(frame);
+            self.last_hash = hash;
+        }
         Ok(())
     }
 }

@@ -4,6 +4,7 @@
 //! taken once per frame, in frame order, whatever the lanes and the worker go through.
 
 mod again;
+mod answers;
 mod lanes;
 mod record;
 mod results;
@@ -15,11 +16,12 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use datachannel_transport::{
-    DropReason, FrameReceiver, FrameSender, GoodbyeCode, Offer, OutgoingFrame, ResumePoint,
-    SenderConfig, SenderEvent, TimingSummary, payload_hash,
+    DropReason, FrameSender, GoodbyeCode, Offer, OutgoingFrame, ResumePoint, SenderConfig,
+    SenderEvent, TimingSummary, payload_hash,
 };
 use tokio::sync::Notify;
 
+use answers::Answers;
 use lanes::Lane;
 pub(super) use record::{LinkFailure, LinkFigures, OpenFrame, Record, Start};
 
@@ -38,9 +40,9 @@ pub(super) struct SendLink {
 struct State {
     config: SenderConfig,
     frames: FrameSender,
-    results: FrameReceiver,
+    answers: Answers,
     records: SyncSender<Record>,
-    /// Taken from `results`, and the ledger's thread had no room.
+    /// Taken from `answers`, and the ledger's thread had no room.
     held: Option<Record>,
     epoch: u32,
     mode: ProcessMode,
@@ -58,7 +60,6 @@ struct State {
     repeated: u64,
     resumed: u64,
     frames_verified: Option<bool>,
-    results_ended: bool,
     /// The worker goes down, or another took its place: the link must be made anew.
     peer_left: bool,
     ending: bool,
@@ -91,7 +92,7 @@ impl SendLink {
             state: Mutex::new(State {
                 frames: FrameSender::new(config)?,
                 config,
-                results: settings::results(now, epoch, first)?,
+                answers: Answers::new(now, epoch, first, options.output.has_pictures())?,
                 records,
                 held: None,
                 epoch,
@@ -107,7 +108,6 @@ impl SendLink {
                 repeated: 0,
                 resumed: 0,
                 frames_verified: None,
-                results_ended: false,
                 peer_left: false,
                 ending: false,
                 finishing: false,
@@ -197,7 +197,7 @@ impl SendLink {
         let mut state = self.lock();
         let now = Instant::now();
         state.frames.goodbye(now, GoodbyeCode::Done, "");
-        state.results.goodbye(now, GoodbyeCode::Done, "");
+        state.answers.goodbye(now, GoodbyeCode::Done, "");
         state.wake(None);
     }
 
@@ -209,7 +209,7 @@ impl SendLink {
     /// The ledger's thread has room again.
     pub(super) fn collect(&self) {
         let mut state = self.lock();
-        if state.held.is_none() && !state.results.has_frame() {
+        if state.held.is_none() && !state.answers.has_answer() {
             return;
         }
         state.collect(Instant::now());
@@ -262,9 +262,9 @@ impl SendLink {
             held: state.frames.held_frames(),
             lanes: state.lanes.iter().filter(|lane| lane.frames_open).count(),
             fps,
-            shortest_round_trip: state.results.shortest_round_trip(),
+            shortest_round_trip: state.answers.shortest_round_trip(),
             round_trip_ms: state
-                .results
+                .answers
                 .round_trip()
                 .map(|rtt| rtt.as_secs_f64() * 1e3),
             verified: state.is_done(),
@@ -371,7 +371,6 @@ impl State {
         self.peer_left = false;
         self.lanes.clear();
         self.frames_verified = None;
-        self.results_ended = false;
         match self.groups.is_some() {
             true => self.begin_group_again(now)?,
             false => self.frames.relink(now, self.epoch),
@@ -384,8 +383,7 @@ impl State {
                 0
             }
         };
-        self.results = settings::results(now, self.epoch, first)?;
-        Ok(())
+        self.answers.begin_again(now, self.epoch, first)
     }
 
     /// With no more frames held than this the reading thread is worth waking.
@@ -399,7 +397,7 @@ impl State {
     }
 
     fn is_done(&self) -> bool {
-        self.frames_verified == Some(true) && self.results_ended && self.held.is_none()
+        self.frames_verified == Some(true) && self.answers.have_ended() && self.held.is_none()
     }
 
     fn broke(&mut self, now: Instant, error: &datachannel_transport::ProtocolError) {
@@ -407,7 +405,7 @@ impl State {
             .get_or_insert(LinkFailure::Protocol(error.to_string()));
         let text = error.to_string();
         self.frames.goodbye(now, GoodbyeCode::ProtocolError, &text);
-        self.results.goodbye(now, GoodbyeCode::ProtocolError, &text);
+        self.answers.goodbye(now, GoodbyeCode::ProtocolError, &text);
     }
 }
 

@@ -4,6 +4,7 @@
 //! is under way (`groups`: what a decoder needs to begin again), `lanes` keeps its sessions alive, `ledger` writes down
 //! what became of each frame, `run` puts them together.
 
+mod bgr;
 mod dial;
 mod groups;
 mod lanes;
@@ -16,6 +17,8 @@ mod run;
 mod units;
 
 pub use ledger::LedgerError;
-pub use options::{OnProgress, PayloadEncoding, Progress, SendOptions, SendTiming, Summary};
+pub use options::{
+    OnProgress, PayloadEncoding, ProcessOutput, Progress, SendOptions, SendTiming, Summary,
+};
 pub use payloads::PayloadError;
 pub use run::{SendError, send};

@@ -20,8 +20,31 @@ pub enum PayloadEncoding {
     Jpeg,
     /// I420 planes without padding, full range: 1.5 bytes a pixel.
     Raw,
+    /// Rows of blue, green and red from the top, without padding: 3 bytes a pixel.
+    Bgr,
     /// The video's own H.264 access units, not encoded again; the worker decodes them. Every-frame mode only.
     Source,
+}
+
+/// What comes back for each frame.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ProcessOutput {
+    /// Its result.
+    #[default]
+    Data,
+    /// The processed frame, as a JPEG; the result says no more than whether there was an error.
+    Video,
+    /// Both.
+    Both,
+}
+
+impl ProcessOutput {
+    /// Whether processed frames come back.
+    #[must_use]
+    pub fn has_pictures(self) -> bool {
+        self != Self::Data
+    }
 }
 
 /// What [`send`](super::send) tells how far it is.
@@ -43,6 +66,13 @@ pub struct SendOptions {
     pub lanes: Option<u8>,
     /// Every frame (default), or the newest.
     pub mode: ProcessMode,
+    /// What comes back. Default the results alone.
+    pub output: ProcessOutput,
+    /// JPEG quality of the processed frames. Default 85, range 1–100.
+    pub output_quality: u8,
+    /// Folder for the processed frames: `00000042.jpg` is that of frame 42. Made where it is missing. Default: they are
+    /// counted and dropped.
+    pub pictures: Option<PathBuf>,
     /// Which fields of the results come back: `all` (default), `none`, or names with commas between.
     pub data_output: Option<String>,
     /// Where results are written, one JSON object a line.
@@ -77,6 +107,9 @@ impl SendOptions {
             quality: 85,
             lanes: None,
             mode: ProcessMode::EveryFrame,
+            output: ProcessOutput::Data,
+            output_quality: 85,
+            pictures: None,
             data_output: None,
             results: None,
             ledger: None,
@@ -131,6 +164,8 @@ pub struct Summary {
     pub acked: u64,
     /// Results written down.
     pub results: u64,
+    /// Processed frames that came back.
+    pub pictures: u64,
     /// Results with errors, and frames that could not be read.
     pub errors: u64,
     /// Frames without a result that were not dropped on purpose.

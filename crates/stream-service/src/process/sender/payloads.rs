@@ -5,12 +5,13 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use datachannel_transport::{Encoding, FrameMeta, OutgoingFrame, ResumePoint};
+use datachannel_transport::{Encoding, FrameMeta, OutgoingFrame, ResumePoint, payload_hash};
 use frame_buffer::{FramePool, Picture, Plane, VideoFrame};
 use jpeg_optimizer::{JpegEncoder, Quality, Renderer};
 use media_source::{FrameSource, VideoUri};
 use progressive_loader::driver::OpenOptions;
 
+use super::bgr::bgr_of;
 use super::ledger::Resumed;
 use super::opaque::{OpaqueFrames, SCHEME};
 use super::options::{PayloadEncoding, SendOptions};
@@ -48,6 +49,14 @@ pub enum PayloadError {
     /// The place where an earlier run ended was not found again.
     #[error("looking for where the earlier run ended broke off: {0}")]
     Begin(String),
+    /// An earlier run sent something else as this frame.
+    #[error(
+        "frame {frame} is not what the ledger's run sent as that: the video has changed; give another --ledger to send it from its beginning"
+    )]
+    Changed {
+        /// The last frame of that run.
+        frame: u64,
+    },
     /// A picture cannot be encoded.
     #[error("frame {frame} cannot be encoded: {source}")]
     Encode {
@@ -134,23 +143,42 @@ impl Payloads {
         }
     }
 
-    /// Passes over the frames up to `after`, which an earlier run has sent.
-    pub(super) fn skip_through(&mut self, after: u64) -> Result<(), PayloadError> {
+    /// Passes over the frames up to `last`, which an earlier run has sent; of that one the payload's hash is to be `hash`.
+    pub(super) fn skip_through(&mut self, last: u64, hash: u64) -> Result<(), PayloadError> {
         match &mut self.source {
-            Source::Opaque(frames) => frames.skip_to(after + 1),
+            Source::Opaque(frames) => frames.skip_to(last),
             // `begin` went to the keyframe before it.
-            Source::Units(_) => {}
-            Source::Video(video) => loop {
-                match video.next_frame() {
-                    Ok(Some(frame)) if frame.id.0 >= after => break,
-                    Ok(None) => break,
-                    Ok(Some(_)) => {}
-                    Err(error) if error.is_recoverable() => {}
-                    Err(source) => return Err(PayloadError::Read { after: 0, source }),
-                }
-            },
+            Source::Units(_) => return Ok(()),
+            Source::Video(_) => {}
         }
-        Ok(())
+        while let Some(payload) = self.next_from(last)? {
+            let Payload::Frame(frame) = payload else {
+                continue;
+            };
+            if frame.meta.source_id > last || payload_hash(&frame.payload) != hash {
+                break;
+            }
+            return Ok(());
+        }
+        Err(PayloadError::Changed { frame: last })
+    }
+
+    /// The next frame; those before frame `first` are read and not encoded.
+    fn next_from(&mut self, first: u64) -> Result<Option<Payload>, PayloadError> {
+        let Source::Video(video) = &mut self.source else {
+            return self.next();
+        };
+        loop {
+            match video.next_frame() {
+                Ok(Some(frame)) if frame.id.0 >= first => {
+                    return self.encode(&frame).map(Payload::Frame).map(Some);
+                }
+                Ok(Some(_)) => {}
+                Ok(None) => return Ok(None),
+                Err(error) if error.is_recoverable() => {}
+                Err(source) => return Err(PayloadError::Read { after: 0, source }),
+            }
+        }
     }
 
     /// The next frame; `None` at the end.
@@ -201,6 +229,7 @@ impl Payloads {
                     .map_err(failed)?;
                 (Encoding::Jpeg, self.quality.get(), jpeg)
             }
+            PayloadEncoding::Bgr => (Encoding::Bgr, 0, Bytes::from(bgr_of(&picture))),
             PayloadEncoding::Raw | PayloadEncoding::Source => (Encoding::I420, 0, planes(&picture)),
         };
         let meta = FrameMeta {

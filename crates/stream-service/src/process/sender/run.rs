@@ -140,7 +140,7 @@ pub async fn send(
     let reader = {
         let (link, reading, mode) = (Arc::clone(&link), Arc::clone(&reading), options.mode);
         std::thread::spawn(move || {
-            let outcome = read(&mut payloads, resumed.last_frame, mode, &link, &reading);
+            let outcome = read(&mut payloads, resumed, mode, &link, &reading);
             if let Err(error) = outcome {
                 link.fail(LinkFailure::Gone(error.to_string()));
                 *reading.error.lock().unwrap_or_else(PoisonError::into_inner) = Some(error);
@@ -206,6 +206,11 @@ fn check(options: &SendOptions) -> Result<Quality, SendError> {
         let why = "realtime drops frames, and access units need those before them: choose --encoding jpeg, or every-frame";
         return Err(SendError::Usage(why.to_owned()));
     }
+    if options.pictures.is_some() && !options.output.has_pictures() {
+        let why = "processed frames do not come back with --output data: choose --output both, or leave --pictures out";
+        return Err(SendError::Usage(why.to_owned()));
+    }
+    Quality::new(options.output_quality).map_err(|error| SendError::Usage(error.to_string()))?;
     Quality::new(options.quality).map_err(|error| SendError::Usage(error.to_string()))
 }
 
@@ -256,13 +261,13 @@ async fn leave(link: &SendLink) {
 /// Reads the video to its end, on a thread of its own.
 fn read(
     payloads: &mut Payloads,
-    skip_through: Option<u64>,
+    resumed: Resumed,
     mode: ProcessMode,
     link: &SendLink,
     reading: &Reading,
 ) -> Result<(), PayloadError> {
-    if let Some(last) = skip_through {
-        payloads.skip_through(last)?;
+    if let Some(last) = resumed.last_frame {
+        payloads.skip_through(last, resumed.last_hash)?;
     }
     let mut pace = Pace::default();
     loop {
@@ -279,7 +284,9 @@ fn read(
                     ));
                 }
                 // An access unit that an earlier run has counted goes out again for the sake of later ones.
-                let counts = skip_through.is_none_or(|last| frame.meta.source_id > last);
+                let counts = resumed
+                    .last_frame
+                    .is_none_or(|last| frame.meta.source_id > last);
                 if !link.offer(frame) {
                     return Ok(());
                 }
@@ -446,6 +453,7 @@ impl Run<'_> {
             sent: earlier.results + figures.sent,
             acked: earlier.results + figures.acked,
             results: tally.results,
+            pictures: tally.pictures,
             errors: tally.errors + tally.unreadable,
             lost: frames.saturating_sub(answered),
             duplicated: answered.saturating_sub(frames),

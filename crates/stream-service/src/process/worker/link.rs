@@ -9,6 +9,7 @@
 
 mod access_units;
 mod lanes;
+mod pictures;
 mod plain;
 mod results;
 mod snapshot;
@@ -32,6 +33,8 @@ use crate::model::meters::RateMeter;
 use crate::process::document::{ResultDocument, VideoMetadata};
 use crate::process::protocol::{LinkQuery, MIN_UNITS_WINDOW, ProcessMode};
 use lanes::Lane;
+pub(super) use pictures::JpegPictures;
+use pictures::Pictures;
 use results::{Results, offer_result, results_of, text_of};
 pub(super) use snapshot::LinkSnapshot;
 use snapshot::StageWindows;
@@ -57,6 +60,9 @@ struct State {
     upstream: Upstream,
     frames: FrameReceiver,
     results: Results,
+    /// Below that the sender has every result.
+    results_acked: u64,
+    pictures: Option<Pictures>,
     lanes: Vec<Lane>,
     mode: ProcessMode,
     /// Handed out by `frames`, and the pipeline had no room.
@@ -109,6 +115,8 @@ impl WorkerLink {
             units: Arc::clone(&units),
             order: None,
             results: results_of(now, query)?,
+            results_acked: first_index(query),
+            pictures: Pictures::of(now, query)?,
             lanes: Vec::new(),
             mode: query.mode,
             waiting: None,
@@ -209,6 +217,10 @@ impl State {
         if let Some(frame) = self.waiting.take() {
             return Some(frame);
         }
+        let full = |pictures: &Pictures| pictures.are_full();
+        if self.pictures.as_ref().is_some_and(full) {
+            return None;
+        }
         if self.results.len() >= MAX_WINDOW_FRAMES as usize {
             // Every-frame links never get here: their window is as large. Of a realtime link newer frames win.
             return None;
@@ -230,6 +242,12 @@ impl State {
             duration = known;
         }
         let measured_fps = self.arrivals.per_second(now);
+        let mut errors = result.errors.clone();
+        if let Some(pictures) = &mut self.pictures
+            && let Err(error) = pictures.offer(now, &result)
+        {
+            errors.push(error);
+        }
         let document = ResultDocument {
             video_metadata: VideoMetadata::new(
                 result.source_id,
@@ -239,7 +257,7 @@ impl State {
                 measured_fps,
             ),
             serialized_output_data: result.output,
-            errors: result.errors,
+            errors,
         };
         match &mut self.results {
             Results::Linked(sender) => offer_result(now, sender, document),
@@ -254,10 +272,20 @@ impl State {
             && let Results::Linked(sender) = &mut self.results
         {
             sender.finish(now);
+            if let Some(pictures) = &mut self.pictures {
+                pictures.link.finish(now);
+            }
         }
     }
 
-    /// Results below `until` are with the sender.
+    /// The sender has acknowledged something: frames are confirmed of which it has all there is.
+    fn confirm_acked(&mut self, now: Instant) {
+        let pictures = self.pictures.as_ref();
+        let until = pictures.map_or(u64::MAX, |pictures| pictures.acked);
+        self.confirm(now, until.min(self.results_acked));
+    }
+
+    /// Frames below `until` are answered, and the sender has the answers.
     fn confirm(&mut self, now: Instant, until: u64) {
         if self.mode == ProcessMode::Realtime || self.upstream.json().is_some() {
             return;
@@ -306,14 +334,30 @@ impl State {
             self.goodbye(now, GoodbyeCode::ProtocolError, &error.to_string());
             return;
         }
-        let mut until = None;
+        let before = self.results_acked;
         while let Some(event) = sender.poll_event() {
             if let SenderEvent::Acked { sequence, .. } = event {
-                until = Some(sequence + 1);
+                self.results_acked = sequence + 1;
             }
         }
-        if let Some(until) = until {
-            self.confirm(now, until);
+        if self.results_acked != before {
+            self.confirm_acked(now);
+        }
+    }
+
+    fn on_pictures_message(&mut self, now: Instant, lane: LaneId, message: &[u8]) {
+        let Some(pictures) = &mut self.pictures else {
+            return;
+        };
+        if let Err(error) = pictures.link.handle_message(now, lane, message) {
+            tracing::warn!(%lane, %error, "the sender broke the protocol");
+            self.goodbye(now, GoodbyeCode::ProtocolError, &error.to_string());
+            return;
+        }
+        let before = pictures.acked;
+        pictures.take_acks();
+        if pictures.acked != before {
+            self.confirm_acked(now);
         }
     }
 
@@ -344,6 +388,9 @@ impl State {
         self.frames.goodbye(now, code, text);
         if let Results::Linked(sender) = &mut self.results {
             sender.goodbye(now, code, text);
+        }
+        if let Some(pictures) = &mut self.pictures {
+            pictures.link.goodbye(now, code, text);
         }
     }
 }

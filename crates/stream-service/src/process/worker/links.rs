@@ -9,11 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use datachannel_transport::{GoodbyeCode, LaneId};
-use frame_pipeline::driver::Pipeline;
-use frame_pipeline::{DataOutput, PipelineConfig, ProcessorFactory};
+use frame_pipeline::driver::{Pipeline, Stages};
+use frame_pipeline::{DataOutput, EncoderFactory, PipelineConfig, ProcessorFactory};
+use jpeg_optimizer::Quality;
 use webrtc_session::SessionId;
 
-use super::link::{LinkSnapshot, WorkerLink};
+use super::link::{JpegPictures, LinkSnapshot, WorkerLink};
 use super::payloads::Decoders;
 use crate::process::protocol::{LinkQuery, ProcessMode};
 
@@ -156,14 +157,14 @@ impl Links {
             config.max_frames = (2 * config.workers * config.batch).min(config.max_frames);
             first_index = 0;
         }
-        Pipeline::start(
-            config,
-            Arc::new(Decoders::new(link.units())),
-            self.work.processors.clone(),
-            first_index,
-            WorkerLink::on_result(&Arc::downgrade(link)),
-        )
-        .map_err(|error| JoinError::Pipeline(error.to_string()))
+        let stages = Stages {
+            decoder: Arc::new(Decoders::new(link.units())),
+            processors: self.work.processors.clone(),
+            encoder: encoder(query)?,
+        };
+        let on_result = WorkerLink::on_result(&Arc::downgrade(link));
+        Pipeline::start_stages(config, stages, first_index, on_result)
+            .map_err(|error| JoinError::Pipeline(error.to_string()))
     }
 
     /// The session of a lane, once its offer is accepted.
@@ -229,6 +230,20 @@ impl Table {
             self.sessions.clear();
         }
     }
+}
+
+/// What makes the pictures that go back, where they are asked for.
+fn encoder(query: &LinkQuery) -> Result<Option<Arc<dyn EncoderFactory>>, JoinError> {
+    let Some(quality) = query.pictures else {
+        return Ok(None);
+    };
+    if query.link.is_none() {
+        let why = "pictures are acknowledged as results are: name the link, with link=NUMBER";
+        return Err(JoinError::BadQuery(why.to_owned()));
+    }
+    let quality = Quality::new(quality)
+        .map_err(|error| JoinError::BadQuery(format!("pictures={quality}: {error}")))?;
+    Ok(Some(Arc::new(JpegPictures::new(quality))))
 }
 
 /// `none`, `all`, or the fields to keep.

@@ -20,6 +20,7 @@ pub(super) struct Lane {
     pub(super) waker: Option<SessionWaker>,
     pub(super) frames_open: bool,
     pub(super) results_open: bool,
+    pub(super) pictures_open: bool,
     pub(super) last_heard: Instant,
 }
 
@@ -32,6 +33,7 @@ impl SendLink {
             waker: None,
             frames_open: false,
             results_open: false,
+            pictures_open: false,
             last_heard: now,
         });
     }
@@ -41,11 +43,14 @@ impl SendLink {
         self.closed(now, id, "given up");
     }
 
-    /// Whether the lane carries both ways.
+    /// Whether all of the lane's channels carry.
     pub(in crate::process::sender) fn is_open(&self, id: LaneId) -> bool {
         let state = self.lock();
         let lane = state.lanes.iter().find(|lane| lane.id == id);
-        lane.is_some_and(|lane| lane.frames_open && lane.results_open)
+        let needs_pictures = state.answers.with_pictures();
+        lane.is_some_and(|lane| {
+            lane.frames_open && lane.results_open && (lane.pictures_open || !needs_pictures)
+        })
     }
 
     /// Whether the lane is gone, or has not been heard for too long.
@@ -108,7 +113,7 @@ impl LinkEnd for SendLink {
         }
         let outcome = match opened.channel {
             Channel::Frames => state.frames.lane_opened(now, lane, opened.limits),
-            Channel::Results => state.results.lane_opened(now, lane, opened.limits),
+            back => state.answers.lane_opened(now, lane, back, opened.limits),
         };
         if let Err(error) = outcome {
             tracing::warn!(%error, "lane refused");
@@ -119,6 +124,7 @@ impl LinkEnd for SendLink {
             match opened.channel {
                 Channel::Frames => lane.frames_open = true,
                 Channel::Results => lane.results_open = true,
+                Channel::Pictures => lane.pictures_open = true,
             }
         }
         drop(state);
@@ -135,7 +141,7 @@ impl LinkEnd for SendLink {
         let filling = state.filling();
         let outcome = match channel {
             Channel::Frames => state.frames.handle_message(now, lane, message),
-            Channel::Results => state.results.handle_message(now, lane, message),
+            back => state.answers.handle_message(now, lane, back, message),
         };
         if let Err(error) = outcome {
             tracing::warn!(%lane, %error, "the worker broke the protocol");
@@ -169,7 +175,7 @@ impl LinkEnd for SendLink {
         let mut state = self.lock();
         let said = match channel {
             Channel::Frames => state.frames.poll_message(now, lane, room_bytes, out),
-            Channel::Results => state.results.poll_message(now, lane, room_bytes, out),
+            back => state.answers.poll_message(now, lane, back, room_bytes, out),
         };
         said.then_some(MessageKind::Binary)
     }
@@ -181,7 +187,7 @@ impl LinkEnd for SendLink {
         }
         tracing::debug!(%lane, why, "lane closed");
         state.frames.lane_closed(now, lane);
-        state.results.lane_closed(now, lane);
+        state.answers.lane_closed(now, lane);
         state.lanes.retain(|known| known.id != lane);
         state.take_frame_events();
         state.wake(None);
@@ -192,13 +198,13 @@ impl LinkEnd for SendLink {
     fn poll_timeout(&self) -> Option<Instant> {
         let state = self.lock();
         let frames = state.frames.poll_timeout();
-        frames.into_iter().chain(state.results.poll_timeout()).min()
+        frames.into_iter().chain(state.answers.poll_timeout()).min()
     }
 
     fn on_timeout(&self, now: Instant) {
         let mut state = self.lock();
         state.frames.handle_timeout(now);
-        state.results.handle_timeout(now);
+        state.answers.handle_timeout(now);
         state.take_frame_events();
         state.wake(None);
     }

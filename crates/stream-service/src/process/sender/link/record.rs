@@ -19,8 +19,14 @@ pub(in crate::process::sender) struct Start {
 /// What the ledger is told.
 #[derive(Debug)]
 pub(in crate::process::sender) enum Record {
-    /// A frame has its result: `document` is the JSON text.
-    Result { frame: OpenFrame, document: Bytes },
+    /// A frame has its result.
+    Result {
+        frame: OpenFrame,
+        /// The JSON text.
+        document: Bytes,
+        /// The processed frame, a JPEG.
+        picture: Option<Bytes>,
+    },
     /// Realtime: a frame will have none.
     Dropped {
         frame: OpenFrame,

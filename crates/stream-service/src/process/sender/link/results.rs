@@ -3,9 +3,7 @@
 use std::sync::mpsc::TrySendError;
 use std::time::Instant;
 
-use bytes::Bytes;
-use datachannel_transport::ReceiverEvent;
-
+use super::answers::Answer;
 use super::{LinkFailure, Record, State};
 use crate::process::protocol::ProcessMode;
 
@@ -31,27 +29,33 @@ impl State {
         }
         while self.held.is_none()
             && self.failure.is_none()
-            && let Some(result) = self.results.poll_frame()
+            && let Some(answer) = self.answers.poll()
         {
-            self.take_result(now, result.sequence, result.meta.source_id, result.payload);
-        }
-        while let Some(event) = self.results.poll_event() {
-            match event {
-                ReceiverEvent::Eof { verified, .. } => {
-                    // An end whose hash is another is no end: nobody can say which results are whole.
-                    self.results_ended = verified;
-                    if !verified {
-                        let why = "the worker's count or hash of the results is another".to_owned();
-                        self.failure.get_or_insert(LinkFailure::Mismatch(why));
-                    }
+            match answer {
+                Ok(answer) => self.take_answer(now, answer),
+                Err(why) => {
+                    self.failure.get_or_insert(LinkFailure::Mismatch(why));
                 }
-                ReceiverEvent::PeerGoodbye { code, text } => self.left(code, text),
-                _ => {}
+            }
+        }
+        while let Some(said) = self.answers.poll_event() {
+            match said {
+                Ok((code, text)) => self.left(code, text),
+                Err(why) => {
+                    self.failure
+                        .get_or_insert(LinkFailure::Mismatch(why.to_owned()));
+                }
             }
         }
     }
 
-    fn take_result(&mut self, now: Instant, sequence: u64, source_id: u64, document: Bytes) {
+    fn take_answer(&mut self, now: Instant, answer: Answer) {
+        let Answer {
+            sequence,
+            source_id,
+            document,
+            picture,
+        } = answer;
         let first = match self.mode {
             ProcessMode::EveryFrame => {
                 if sequence < self.answered {
@@ -77,7 +81,11 @@ impl State {
         };
         self.results_taken += 1;
         self.rate.add(now, 1);
-        self.tell(Record::Result { frame, document });
+        self.tell(Record::Result {
+            frame,
+            document,
+            picture,
+        });
     }
 
     /// Hands a record to the ledger's thread, or holds it until there is room.

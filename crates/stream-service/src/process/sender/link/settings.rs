@@ -9,7 +9,7 @@ use datachannel_transport::{
 };
 use media_source::{MAX_GROUP_BYTES, MAX_GROUP_UNITS};
 
-use crate::process::protocol::{MIN_UNITS_WINDOW, ProcessMode};
+use crate::process::protocol::{MAX_PICTURE_BYTES, MIN_UNITS_WINDOW, ProcessMode};
 use crate::process::sender::options::{PayloadEncoding, SendOptions};
 
 /// Largest result taken.
@@ -62,6 +62,24 @@ pub(super) fn sender(
     config.resume = resume;
     config.ping_interval = Some(PING_INTERVAL);
     config
+}
+
+/// Processed frames as they come: numbered as the results are.
+pub(super) fn pictures(
+    now: Instant,
+    epoch: u32,
+    first: u64,
+) -> Result<FrameReceiver, datachannel_transport::ConfigError> {
+    let mut config = ReceiverConfig::every_frame(now);
+    config.epoch = Some(epoch);
+    config.max_frame_bytes = MAX_PICTURE_BYTES;
+    config.window = Window {
+        frames: 64,
+        bytes: 2 * u64::from(MAX_PICTURE_BYTES),
+    };
+    config.ping_interval = Some(PING_INTERVAL);
+    config.resume.next_sequence = first;
+    FrameReceiver::new(config)
 }
 
 /// Results as they come: numbered as their frames are.

@@ -11,7 +11,7 @@ use webrtc_session::driver::SessionWaker;
 use super::results::Results;
 use super::{State, WorkerLink};
 use crate::process::lane::{Channel, LinkEnd, Opened};
-use crate::process::protocol::RESULTS_PROTOCOL;
+use crate::process::protocol::{PICTURES_PROTOCOL, RESULTS_PROTOCOL};
 
 pub(super) struct Lane {
     pub(super) id: LaneId,
@@ -61,7 +61,10 @@ impl State {
             Results::Linked(sender) => sender.poll_timeout(),
             Results::Plain(_) => None,
         };
-        self.frames.poll_timeout().into_iter().chain(results).min()
+        let pictures = self.pictures.as_ref();
+        let pictures = pictures.and_then(|pictures| pictures.link.poll_timeout());
+        let frames = self.frames.poll_timeout().into_iter();
+        frames.chain(results).chain(pictures).min()
     }
 }
 
@@ -85,6 +88,12 @@ impl LinkEnd for WorkerLink {
             }
             (Channel::Results, Results::Linked(_)) => return false,
             (Channel::Results, Results::Plain(_)) => Ok(()),
+            (Channel::Pictures, _) => match &mut state.pictures {
+                Some(pictures) if opened.protocol == PICTURES_PROTOCOL => {
+                    pictures.link.lane_opened(now, lane, opened.limits)
+                }
+                _ => return false,
+            },
         };
         state.idle_since = None;
         outcome
@@ -97,6 +106,7 @@ impl LinkEnd for WorkerLink {
         match channel {
             Channel::Frames => state.on_upstream_message(now, lane, binary, message),
             Channel::Results => state.on_results_message(now, lane, message),
+            Channel::Pictures => state.on_pictures_message(now, lane, message),
         }
         self.pump(now, &mut state);
         if state.lanes.len() > 1 {
@@ -116,6 +126,11 @@ impl LinkEnd for WorkerLink {
         let said = match channel {
             Channel::Frames => state.poll_upstream(now, lane, room_bytes, out),
             Channel::Results => state.poll_results(now, lane, room_bytes, out),
+            Channel::Pictures => {
+                let pictures = state.pictures.as_mut()?;
+                let said = pictures.link.poll_message(now, lane, room_bytes, out);
+                said.then_some(MessageKind::Binary)
+            }
         };
         if said.is_some() && state.upstream.json().is_some() {
             // A result that leaves makes room for a frame, and the client may be waiting for its ack.
@@ -130,6 +145,9 @@ impl LinkEnd for WorkerLink {
         state.frames.lane_closed(now, lane);
         if let Results::Linked(sender) = &mut state.results {
             sender.lane_closed(now, lane);
+        }
+        if let Some(pictures) = &mut state.pictures {
+            pictures.link.lane_closed(now, lane);
         }
         state.lanes.retain(|known| known.id != lane);
         if state.lanes.is_empty() {
@@ -149,6 +167,9 @@ impl LinkEnd for WorkerLink {
         state.frames.handle_timeout(now);
         if let Results::Linked(sender) = &mut state.results {
             sender.handle_timeout(now);
+        }
+        if let Some(pictures) = &mut state.pictures {
+            pictures.link.handle_timeout(now);
         }
     }
 }

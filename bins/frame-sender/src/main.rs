@@ -7,17 +7,18 @@ mod run;
 
 use std::process::ExitCode;
 
-use bin_support::logging;
-use clap::Parser as _;
+use bin_support::{logging, parse_with_config};
 
 /// A sixth of what a session costs is the system's allocator; docs/performance.md has what this one saves.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
-    logging::init();
-    match run::run(args) {
+    let outcome = parse_with_config().and_then(|args| {
+        logging::init();
+        run::run(args)
+    });
+    match outcome {
         Ok(code) => code,
         Err(failure) => failure.report(),
     }

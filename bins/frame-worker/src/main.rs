@@ -6,17 +6,18 @@ mod work;
 
 use std::process::ExitCode;
 
-use bin_support::logging;
-use clap::Parser as _;
+use bin_support::{logging, parse_with_config};
 
 /// A sixth of what a session costs is the system's allocator; docs/performance.md has what this one saves.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    let args = args::Args::parse();
-    logging::init();
-    match work::run(args) {
+    let outcome = parse_with_config().and_then(|args| {
+        logging::init();
+        work::run(args)
+    });
+    match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => failure.report(),
     }

@@ -40,3 +40,20 @@ fn a_port_in_use_is_named() {
     let address = taken.local_addr().unwrap().to_string();
     assert_said(&["--http", &address], 1, &[&address, "port 0"]);
 }
+
+#[test]
+fn a_config_file_is_as_good_as_flags() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = |name: &str, text: &str| {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        file.to_str().unwrap().to_owned()
+    };
+    let nonsense = config("worker.toml", "processor = ['nonsense']");
+    assert_said(&["--config", &nonsense], 2, &["nonsense", "dhash"]);
+    // A flag beats the file.
+    let many = config("worker.yaml", "workers: 0\nbatch: 300");
+    assert_said(&["--config", &many, "--workers=2"], 2, &["batch", "256"]);
+    let unknown = config("other.toml", "speed = 1");
+    assert_said(&["--config", &unknown], 2, &["speed", "workers"]);
+}

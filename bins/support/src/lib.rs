@@ -1,13 +1,15 @@
-//! What the binaries have in common: logs on stderr, exit codes, tokens, addresses, the signal to stop.
+//! What the binaries have in common: logs on stderr, exit codes, config files, tokens, addresses, the signal to stop.
 #![forbid(unsafe_code)]
 
 mod address;
+mod config;
 mod failure;
 pub mod logging;
 mod signal;
 mod token;
 
 pub use address::{address, default_store};
+pub use config::parse_with_config;
 pub use failure::Failure;
 pub use signal::stop_signal;
 pub use token::read_token;

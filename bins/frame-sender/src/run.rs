@@ -8,7 +8,7 @@ use anyhow::{Context as _, anyhow};
 use bin_support::{Failure, read_token, stop_signal};
 use progressive_loader::driver::Store;
 use stream_service::{
-    PayloadEncoding, ProcessMode, ProcessOutput, SendError, SendOptions, Summary, send,
+    LaneWish, PayloadEncoding, ProcessMode, ProcessOutput, SendError, SendOptions, Summary, send,
 };
 
 use crate::args::{Args, Encoding, Lanes, Mode, Output};
@@ -57,8 +57,9 @@ fn options(args: Args, display: Arc<Display>) -> Result<SendOptions, Failure> {
     };
     options.quality = args.quality;
     options.lanes = match args.lanes {
-        Lanes::Auto => None,
-        Lanes::Data(count) => Some(count),
+        Lanes::Auto => LaneWish::Auto,
+        Lanes::Data(count) => LaneWish::Data(count),
+        Lanes::WebSocket => LaneWish::WebSocket,
     };
     options.output = match args.output {
         Output::Data => ProcessOutput::Data,

@@ -79,6 +79,8 @@ struct SenderLane {
     goodbye_sent: bool,
     sending: Option<u64>,
     pings: Pings,
+    round_trip: RttEstimator,
+    standby: bool,
 }
 
 impl FrameSender {
@@ -219,7 +221,22 @@ impl FrameSender {
             goodbye_sent: false,
             sending: None,
             pings: Pings::new(now, interval),
+            round_trip: RttEstimator::new(),
+            standby: false,
         })
+    }
+
+    /// On a lane that stands by no frame is begun; one that is being sent is finished, and control messages go on. Lanes are
+    /// opened not standing by. For a link whose lanes are of several kinds, of which the best that works is to carry.
+    pub fn set_standby(&mut self, id: LaneId, standby: bool) {
+        if let Some(lane) = self.lanes.get_mut(id) {
+            lane.standby = standby;
+        }
+    }
+
+    /// A lane's own ping → pong, smoothed; `None` before the first.
+    pub fn lane_round_trip(&self, id: LaneId) -> Option<std::time::Duration> {
+        self.lanes.get(id)?.round_trip.srtt()
     }
 
     /// A lane died or was closed: what it held and nobody acknowledged is queued for the others.

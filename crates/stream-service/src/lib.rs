@@ -7,6 +7,7 @@ mod pipeline;
 mod process;
 mod service;
 
+pub use model::lane_choice::{ChoiceReason, LaneKind};
 pub use model::params::{
     BUFFER_SIZE_FRAMES, CreateStream, FRAME_RATE, IceServer, PREFETCH_THRESHOLD, ParamError,
     PatchStream, SIDE_PIXELS, StreamChange, StreamParams,
@@ -17,8 +18,8 @@ pub use model::stream::MAX_VIEWERS_PER_STREAM;
 pub use pipeline::open::SourceError;
 pub use process::protocol::ProcessMode;
 pub use process::sender::{
-    LedgerError, OnProgress, PayloadEncoding, PayloadError, ProcessOutput, Progress, SendError,
-    SendOptions, SendTiming, Summary, send,
+    LaneWish, LedgerError, OnProgress, PayloadEncoding, PayloadError, ProcessOutput, Progress,
+    SendError, SendOptions, SendTiming, Summary, send,
 };
 pub use process::worker::{Worker, WorkerConfig, WorkerError};
 pub use service::{Service, ServiceConfig, ServiceError};

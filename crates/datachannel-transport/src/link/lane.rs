@@ -100,6 +100,11 @@ impl<T> Lanes<T> {
         Some(self.open.remove(at).1)
     }
 
+    pub(crate) fn get(&self, id: LaneId) -> Option<&T> {
+        let mut open = self.open.iter();
+        open.find(|(open, _)| *open == id).map(|(_, state)| state)
+    }
+
     pub(crate) fn get_mut(&mut self, id: LaneId) -> Option<&mut T> {
         self.open
             .iter_mut()

@@ -101,6 +101,9 @@ impl FrameSender {
         if let Some(sequence) = lane.sending {
             return self.continue_frame(now, id, sequence, bounds, out);
         }
+        if lane.standby {
+            return false;
+        }
         match self.flight.first_waiting() {
             Some(sequence) => {
                 (self.is_realtime() || self.flight.admits_again(sequence, self.window()))

@@ -336,12 +336,14 @@ impl FrameSender {
     }
 
     fn on_pong(&mut self, now: Instant, id: LaneId, t0_us: u64) {
-        let lane = self.lanes.get_mut(id);
-        if !lane.is_some_and(|lane| lane.pings.pong_received(t0_us)) {
+        let rtt = Duration::from_micros(self.clock.micros(now).saturating_sub(t0_us));
+        if let Some(lane) = self.lanes.get_mut(id)
+            && lane.pings.pong_received(t0_us)
+        {
+            lane.round_trip.add(rtt);
+            self.ping_rtt.add(rtt);
+        } else {
             self.counters.ping_excess += 1;
-            return;
         }
-        let rtt_us = self.clock.micros(now).saturating_sub(t0_us);
-        self.ping_rtt.add(Duration::from_micros(rtt_us));
     }
 }

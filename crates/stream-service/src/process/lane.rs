@@ -1,15 +1,12 @@
-//! One session of a link: its channels, handed to whichever end of the link holds them.
+//! One lane of a link: its channels, handed to whichever end of the link holds them, whatever carries them.
 //!
-//! Called by the UDP socket's one task; nothing here blocks.
+//! Called by the session that the lane is (`data_lane`); nothing here blocks.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use datachannel_transport::{LaneId, LaneLimits};
-use webrtc_session::driver::SessionWaker;
-use webrtc_session::{
-    ChannelId, ChannelInfo, ChannelUse, MessageKind, SessionHandler, SessionState,
-};
+use webrtc_session::MessageKind;
 
 use super::protocol::{FRAMES_LABEL, PICTURES_LABEL, RESULTS_LABEL};
 
@@ -33,10 +30,13 @@ pub(crate) struct Opened<'a> {
     pub(crate) protocol: &'a str,
 }
 
+/// Has a lane asked for messages soon; from any thread.
+pub(crate) type LaneWaker = Box<dyn Fn() + Send + Sync>;
+
 /// An end of a link, as its lanes call it. One link has several lanes, and each may end at any moment.
 pub(crate) trait LinkEnd: Send + Sync + 'static {
     /// Before anything else of that lane.
-    fn attached(&self, lane: LaneId, waker: SessionWaker);
+    fn attached(&self, lane: LaneId, waker: LaneWaker);
     /// `false`: the channel is not wanted.
     fn opened(&self, now: Instant, lane: LaneId, opened: &Opened<'_>) -> bool;
     fn message(&self, now: Instant, lane: LaneId, channel: Channel, binary: bool, message: &[u8]);
@@ -54,18 +54,18 @@ pub(crate) trait LinkEnd: Send + Sync + 'static {
     fn on_timeout(&self, now: Instant);
 }
 
-/// A session that is one lane of a link.
-pub(crate) struct LaneHandler<L> {
+/// What a session that is a lane holds: its end of the link, and which of its channels is which.
+pub(super) struct LaneEnd<L, C> {
     link: Arc<L>,
     lane: LaneId,
-    frames: Option<ChannelId>,
-    results: Option<ChannelId>,
-    pictures: Option<ChannelId>,
+    frames: Option<C>,
+    results: Option<C>,
+    pictures: Option<C>,
     ended: bool,
 }
 
-impl<L: LinkEnd> LaneHandler<L> {
-    pub(crate) fn new(link: Arc<L>, lane: LaneId) -> Self {
+impl<L: LinkEnd, C: Copy + PartialEq> LaneEnd<L, C> {
+    pub(super) fn new(link: Arc<L>, lane: LaneId) -> Self {
         Self {
             link,
             lane,
@@ -76,9 +76,11 @@ impl<L: LinkEnd> LaneHandler<L> {
         }
     }
 
-    fn channel(&self, id: ChannelId) -> Option<Channel> {
+    fn channel(&self, id: C) -> Option<Channel> {
         let id = Some(id);
-        if id == self.frames {
+        if self.ended {
+            None
+        } else if id == self.frames {
             Some(Channel::Frames)
         } else if id == self.results {
             Some(Channel::Results)
@@ -87,76 +89,74 @@ impl<L: LinkEnd> LaneHandler<L> {
         }
     }
 
-    fn end(&mut self, now: Instant, why: &str) {
+    pub(super) fn attached(&self, waker: LaneWaker) {
+        self.link.attached(self.lane, waker);
+    }
+
+    /// The session is over.
+    pub(super) fn end(&mut self, now: Instant, why: &str) {
         if !std::mem::replace(&mut self.ended, true) {
             self.link.closed(now, self.lane, why);
         }
     }
-}
 
-impl<L: LinkEnd> SessionHandler for LaneHandler<L> {
-    fn on_attached(&mut self, _now: Instant, waker: SessionWaker) {
-        self.link.attached(self.lane, waker);
-    }
-
-    fn on_state(&mut self, now: Instant, state: SessionState) {
-        tracing::debug!(lane = %self.lane, ?state, "lane");
-        if let SessionState::Closed { reason } = state {
-            self.end(now, &reason.to_string());
-        }
-    }
-
-    fn on_channel_open(&mut self, now: Instant, info: ChannelInfo) -> ChannelUse {
-        let (channel, place) = match info.label.as_str() {
+    /// Whether a channel that opened is wanted.
+    pub(super) fn open(
+        &mut self,
+        now: Instant,
+        id: C,
+        label: &str,
+        protocol: &str,
+        max_message_bytes: usize,
+    ) -> bool {
+        let (channel, place) = match label {
             FRAMES_LABEL => (Channel::Frames, &mut self.frames),
             RESULTS_LABEL => (Channel::Results, &mut self.results),
             PICTURES_LABEL => (Channel::Pictures, &mut self.pictures),
-            _ => return ChannelUse::Refuse,
+            _ => return false,
         };
         let opened = Opened {
             channel,
-            limits: LaneLimits {
-                max_message_bytes: info.max_message_bytes,
-            },
-            protocol: &info.protocol,
+            limits: LaneLimits { max_message_bytes },
+            protocol,
         };
         if place.is_some() || self.ended || !self.link.opened(now, self.lane, &opened) {
-            return ChannelUse::Refuse;
+            return false;
         }
-        *place = Some(info.id);
-        ChannelUse::Accept
+        *place = Some(id);
+        true
     }
 
-    fn on_message(&mut self, now: Instant, channel: ChannelId, binary: bool, message: &[u8]) {
-        if let Some(channel) = self.channel(channel).filter(|_| !self.ended) {
+    pub(super) fn message(&self, now: Instant, id: C, binary: bool, message: &[u8]) {
+        if let Some(channel) = self.channel(id) {
             self.link.message(now, self.lane, channel, binary, message);
         }
     }
 
-    fn poll_message(
-        &mut self,
+    pub(super) fn poll(
+        &self,
         now: Instant,
-        channel: ChannelId,
+        id: C,
         room_bytes: usize,
         out: &mut Vec<u8>,
     ) -> Option<MessageKind> {
-        let channel = self.channel(channel).filter(|_| !self.ended)?;
+        let channel = self.channel(id)?;
         self.link.poll(now, self.lane, channel, room_bytes, out)
     }
 
-    fn poll_timeout(&self) -> Option<Instant> {
+    pub(super) fn poll_timeout(&self) -> Option<Instant> {
         if self.ended {
             return None;
         }
         self.link.poll_timeout()
     }
 
-    fn on_timeout(&mut self, now: Instant) {
+    pub(super) fn on_timeout(&self, now: Instant) {
         self.link.on_timeout(now);
     }
 
-    fn on_channel_closed(&mut self, now: Instant, channel: ChannelId) {
-        if self.channel(channel).is_some() {
+    pub(super) fn channel_closed(&mut self, now: Instant, id: C) {
+        if self.channel(id).is_some() {
             self.end(now, "a channel closed");
         }
     }

@@ -3,8 +3,10 @@
 //! [`sender`] reads a video and sends it; [`worker`] takes it, runs it through a pipeline and answers. Both ends of a
 //! link meet in [`lane`] (a session's two channels), speak [`protocol`] and exchange [`document`]s.
 
+mod data_lane;
 mod document;
 mod lane;
 pub(crate) mod protocol;
 pub(crate) mod sender;
+mod socket_lane;
 pub(crate) mod worker;

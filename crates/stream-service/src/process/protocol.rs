@@ -23,6 +23,15 @@ pub(crate) const PICTURES_PROTOCOL: &str = "frameway.frames.1";
 pub(crate) const MAX_PICTURE_BYTES: u32 = 32 << 20;
 /// Where a link is opened.
 pub(crate) const OFFER_PATH: &str = "/whip/frames";
+/// Where a lane of a link is opened that is a WebSocket, with the same query.
+pub(crate) const SOCKET_PATH: &str = "/lanes/websocket";
+
+/// Lanes of one link by the sender's count: 16 sessions of data channels, and one of each other kind.
+pub(crate) const MAX_LANES: u8 = 18;
+/// The number of the QUIC lane.
+pub(crate) const QUIC_LANE: u8 = 16;
+/// The number of the WebSocket lane.
+pub(crate) const SOCKET_LANE: u8 = 17;
 
 /// Access units that may be under way at least: those shown after the next frame that are decoded before it, and as many
 /// again that a decoder keeps back. With fewer, worker and sender would wait for each other.
@@ -48,7 +57,7 @@ pub(crate) struct LinkQuery {
     pub(crate) link: Option<u64>,
     /// The link's epoch (docs/wire.md).
     pub(crate) epoch: u32,
-    /// Which of the link's lanes this session is; one of the same number is replaced. 0–15.
+    /// Which of the link's lanes this session is; one of the same number is replaced. 0–17.
     pub(crate) lane: u8,
     /// Join the link, which must exist: 404 else.
     pub(crate) attach: bool,

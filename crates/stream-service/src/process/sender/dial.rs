@@ -10,16 +10,19 @@ use std::time::{Duration, Instant};
 use datachannel_transport::LaneId;
 use reqwest::StatusCode;
 use tokio::sync::Mutex;
+use tokio::task::AbortHandle;
 use webrtc_session::driver::Endpoint;
 use webrtc_session::{ChannelSpec, SessionConfig, SessionId};
 
 use super::link::SendLink;
 use super::options::{ProcessOutput, SendOptions};
-use crate::process::lane::LaneHandler;
+use super::socket::{accepted, asking};
+use crate::process::data_lane::DataLane;
 use crate::process::protocol::{
     FRAMES_LABEL, LinkQuery, OFFER_PATH, PICTURES_LABEL, PICTURES_PROTOCOL, ProcessMode,
-    RESULTS_LABEL, RESULTS_PROTOCOL,
+    RESULTS_LABEL, RESULTS_PROTOCOL, SOCKET_LANE, SOCKET_PATH,
 };
+use crate::process::socket_lane::{SocketChannel, carry};
 
 /// The longest that an HTTP request may take.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -40,10 +43,27 @@ pub(super) enum DialError {
 }
 
 /// A lane that is open.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(super) struct OpenLane {
     pub(super) lane: LaneId,
-    pub(super) session: SessionId,
+    session: Session,
+}
+
+/// What carries it.
+#[derive(Debug)]
+enum Session {
+    Data(SessionId),
+    Socket(AbortOnDrop),
+}
+
+/// A task that ends with its lane.
+#[derive(Debug)]
+struct AbortOnDrop(AbortHandle);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
 }
 
 /// Opens lanes of one link.
@@ -112,7 +132,10 @@ impl Dialer {
         let mut made = self.made.lock().await;
         let attach = *made == Some(self.link.epoch());
         self.link.add_lane(Instant::now(), lane, number);
-        let outcome = self.offer(lane, number, attach).await;
+        let outcome = match number {
+            SOCKET_LANE => self.socket(lane, attach).await,
+            _ => self.offer(lane, number, attach).await,
+        };
         match &outcome {
             Ok(_) => *made = Some(self.link.epoch()),
             Err(Answer::Unknown) => {
@@ -135,15 +158,48 @@ impl Dialer {
         opened
     }
 
-    async fn offer(&self, lane: LaneId, number: u8, attach: bool) -> Result<SessionId, Answer> {
-        let handler = Box::new(LaneHandler::new(Arc::clone(&self.link), lane));
-        let mut channels = vec![
-            ChannelSpec::reliable(FRAMES_LABEL),
-            ChannelSpec::reliable(RESULTS_LABEL).speaking(RESULTS_PROTOCOL),
-        ];
-        if self.pictures.is_some() {
-            channels.push(ChannelSpec::reliable(PICTURES_LABEL).speaking(PICTURES_PROTOCOL));
+    /// A lane that is a WebSocket.
+    async fn socket(&self, lane: LaneId, attach: bool) -> Result<Session, Answer> {
+        let query = self.query(SOCKET_LANE, attach).to_query();
+        let request = self.http.get(format!("{}{SOCKET_PATH}?{query}", self.to));
+        let (request, proof) = asking(self.with_token(request));
+        let response = request
+            .send()
+            .await
+            .map_err(|error| self.unreachable(&error))?;
+        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+            return self.answer(response).await.and_then(|_| {
+                let to = &self.to;
+                Err(never(format!(
+                    "{to} does not speak WebSocket at {SOCKET_PATH}"
+                )))
+            });
         }
+        let socket = accepted(response, &proof).await;
+        let socket = socket.map_err(|why| later(format!("{}: {why}", self.to)))?;
+        let channels = self.channels().map(|(label, protocol)| SocketChannel {
+            label: label.to_owned(),
+            protocol: protocol.to_owned(),
+        });
+        let carried = carry(Arc::clone(&self.link), lane, socket, channels.collect());
+        let task = tokio::spawn(carried).abort_handle();
+        Ok(Session::Socket(AbortOnDrop(task)))
+    }
+
+    /// A lane's channels: label, sub-protocol.
+    fn channels(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        let pictures = self.pictures.map(|_| (PICTURES_LABEL, PICTURES_PROTOCOL));
+        [(FRAMES_LABEL, ""), (RESULTS_LABEL, RESULTS_PROTOCOL)]
+            .into_iter()
+            .chain(pictures)
+    }
+
+    async fn offer(&self, lane: LaneId, number: u8, attach: bool) -> Result<Session, Answer> {
+        let handler = Box::new(DataLane::new(Arc::clone(&self.link), lane));
+        let channels = self.channels();
+        let channels: Vec<_> = channels
+            .map(|(label, protocol)| ChannelSpec::reliable(label).speaking(protocol))
+            .collect();
         let config = self.session.clone();
         let connecting = self.endpoint.connect_with(handler, &channels, config).await;
         let (offer, pending) = connecting.map_err(|error| never(error.to_string()))?;
@@ -159,13 +215,20 @@ impl Dialer {
             // It never connected.
             let _ = self.endpoint.close(session).await;
         }
-        answered
+        answered.map(Session::Data)
     }
 
-    /// The worker's answer to an offer.
-    async fn ask(&self, number: u8, attach: bool, offer: String) -> Result<String, Answer> {
+    fn with_token(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+        match &self.token {
+            Some(token) => request.bearer_auth(token),
+            None => request,
+        }
+    }
+
+    /// What names the link and one of its lanes.
+    fn query(&self, number: u8, attach: bool) -> LinkQuery {
         let start = self.link.resume_point();
-        let query = LinkQuery {
+        LinkQuery {
             link: Some(self.link_name),
             epoch: self.link.epoch(),
             lane: number,
@@ -176,27 +239,32 @@ impl Dialer {
             hash: start.hash,
             data_output: self.data_output.clone(),
             pictures: self.pictures,
-        };
-        let url = format!("{}{OFFER_PATH}?{}", self.to, query.to_query());
-        let mut request = self
-            .http
-            .post(url)
-            .header("content-type", "application/sdp")
-            .body(offer);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
         }
+    }
+
+    /// The worker's answer to an offer.
+    async fn ask(&self, number: u8, attach: bool, offer: String) -> Result<String, Answer> {
+        let query = self.query(number, attach).to_query();
+        let request = self.http.post(format!("{}{OFFER_PATH}?{query}", self.to));
+        let request = self.with_token(request);
         let response = request
+            .header("content-type", "application/sdp")
+            .body(offer)
             .send()
             .await
             .map_err(|error| self.unreachable(&error))?;
+        self.answer(response).await
+    }
+
+    /// The body of a response that says yes.
+    async fn answer(&self, response: reqwest::Response) -> Result<String, Answer> {
         let status = response.status();
         let body = response
             .text()
             .await
             .map_err(|error| self.unreachable(&error))?;
         match status {
-            StatusCode::CREATED => Ok(body),
+            status if status.is_success() => Ok(body),
             StatusCode::NOT_FOUND if body.contains("unknown-link") => Err(Answer::Unknown),
             status if status.is_server_error() => Err(later(self.refusal(status, &body))),
             status => Err(never(self.refusal(status, &body))),
@@ -233,26 +301,28 @@ impl Dialer {
             ..LinkQuery::default()
         };
         let url = format!("{}{OFFER_PATH}?{}", self.to, query.to_query());
-        let mut request = self.http.get(url);
-        if let Some(token) = &self.token {
-            request = request.bearer_auth(token);
-        }
-        match request.send().await {
+        match self.with_token(self.http.get(url)).send().await {
             Ok(response) => response.status().is_success(),
             Err(error) => !error.is_connect() || error.is_timeout(),
         }
     }
 
-    /// Waits until both channels are open.
+    /// Waits until its channels are open.
     async fn opened(&self, lane: OpenLane) -> Result<OpenLane, DialError> {
         let until = Instant::now() + OPEN_TIMEOUT;
         while !self.link.is_open(lane.lane) {
             if Instant::now() >= until {
-                let _ = self.endpoint.close(lane.session).await;
-                return Err(DialError::Later(format!(
-                    "{} answers, but no UDP comes through within {OPEN_TIMEOUT:?}",
-                    self.to
-                )));
+                let to = &self.to;
+                let why = match &lane.session {
+                    Session::Data(_) => {
+                        format!("{to} answers, but no UDP comes through within {OPEN_TIMEOUT:?}")
+                    }
+                    Session::Socket(_) => format!(
+                        "{to} opens a WebSocket, and then says nothing for {OPEN_TIMEOUT:?}"
+                    ),
+                };
+                self.close(lane.session).await;
+                return Err(DialError::Later(why));
             }
             // Either way it is looked at again.
             let _ = tokio::time::timeout(LOOK_EVERY, self.link.changed.notified()).await;
@@ -263,8 +333,15 @@ impl Dialer {
     /// Ends a lane's session.
     pub(super) async fn hang_up(&self, lane: OpenLane) {
         self.link.drop_lane(Instant::now(), lane.lane);
-        // It may have ended by itself.
-        let _ = self.endpoint.close(lane.session).await;
+        self.close(lane.session).await;
+    }
+
+    async fn close(&self, session: Session) {
+        match session {
+            // It may have ended by itself.
+            Session::Data(session) => drop(self.endpoint.close(session).await),
+            Session::Socket(task) => drop(task),
+        }
     }
 }
 

@@ -2,9 +2,12 @@
 //!
 //! One task per lane. A stalled lane stays until its successor is open: should the path come back first, it goes on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
+
+use datachannel_transport::LaneId;
 
 use super::dial::{DialError, Dialer, OpenLane};
 use super::link::{LinkFailure, SendLink};
@@ -29,6 +32,45 @@ pub(super) struct Lanes {
     pub(super) connected: AtomicBool,
 }
 
+/// The tasks that keep lanes up; they end with it.
+pub(super) struct Keepers {
+    lanes: Arc<Lanes>,
+    /// By the lane's number.
+    tasks: BTreeMap<u8, tokio::task::JoinHandle<()>>,
+    /// When a lane was open last.
+    pub(super) seen_lane: Instant,
+}
+
+impl Keepers {
+    pub(super) fn new(lanes: Arc<Lanes>) -> Self {
+        Self {
+            lanes,
+            tasks: BTreeMap::new(),
+            seen_lane: Instant::now(),
+        }
+    }
+
+    /// Keeps at least so many lanes of data channels up.
+    pub(super) fn grow(&mut self, count: u8) {
+        (0..count).for_each(|number| self.keep(number));
+    }
+
+    /// Keeps the lane of that number up.
+    pub(super) fn keep(&mut self, number: u8) {
+        let lanes = &self.lanes;
+        self.tasks.entry(number).or_insert_with(|| {
+            let lanes = Arc::clone(lanes);
+            tokio::spawn(async move { lanes.keep(number).await })
+        });
+    }
+}
+
+impl Drop for Keepers {
+    fn drop(&mut self) {
+        self.tasks.values().for_each(tokio::task::JoinHandle::abort);
+    }
+}
+
 impl Lanes {
     /// Keeps the lane of that number up until the link is over.
     pub(super) async fn keep(&self, number: u8) {
@@ -36,9 +78,9 @@ impl Lanes {
         while !self.link.is_over() {
             match self.open(number).await {
                 Some(lane) => {
-                    self.succeed(number, current, lane).await;
+                    self.succeed(number, current, &lane).await;
+                    self.watch(lane.lane).await;
                     current = Some(lane);
-                    self.watch(lane).await;
                 }
                 None => return,
             }
@@ -47,7 +89,7 @@ impl Lanes {
 
     /// Dials until it succeeds; `None` when the link is over or the worker has been away for too long.
     async fn open(&self, number: u8) -> Option<OpenLane> {
-        let began = Instant::now();
+        let mut began = Instant::now();
         let mut tries = 0;
         while !self.link.is_over() {
             let error = match self.dialer.dial(number).await {
@@ -64,6 +106,10 @@ impl Lanes {
             } else {
                 self.connect_timeout
             };
+            if self.link.has_lane() {
+                // The others carry on.
+                began = Instant::now();
+            }
             if began.elapsed() >= patience {
                 let failure = format!("given up after {patience:?}: {error}");
                 self.link.fail(LinkFailure::Gone(failure));
@@ -76,7 +122,7 @@ impl Lanes {
     }
 
     /// The new lane is up: whatever bore its number before is given up.
-    async fn succeed(&self, number: u8, former: Option<OpenLane>, lane: OpenLane) {
+    async fn succeed(&self, number: u8, former: Option<OpenLane>, lane: &OpenLane) {
         self.connected.store(true, Ordering::Relaxed);
         if let Some(former) = former {
             self.link.count_resumed();
@@ -88,10 +134,10 @@ impl Lanes {
     }
 
     /// Returns when the lane is gone or silent, or the link is over.
-    async fn watch(&self, lane: OpenLane) {
+    async fn watch(&self, lane: LaneId) {
         let mut asked = false;
-        while !self.link.is_over() && !self.link.is_stalled(Instant::now(), lane.lane) {
-            let quiet = self.link.is_silent(Instant::now(), lane.lane, ASK_AFTER);
+        while !self.link.is_over() && !self.link.is_stalled(Instant::now(), lane) {
+            let quiet = self.link.is_silent(Instant::now(), lane, ASK_AFTER);
             if quiet && !asked && !self.dialer.is_known().await {
                 return;
             }

@@ -27,6 +27,7 @@ pub(super) use record::{LinkFailure, LinkFigures, OpenFrame, Record, Start};
 
 use super::groups::Groups;
 use super::options::{PayloadEncoding, SendOptions};
+use crate::model::lane_choice::LaneChoice;
 use crate::model::meters::RateMeter;
 use crate::process::protocol::ProcessMode;
 
@@ -47,6 +48,8 @@ struct State {
     epoch: u32,
     mode: ProcessMode,
     lanes: Vec<Lane>,
+    choice: LaneChoice,
+    carrier_changes: u64,
     open: VecDeque<OpenFrame>,
     next_sequence: u64,
     start: Start,
@@ -98,6 +101,8 @@ impl SendLink {
                 epoch,
                 mode: options.mode,
                 lanes: Vec::new(),
+                choice: LaneChoice::default(),
+                carrier_changes: 0,
                 open: VecDeque::new(),
                 next_sequence: start.point.next_sequence,
                 answered: start.answered,
@@ -262,6 +267,8 @@ impl SendLink {
             held: state.frames.held_frames(),
             lanes: state.lanes.iter().filter(|lane| lane.frames_open).count(),
             fps,
+            carrier: state.choice.active(),
+            carrier_changes: state.carrier_changes,
             shortest_round_trip: state.answers.shortest_round_trip(),
             round_trip_ms: state
                 .answers

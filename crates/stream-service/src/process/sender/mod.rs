@@ -14,11 +14,13 @@ mod opaque;
 mod options;
 mod payloads;
 mod run;
+pub(in crate::process) mod socket;
 mod units;
 
 pub use ledger::LedgerError;
 pub use options::{
-    OnProgress, PayloadEncoding, ProcessOutput, Progress, SendOptions, SendTiming, Summary,
+    LaneWish, OnProgress, PayloadEncoding, ProcessOutput, Progress, SendOptions, SendTiming,
+    Summary,
 };
 pub use payloads::PayloadError;
 pub use run::{SendError, send};

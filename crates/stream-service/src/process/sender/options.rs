@@ -8,6 +8,7 @@ use datachannel_transport::TimingSummary;
 use progressive_loader::driver::Store;
 use serde::{Deserialize, Serialize};
 
+use crate::model::lane_choice::{ChoiceReason, LaneKind};
 use crate::process::protocol::ProcessMode;
 
 /// How a frame's picture travels.
@@ -47,6 +48,19 @@ impl ProcessOutput {
     }
 }
 
+/// What carries the frames.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum LaneWish {
+    /// What works best: data channels, one session or eight where the round trip is 5 ms or more; a WebSocket where
+    /// nothing else gets through.
+    #[default]
+    Auto,
+    /// So many sessions of data channels, 1–16.
+    Data(u8),
+    /// A WebSocket.
+    WebSocket,
+}
+
 /// What [`send`](super::send) tells how far it is.
 pub type OnProgress = Arc<dyn Fn(&Progress) + Send + Sync>;
 
@@ -61,9 +75,8 @@ pub struct SendOptions {
     pub encoding: PayloadEncoding,
     /// JPEG quality. Default 85, range 1–100.
     pub quality: u8,
-    /// Peer connections that share the frames: 1–16. Default `None`: one, and eight where the round trip is 5 ms or more, for
-    /// one alone cannot fill a long path, least of all one that loses.
-    pub lanes: Option<u8>,
+    /// What carries the frames. Default what works best.
+    pub lanes: LaneWish,
     /// Every frame (default), or the newest.
     pub mode: ProcessMode,
     /// What comes back. Default the results alone.
@@ -105,7 +118,7 @@ impl SendOptions {
             input: input.into(),
             encoding: PayloadEncoding::Jpeg,
             quality: 85,
-            lanes: None,
+            lanes: LaneWish::Auto,
             mode: ProcessMode::EveryFrame,
             output: ProcessOutput::Data,
             output_quality: 85,
@@ -145,6 +158,10 @@ pub struct Progress {
     pub fps: f64,
     /// Lanes that are up.
     pub lanes: usize,
+    /// What carries the frames now.
+    pub carrier: Option<LaneKind>,
+    /// Why.
+    pub carrier_because: Option<ChoiceReason>,
     /// Frames under way or waiting.
     pub held: usize,
     /// Times that the link was made anew or a lane replaced.
@@ -179,6 +196,10 @@ pub struct Summary {
     pub dropped: u64,
     /// Times that the link was made anew, a lane replaced, or an earlier run continued.
     pub resumed: u64,
+    /// What carried the frames at the end.
+    pub carrier: Option<LaneKind>,
+    /// Times that another kind of lane took over.
+    pub carrier_changes: u64,
     /// Payload bytes acknowledged.
     pub bytes: u64,
     /// From the first frame offered to the end.

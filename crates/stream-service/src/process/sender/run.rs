@@ -14,12 +14,12 @@ use webrtc_session::driver::Endpoint;
 use webrtc_session::{EndpointConfig, SessionConfig};
 
 use super::dial::Dialer;
-use super::lanes::Lanes;
+use super::lanes::{Keepers, Lanes};
 use super::ledger::{Ledger, LedgerError, Resumed, Tally};
 use super::link::{LinkFailure, Record, SendLink, Start};
-use super::options::{PayloadEncoding, Progress, SendOptions, SendTiming, Summary};
+use super::options::{LaneWish, PayloadEncoding, Progress, SendOptions, SendTiming, Summary};
 use super::payloads::{Payload, PayloadError, Payloads};
-use crate::process::protocol::ProcessMode;
+use crate::process::protocol::{ProcessMode, SOCKET_LANE};
 
 /// Records between the link and the ledger's thread.
 const RECORDS: usize = 1024;
@@ -29,6 +29,8 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 const GOODBYE_WAIT: Duration = Duration::from_millis(500);
 /// From here on one association's window and its losses, not the machine, are what limits it.
 const LONG_ROUND_TRIP: Duration = Duration::from_millis(5);
+/// Where no lane opens for this long, or none is open any more, UDP may not pass.
+const NOTHING_OPENS_AFTER: Duration = Duration::from_millis(1500);
 /// Lanes where the round trip is long.
 const LANES_OF_A_LONG_PATH: u8 = 8;
 /// Where a link starts to count its epochs.
@@ -58,36 +60,6 @@ pub enum SendError {
         /// How far it came.
         summary: Box<Summary>,
     },
-}
-
-/// The tasks that keep lanes up; they end with it.
-struct Keepers {
-    lanes: Arc<Lanes>,
-    tasks: Vec<tokio::task::JoinHandle<()>>,
-}
-
-impl Keepers {
-    fn new(lanes: Arc<Lanes>) -> Self {
-        Self {
-            lanes,
-            tasks: Vec::new(),
-        }
-    }
-
-    /// Keeps at least so many lanes up.
-    fn grow(&mut self, count: u8) {
-        for number in self.tasks.len() as u8..count {
-            let lanes = Arc::clone(&self.lanes);
-            let keep = async move { lanes.keep(number).await };
-            self.tasks.push(tokio::spawn(keep));
-        }
-    }
-}
-
-impl Drop for Keepers {
-    fn drop(&mut self) {
-        self.tasks.iter().for_each(tokio::task::JoinHandle::abort);
-    }
 }
 
 /// What the reading thread has done.
@@ -149,7 +121,11 @@ pub async fn send(
     };
     let lanes = Arc::new(lanes);
     let mut keepers = Keepers::new(lanes);
-    keepers.grow(options.lanes.unwrap_or(1));
+    match options.lanes {
+        LaneWish::Auto => keepers.grow(1),
+        LaneWish::Data(count) => keepers.grow(count),
+        LaneWish::WebSocket => keepers.keep(SOCKET_LANE),
+    }
 
     let run = Run {
         options: &options,
@@ -197,7 +173,7 @@ async fn begin(
 }
 
 fn check(options: &SendOptions) -> Result<Quality, SendError> {
-    if let Some(lanes) = options.lanes
+    if let LaneWish::Data(lanes) = options.lanes
         && !(1..=16).contains(&lanes)
     {
         return Err(SendError::Usage(format!("{lanes} lanes: choose 1 to 16")));
@@ -400,9 +376,19 @@ impl Run<'_> {
         self.tell();
     }
 
-    /// `auto`: a long path gets more lanes, once its length is known.
+    /// `auto`: a path that lets no lane through is tried with a WebSocket, and a long one gets more lanes, once its length
+    /// is known.
     fn suit_lanes(&self, keepers: &mut Keepers) {
-        if self.options.lanes.is_some() || self.options.mode == ProcessMode::Realtime {
+        self.link.choose(Instant::now());
+        if self.options.lanes != LaneWish::Auto {
+            return;
+        }
+        if self.link.has_lane() {
+            keepers.seen_lane = Instant::now();
+        } else if keepers.seen_lane.elapsed() >= NOTHING_OPENS_AFTER {
+            keepers.keep(SOCKET_LANE);
+        }
+        if self.options.mode == ProcessMode::Realtime {
             return;
         }
         let figures = self.link.figures(Instant::now());
@@ -427,6 +413,8 @@ impl Run<'_> {
             seconds: self.began.elapsed().as_secs_f64(),
             fps: figures.fps,
             lanes: figures.lanes,
+            carrier: figures.carrier.map(|(kind, _)| kind),
+            carrier_because: figures.carrier.map(|(_, reason)| reason),
             held: figures.held,
             resumed: figures.resumed,
             round_trip_ms: figures.round_trip_ms,
@@ -460,6 +448,8 @@ impl Run<'_> {
             repeated: figures.repeated,
             dropped: tally.dropped,
             resumed: figures.resumed + u64::from(continued),
+            carrier: figures.carrier.map(|(kind, _)| kind),
+            carrier_changes: figures.carrier_changes,
             bytes: figures.bytes_acked,
             seconds: (seconds * 1000.0).round() / 1000.0,
             fps: (figures.results as f64 / seconds * 100.0).round() / 100.0,

@@ -12,18 +12,26 @@ use datachannel_transport::{GoodbyeCode, LaneId};
 use frame_pipeline::driver::{Pipeline, Stages};
 use frame_pipeline::{DataOutput, EncoderFactory, PipelineConfig, ProcessorFactory};
 use jpeg_optimizer::Quality;
+use tokio::sync::Notify;
 use webrtc_session::SessionId;
 
 use super::link::{JpegPictures, LinkSnapshot, WorkerLink};
 use super::payloads::Decoders;
-use crate::process::protocol::{LinkQuery, ProcessMode};
+use crate::process::protocol::{LinkQuery, MAX_LANES, ProcessMode};
 
 /// Links at a time, each with threads of its own.
 pub(super) const MAX_LINKS: usize = 16;
 /// A link without a session is kept this long for its sender to come back.
 pub(super) const LINGER: Duration = Duration::from_secs(300);
-/// Lanes of one link, by the sender's count.
-pub(super) const MAX_LANES: u8 = 16;
+
+/// What a lane's session is closed by.
+#[derive(Debug, Clone)]
+pub(super) enum Seat {
+    /// A session of data channels.
+    Data(SessionId),
+    /// A WebSocket, whose task this ends.
+    Socket(Arc<Notify>),
+}
 
 /// What every link of a worker has in common.
 pub(super) struct Work {
@@ -51,13 +59,13 @@ pub(super) struct Place {
     pub(super) link: Arc<WorkerLink>,
     pub(super) lane: LaneId,
     /// Sessions whose lane this one takes over.
-    pub(super) replaced: Vec<SessionId>,
+    pub(super) replaced: Vec<Seat>,
 }
 
 #[derive(Default)]
 struct Table {
     links: HashMap<u64, Entry>,
-    sessions: HashMap<LaneId, SessionId>,
+    sessions: HashMap<LaneId, Seat>,
 }
 
 struct Entry {
@@ -168,15 +176,15 @@ impl Links {
     }
 
     /// The session of a lane, once its offer is accepted.
-    pub(super) fn seated(&self, lane: LaneId, session: SessionId) {
+    pub(super) fn seated(&self, lane: LaneId, session: Seat) {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.sessions.insert(lane, session);
     }
 
     /// The session that a resource names.
-    pub(super) fn session(&self, lane: LaneId) -> Option<SessionId> {
+    pub(super) fn session(&self, lane: LaneId) -> Option<Seat> {
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        table.sessions.get(&lane).copied()
+        table.sessions.get(&lane).cloned()
     }
 
     /// Lets go of links that nobody will come back to.

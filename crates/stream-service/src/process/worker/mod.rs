@@ -11,6 +11,7 @@ mod order;
 mod payloads;
 mod routes;
 mod service;
+mod socket;
 mod units;
 
 pub use service::{Worker, WorkerConfig, WorkerError};

@@ -3,19 +3,22 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{any, delete, get, post};
 use axum::{Json, Router, middleware};
 use datachannel_transport::LaneId;
 use http::{HeaderValue, StatusCode, Uri, header};
 use webrtc_session::driver::Endpoint;
 use webrtc_session::{AcceptError, SessionConfig};
 
-use super::links::{JoinError, Links};
+use super::links::{JoinError, Links, Seat};
+use super::socket::socket;
 use crate::controller::{Problem, Token, content_type, read_body, require_token};
-use crate::process::lane::LaneHandler;
-use crate::process::protocol::{LinkQuery, OFFER_PATH};
+use crate::process::data_lane::DataLane;
+use crate::process::lane::LinkEnd as _;
+use crate::process::protocol::{LinkQuery, OFFER_PATH, SOCKET_PATH};
 
 /// The largest session description, in bytes.
 const MAX_SDP_BYTES: usize = 64 * 1024;
@@ -31,11 +34,25 @@ pub(super) struct App {
     pub(super) processors: Arc<[String]>,
 }
 
+impl App {
+    /// Ends the sessions whose lanes another has taken over.
+    pub(super) async fn vacate(&self, seats: Vec<Seat>) {
+        for seat in seats {
+            match seat {
+                // It may have ended by itself.
+                Seat::Data(session) => drop(self.endpoint.close(session).await),
+                Seat::Socket(end) => end.notify_one(),
+            }
+        }
+    }
+}
+
 pub(super) fn router(app: App, token: Option<String>) -> Router {
     Router::new()
         .route("/", get(status))
         .route(OFFER_PATH, post(offer).get(known))
         .route("/whip/frames/{lane}", delete(close))
+        .route(SOCKET_PATH, any(socket))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
         .route("/metrics", get(metrics))
@@ -49,7 +66,7 @@ pub(super) fn router(app: App, token: Option<String>) -> Router {
 
 async fn offer(
     State(app): State<App>,
-    query: Result<Query<LinkQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<LinkQuery>, QueryRejection>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
@@ -65,11 +82,8 @@ async fn offer(
         .join(Instant::now(), &query)
         .map_err(|error| refused(&error))?;
     let lane = place.lane;
-    for session in place.replaced {
-        // It may have ended by itself.
-        let _ = app.endpoint.close(session).await;
-    }
-    let handler = Box::new(LaneHandler::new(Arc::clone(&place.link), lane));
+    app.vacate(place.replaced).await;
+    let handler = Box::new(DataLane::new(Arc::clone(&place.link), lane));
     let accepted = app
         .endpoint
         .accept_with(sdp, handler, SessionConfig::own_peer())
@@ -77,14 +91,13 @@ async fn offer(
     let accepted = match accepted {
         Ok(accepted) => accepted,
         Err(error) => {
-            use crate::process::lane::LinkEnd as _;
             place
                 .link
                 .closed(Instant::now(), lane, "its offer was refused");
             return Err(unusable(&error));
         }
     };
-    app.links.seated(lane, accepted.session);
+    app.links.seated(lane, Seat::Data(accepted.session));
     let location = format!("{OFFER_PATH}/{}", lane.0);
     let headers = [
         (
@@ -103,7 +116,7 @@ fn header_value(text: &str) -> HeaderValue {
 /// Whether a link is known: a sender that hears nothing asks before it waits any longer.
 async fn known(
     State(app): State<App>,
-    query: Result<Query<LinkQuery>, axum::extract::rejection::QueryRejection>,
+    query: Result<Query<LinkQuery>, QueryRejection>,
 ) -> Result<StatusCode, Problem> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     app.links.knows(&query).map_err(|error| refused(&error))?;
@@ -111,9 +124,12 @@ async fn known(
 }
 
 async fn close(State(app): State<App>, Path(lane): Path<u32>) -> Result<Response, Problem> {
-    let session = app.links.session(LaneId(lane));
-    let closed = match session {
-        Some(session) => app.endpoint.close_after_drain(session, DRAIN).await.is_ok(),
+    let closed = match app.links.session(LaneId(lane)) {
+        Some(Seat::Data(session)) => app.endpoint.close_after_drain(session, DRAIN).await.is_ok(),
+        Some(Seat::Socket(end)) => {
+            end.notify_one();
+            true
+        }
         None => false,
     };
     if closed {
@@ -195,7 +211,7 @@ async fn unknown_route(uri: Uri) -> Response {
     Problem::not_found(detail).into_response()
 }
 
-fn refused(error: &JoinError) -> Problem {
+pub(super) fn refused(error: &JoinError) -> Problem {
     let text = error.to_string();
     match error {
         JoinError::Unknown { .. } => {

@@ -6,10 +6,12 @@ use std::time::{Duration, Instant};
 
 use datachannel_transport::LaneId;
 use webrtc_session::MessageKind;
-use webrtc_session::driver::SessionWaker;
 
 use super::{SendLink, State};
-use crate::process::lane::{Channel, LinkEnd, Opened};
+use crate::model::lane_choice::{ChoiceReason, LaneFigures, LaneKind};
+use crate::model::meters::RateMeter;
+use crate::process::lane::{Channel, LaneWaker, LinkEnd, Opened};
+use crate::process::protocol::{QUIC_LANE, SOCKET_LANE};
 
 /// A lane that is not heard for this long is stalled: four pings went unanswered.
 const STALLED_AFTER: Duration = Duration::from_secs(2);
@@ -17,11 +19,15 @@ const STALLED_AFTER: Duration = Duration::from_secs(2);
 pub(super) struct Lane {
     pub(super) id: LaneId,
     pub(super) number: u8,
-    pub(super) waker: Option<SessionWaker>,
+    pub(super) waker: Option<LaneWaker>,
     pub(super) frames_open: bool,
     pub(super) results_open: bool,
     pub(super) pictures_open: bool,
     pub(super) last_heard: Instant,
+    /// Since when all its channels are open.
+    open_since: Option<Instant>,
+    /// What frames took of it.
+    sent: RateMeter,
 }
 
 impl SendLink {
@@ -35,6 +41,8 @@ impl SendLink {
             results_open: false,
             pictures_open: false,
             last_heard: now,
+            open_since: None,
+            sent: RateMeter::new(now),
         });
     }
 
@@ -47,10 +55,7 @@ impl SendLink {
     pub(in crate::process::sender) fn is_open(&self, id: LaneId) -> bool {
         let state = self.lock();
         let lane = state.lanes.iter().find(|lane| lane.id == id);
-        let needs_pictures = state.answers.with_pictures();
-        lane.is_some_and(|lane| {
-            lane.frames_open && lane.results_open && (lane.pictures_open || !needs_pictures)
-        })
+        lane.is_some_and(|lane| lane.open_since.is_some())
     }
 
     /// Whether the lane is gone, or has not been heard for too long.
@@ -80,16 +85,80 @@ impl SendLink {
             .collect()
     }
 
+    /// Looks again at which kind of lane is to carry; called about ten times a second.
+    pub(in crate::process::sender) fn choose(&self, now: Instant) {
+        self.lock().choose(now);
+    }
+
+    /// Whether any lane is open.
+    pub(in crate::process::sender) fn has_lane(&self) -> bool {
+        let state = self.lock();
+        state.lanes.iter().any(|lane| lane.open_since.is_some())
+    }
+
     pub(in crate::process::sender) fn count_resumed(&self) {
         self.lock().resumed += 1;
     }
 }
 
 impl State {
+    /// Lets the best kind of lane that works carry the frames. Those of one that fell silent are given up, and with them
+    /// what they held goes to the others.
+    pub(super) fn choose(&mut self, now: Instant) {
+        let before = self.choice.active();
+        let mut figures = [LaneFigures::default(); 3];
+        for lane in &mut self.lanes {
+            let it = &mut figures[kind_of(lane.number) as usize];
+            it.open_since = [it.open_since, lane.open_since].into_iter().flatten().min();
+            it.heard = it.heard.max(Some(lane.last_heard));
+            let round_trip = self.frames.lane_round_trip(lane.id);
+            it.round_trip = [it.round_trip, round_trip].into_iter().flatten().min();
+            it.goodput += lane.sent.per_second(now);
+        }
+        let busy = self.frames.waiting_frames() > 0;
+        if !self.choice.update(now, &figures, busy) {
+            return;
+        }
+        let (Some((kind, reason)), before) = (self.choice.active(), before.map(|(kind, _)| kind))
+        else {
+            return;
+        };
+        self.carrier_changes += u64::from(before.is_some());
+        tracing::info!(?kind, ?reason, "carries the frames");
+        let ids: Vec<_> = self
+            .lanes
+            .iter()
+            .map(|lane| (lane.id, kind_of(lane.number)))
+            .collect();
+        for (id, its_kind) in ids {
+            self.frames.set_standby(id, its_kind != kind);
+            if reason == ChoiceReason::OtherSilent && Some(its_kind) == before {
+                self.give_up(now, id);
+            }
+        }
+        self.wake(None);
+    }
+
+    /// A lane that has just opened carries only where its kind does.
+    fn stand_by(&mut self, id: LaneId) {
+        let number = self.lane(id).map(|lane| lane.number);
+        let active = self.choice.active();
+        if let (Some(number), Some((active, _))) = (number, active) {
+            self.frames.set_standby(id, kind_of(number) != active);
+        }
+    }
+
+    fn give_up(&mut self, now: Instant, id: LaneId) {
+        self.frames.lane_closed(now, id);
+        self.answers.lane_closed(now, id);
+        self.lanes.retain(|known| known.id != id);
+        self.take_frame_events();
+    }
+
     pub(super) fn wake(&self, but: Option<LaneId>) {
         let others = self.lanes.iter().filter(|lane| Some(lane.id) != but);
         for waker in others.filter_map(|lane| lane.waker.as_ref()) {
-            waker.wake();
+            waker();
         }
     }
 
@@ -98,8 +167,16 @@ impl State {
     }
 }
 
+fn kind_of(number: u8) -> LaneKind {
+    match number {
+        QUIC_LANE => LaneKind::Quic,
+        SOCKET_LANE => LaneKind::WebSocket,
+        _ => LaneKind::Data,
+    }
+}
+
 impl LinkEnd for SendLink {
-    fn attached(&self, lane: LaneId, waker: SessionWaker) {
+    fn attached(&self, lane: LaneId, waker: LaneWaker) {
         if let Some(lane) = self.lock().lane(lane) {
             lane.waker = Some(waker);
         }
@@ -119,6 +196,7 @@ impl LinkEnd for SendLink {
             tracing::warn!(%error, "lane refused");
             return false;
         }
+        let needs_pictures = state.answers.with_pictures();
         if let Some(lane) = state.lane(lane) {
             lane.last_heard = now;
             match opened.channel {
@@ -126,7 +204,13 @@ impl LinkEnd for SendLink {
                 Channel::Results => lane.results_open = true,
                 Channel::Pictures => lane.pictures_open = true,
             }
+            let pictures = lane.pictures_open || !needs_pictures;
+            if lane.frames_open && lane.results_open && pictures {
+                lane.open_since.get_or_insert(now);
+            }
         }
+        state.stand_by(lane);
+        state.choose(now);
         drop(state);
         self.changed.notify_waiters();
         true
@@ -174,7 +258,13 @@ impl LinkEnd for SendLink {
     ) -> Option<MessageKind> {
         let mut state = self.lock();
         let said = match channel {
-            Channel::Frames => state.frames.poll_message(now, lane, room_bytes, out),
+            Channel::Frames => {
+                let said = state.frames.poll_message(now, lane, room_bytes, out);
+                if let Some(lane) = state.lane(lane) {
+                    lane.sent.add(now, out.len() as u64);
+                }
+                said
+            }
             back => state.answers.poll_message(now, lane, back, room_bytes, out),
         };
         said.then_some(MessageKind::Binary)
@@ -186,10 +276,8 @@ impl LinkEnd for SendLink {
             return;
         }
         tracing::debug!(%lane, why, "lane closed");
-        state.frames.lane_closed(now, lane);
-        state.answers.lane_closed(now, lane);
-        state.lanes.retain(|known| known.id != lane);
-        state.take_frame_events();
+        state.give_up(now, lane);
+        state.choose(now);
         state.wake(None);
         drop(state);
         self.changed.notify_waiters();

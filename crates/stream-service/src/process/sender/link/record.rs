@@ -7,6 +7,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use datachannel_transport::ResumePoint;
 
+use crate::model::lane_choice::{ChoiceReason, LaneKind};
+
 /// Where a link begins.
 #[derive(Debug, Clone, Copy)]
 pub(in crate::process::sender) struct Start {
@@ -75,6 +77,8 @@ pub(in crate::process::sender) struct LinkFigures {
     pub(in crate::process::sender) held: usize,
     pub(in crate::process::sender) lanes: usize,
     pub(in crate::process::sender) fps: f64,
+    pub(in crate::process::sender) carrier: Option<(LaneKind, ChoiceReason)>,
+    pub(in crate::process::sender) carrier_changes: u64,
     pub(in crate::process::sender) round_trip_ms: Option<f64>,
     pub(in crate::process::sender) shortest_round_trip: Option<Duration>,
     pub(in crate::process::sender) verified: bool,

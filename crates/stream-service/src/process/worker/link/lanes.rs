@@ -6,18 +6,17 @@ use std::time::Instant;
 
 use datachannel_transport::LaneId;
 use webrtc_session::MessageKind;
-use webrtc_session::driver::SessionWaker;
 
 use super::results::Results;
 use super::{State, WorkerLink};
-use crate::process::lane::{Channel, LinkEnd, Opened};
+use crate::process::lane::{Channel, LaneWaker, LinkEnd, Opened};
 use crate::process::protocol::{PICTURES_PROTOCOL, RESULTS_PROTOCOL};
 
 pub(super) struct Lane {
     pub(super) id: LaneId,
     /// Which of the link's lanes it is by the sender's count.
     pub(super) number: u8,
-    pub(super) waker: Option<SessionWaker>,
+    pub(super) waker: Option<LaneWaker>,
 }
 
 impl WorkerLink {
@@ -49,7 +48,7 @@ impl State {
     pub(super) fn wake(&self, but: Option<LaneId>) {
         let others = self.lanes.iter().filter(|lane| Some(lane.id) != but);
         for waker in others.filter_map(|lane| lane.waker.as_ref()) {
-            waker.wake();
+            waker();
         }
     }
 
@@ -69,7 +68,7 @@ impl State {
 }
 
 impl LinkEnd for WorkerLink {
-    fn attached(&self, lane: LaneId, waker: SessionWaker) {
+    fn attached(&self, lane: LaneId, waker: LaneWaker) {
         let mut state = self.lock();
         if let Some(lane) = state.lanes.iter_mut().find(|known| known.id == lane) {
             lane.waker = Some(waker);

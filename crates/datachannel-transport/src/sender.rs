@@ -24,7 +24,7 @@ use self::pending::{Pending, PendingFrame};
 use crate::limits::{INITIAL_WINDOW_BYTES, INITIAL_WINDOW_FRAMES, MAX_SEQUENCE};
 use crate::link::{
     ConfigError, HashChain, LaneError, LaneId, LaneLimits, Lanes, LinkClock, Outbox, Pings,
-    RttEstimator, TimingWindow, payload_hash,
+    RttEstimator, TimingWindow,
 };
 use crate::wire::{ClientStats, FrameTotals, GoodbyeCode, Window};
 
@@ -111,26 +111,20 @@ impl FrameSender {
     /// Offers a frame. See [`Offer`] for what may become of it.
     pub fn offer(&mut self, now: Instant, frame: OutgoingFrame) -> Offer {
         let hashed = self.config.hash_frames || !self.is_realtime();
-        self.offer_with(
-            now,
-            frame,
-            |payload| {
-                if hashed { payload_hash(payload) } else { 0 }
-            },
-        )
+        self.offer_with(now, frame, if hashed { None } else { Some(0) })
     }
 
-    /// As [`offer`](Self::offer), for a caller that has computed the payload's [`payload_hash`]. A wrong one makes the
+    /// As [`offer`](Self::offer), for a caller that has computed the payload's [`payload_hash`](crate::payload_hash). A wrong one makes the
     /// receiver refuse the frame.
     pub fn offer_hashed(&mut self, now: Instant, frame: OutgoingFrame, hash: u64) -> Offer {
-        self.offer_with(now, frame, |_| hash)
+        self.offer_with(now, frame, Some(hash))
     }
 
     fn offer_with(
         &mut self,
         now: Instant,
         frame: OutgoingFrame,
-        hash: impl FnOnce(&[u8]) -> u64,
+        payload_hash: Option<u64>,
     ) -> Offer {
         if let Some(reason) = self.reason_to_refuse(&frame) {
             self.counters.frames_refused += 1;
@@ -156,7 +150,6 @@ impl FrameSender {
             }
         }
         self.counters.frames_offered += 1;
-        let payload_hash = hash(&frame.payload);
         self.pending.push(PendingFrame {
             frame,
             payload_hash,

@@ -144,15 +144,13 @@ impl FrameSender {
         out: &mut Vec<u8>,
     ) -> bool {
         let window = self.window();
-        let admitted = |bytes: usize| self.flight.admits(bytes as u64, window);
-        let Some(first) = self
-            .pending
-            .first()
-            .filter(|p| admitted(p.frame.payload.len()))
-        else {
+        let bytes = self.pending.first().map(|first| first.frame.payload.len());
+        if !bytes.is_some_and(|bytes| self.flight.admits(bytes as u64, window)) {
+            return false;
+        }
+        let Some((first, payload_hash)) = self.pending.first_hashed() else {
             return false;
         };
-        let payload_hash = first.payload_hash;
         let meta = ChunkMeta {
             frame: first.frame.meta,
             given_up: false,

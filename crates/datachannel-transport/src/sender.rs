@@ -3,6 +3,7 @@
 //! Fed by [`FrameSender::offer`], by messages from the receiver and by time; feeds lanes that pull with
 //! [`FrameSender::poll_message`]. It does no I/O and reads no clock.
 
+mod chunk_size;
 mod config;
 mod emit;
 mod event;
@@ -19,6 +20,7 @@ pub(crate) use emit::encode_within;
 pub use event::{DropReason, Offer, OutgoingFrame, RefuseReason, SenderEvent};
 pub use stats::{SenderCounters, SenderStats};
 
+use self::chunk_size::Path;
 use self::flight::{FlightState, FlightTable};
 use self::pending::{Pending, PendingFrame};
 use crate::limits::{INITIAL_WINDOW_BYTES, INITIAL_WINDOW_FRAMES, MAX_SEQUENCE};
@@ -78,6 +80,7 @@ struct SenderLane {
     eof_sent: bool,
     goodbye_sent: bool,
     sending: Option<u64>,
+    path: Path,
     pings: Pings,
 }
 
@@ -211,6 +214,7 @@ impl FrameSender {
             eof_sent: false,
             goodbye_sent: false,
             sending: None,
+            path: Path::default(),
             pings: Pings::new(now, interval),
         })
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::FrameSender;
+use super::chunk_size::Begun;
 use super::event::{DropReason, SenderEvent};
 use super::flight::{Flight, FlightState};
 use crate::limits::{MAX_REFUSALS_PER_FRAME, MIN_LANE_MESSAGE_BYTES};
@@ -182,7 +183,8 @@ impl FrameSender {
                 self.counters.stale_acks += 1;
                 return;
             }
-            FlightState::Sent { at, .. } if received.attempt == flight.attempt => {
+            FlightState::Sent { lane, at } if received.attempt == flight.attempt => {
+                self.path_carried(now, lane, flight.begun, flight.payload.len());
                 Some(now.saturating_duration_since(at))
             }
             _ => None,
@@ -191,6 +193,13 @@ impl FrameSender {
         self.stop_sending(received.sequence);
         self.flight
             .set_state(received.sequence, FlightState::Received { rtt });
+    }
+
+    /// A frame was acknowledged that one lane had carried whole.
+    fn path_carried(&mut self, now: Instant, id: LaneId, begun: Option<Begun>, bytes: usize) {
+        if let (Some(lane), Some(begun)) = (self.lanes.get_mut(id), begun) {
+            lane.path.acked(now, begun, bytes as u64);
+        }
     }
 
     fn sample_ack(&mut self, rtt: Option<Duration>) {
@@ -222,7 +231,8 @@ impl FrameSender {
                 return self.dropped(source_id, DropReason::PassedOver);
             }
             // Without the attempt's number only a frame sent once tells a round trip (RFC 6298 §3).
-            FlightState::Sent { at, .. } if flight.attempt == 0 => {
+            FlightState::Sent { lane, at } if flight.attempt == 0 => {
+                self.path_carried(now, lane, flight.begun, flight.payload.len());
                 let rtt = Some(now.saturating_duration_since(at));
                 self.sample_ack(rtt);
                 rtt
@@ -336,12 +346,14 @@ impl FrameSender {
     }
 
     fn on_pong(&mut self, now: Instant, id: LaneId, t0_us: u64) {
-        let lane = self.lanes.get_mut(id);
-        if !lane.is_some_and(|lane| lane.pings.pong_received(t0_us)) {
+        let rtt = Duration::from_micros(self.clock.micros(now).saturating_sub(t0_us));
+        if let Some(lane) = self.lanes.get_mut(id)
+            && lane.pings.pong_received(t0_us)
+        {
+            lane.path.pong(rtt);
+            self.ping_rtt.add(rtt);
+        } else {
             self.counters.ping_excess += 1;
-            return;
         }
-        let rtt_us = self.clock.micros(now).saturating_sub(t0_us);
-        self.ping_rtt.add(Duration::from_micros(rtt_us));
     }
 }

@@ -27,20 +27,20 @@ pub(super) fn message_bytes(
 /// Payload bytes a second that reached the other side.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Goodput {
-    bytes_per_s: u64,
+    bytes_per_second: u64,
 }
 
 impl Goodput {
     fn of(bytes: u64, elapsed: Duration) -> Self {
         let micros = elapsed.as_micros().max(1);
-        let bytes_per_s = u128::from(bytes) * 1_000_000 / micros;
+        let bytes_per_second = u128::from(bytes) * 1_000_000 / micros;
         Self {
-            bytes_per_s: u64::try_from(bytes_per_s).unwrap_or(u64::MAX),
+            bytes_per_second: u64::try_from(bytes_per_second).unwrap_or(u64::MAX),
         }
     }
 
     fn bytes_within(self, time: Duration) -> usize {
-        let bytes = u128::from(self.bytes_per_s) * time.as_micros() / 1_000_000;
+        let bytes = u128::from(self.bytes_per_second) * time.as_micros() / 1_000_000;
         usize::try_from(bytes).unwrap_or(usize::MAX)
     }
 }
@@ -105,8 +105,8 @@ mod tests {
 
     const TIME: Option<Duration> = Some(Duration::from_millis(10));
 
-    fn goodput(bytes_per_s: u64) -> Option<Goodput> {
-        Some(Goodput { bytes_per_s })
+    fn goodput(bytes_per_second: u64) -> Option<Goodput> {
+        Some(Goodput { bytes_per_second })
     }
 
     proptest! {
@@ -119,7 +119,7 @@ mod tests {
         ) {
             let time = Some(Duration::from_millis(millis));
             let (slow, quick) = (slow.min(quick), slow.max(quick));
-            let bytes = |bytes_per_s| message_bytes(limit, goodput(bytes_per_s), time);
+            let bytes = |bytes_per_second| message_bytes(limit, goodput(bytes_per_second), time);
             prop_assert!(bytes(slow) <= bytes(quick));
             prop_assert!(bytes(quick) <= limit);
             prop_assert!(bytes(slow) >= limit.min(MIN_PATH_MESSAGE_BYTES));
@@ -142,7 +142,7 @@ mod tests {
                 now = arrived(n + 1);
                 path.acked(now, begun.pop_front().unwrap(), frame);
             }
-            let measured = path.goodput().unwrap().bytes_per_s;
+            let measured = path.goodput().unwrap().bytes_per_second;
             prop_assert!(measured >= rate * 95 / 100, "{measured} of {rate}");
             // One round trip is left out of the time of two frames.
             let two_frames = 2.0 * frame as f64 / rate as f64;

@@ -3,6 +3,8 @@
 //! Fed by nothing. The codec, both machines and their configurations read their ranges here, and
 //! `tests/limits.rs` tries each one at its value and just above.
 
+use std::time::Duration;
+
 /// The only wire version spoken.
 pub const WIRE_VERSION: u64 = 1;
 
@@ -26,6 +28,18 @@ pub const DEFAULT_CHUNK_MESSAGE_BYTES: usize = 16 * 1024;
 /// limit, if that is less): below it the lane is asked to come back with more room, for a lane that empties
 /// packet by packet would otherwise be filled with crumbs.
 pub const MIN_PARTIAL_MESSAGE_BYTES: usize = 4096;
+
+/// What a message with a chunk is never made shorter than because the path is slow, in bytes: about what one
+/// datagram of 1,200 B carries beside the headers of UDP, DTLS and SCTP. Less would cost more than it sends.
+pub const MIN_PATH_MESSAGE_BYTES: usize = 1100;
+
+/// Default time that one message with a chunk may take to send. What follows on a data channel waits for the
+/// message before it (SCTP sends messages whole, RFC 9260 §6.9); 10 ms is not seen in a round trip over a slow path,
+/// and 16 KiB in 10 ms is 1.6 MB/s.
+pub const DEFAULT_CHUNK_TIME: Duration = Duration::from_millis(10);
+
+/// Frames by whose acks a lane's goodput is judged.
+pub const GOODPUT_SAMPLES: usize = 8;
 
 /// Lanes open at once on one link.
 pub const MAX_LANES: usize = 16;

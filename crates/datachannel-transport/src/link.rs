@@ -11,6 +11,7 @@ mod timing;
 
 pub use clock::{ClockOffset, LinkClock};
 pub use error::{ConfigError, ProtocolError};
+pub(crate) use hash::PayloadHasher;
 pub use hash::{HashChain, payload_hash};
 pub(crate) use lane::Lanes;
 pub use lane::{LaneError, LaneId, LaneLimits};

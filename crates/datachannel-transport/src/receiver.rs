@@ -7,6 +7,7 @@ mod assembly;
 mod config;
 mod credit;
 mod emit;
+mod hashing;
 mod input;
 mod stats;
 mod table;
@@ -20,6 +21,7 @@ pub use config::{Confirm, ReceiverConfig, ReceiverMode};
 pub use credit::CreditSizer;
 pub use stats::{ReceiverCounters, ReceiverEvent, ReceiverStats};
 
+use self::hashing::Hashing;
 use self::table::{SlotState, Table};
 use crate::limits::MAX_RECEIVED_PAIRS;
 use crate::link::{
@@ -57,6 +59,7 @@ pub struct FrameReceiver {
     epoch: Option<u32>,
     lanes: Lanes<ReceiverLane>,
     table: Table,
+    hashing: Hashing,
     delivered: ResumePoint,
     /// Explicit confirmation: the first frame not handed out.
     next_taken: u64,
@@ -103,6 +106,7 @@ impl FrameReceiver {
             epoch: config.epoch,
             lanes: Lanes::new(),
             table: Table::default(),
+            hashing: Hashing::default(),
             delivered: config.resume,
             next_taken: config.resume.next_sequence,
             granted: config.window,

@@ -3,6 +3,7 @@
 //! Fed by [`FrameSender::offer`], by messages from the receiver and by time; feeds lanes that pull with
 //! [`FrameSender::poll_message`]. It does no I/O and reads no clock.
 
+mod chunk_size;
 mod config;
 mod emit;
 mod event;
@@ -19,12 +20,13 @@ pub(crate) use emit::encode_within;
 pub use event::{DropReason, Offer, OutgoingFrame, RefuseReason, SenderEvent};
 pub use stats::{SenderCounters, SenderStats};
 
+use self::chunk_size::Path;
 use self::flight::{FlightState, FlightTable};
 use self::pending::{Pending, PendingFrame};
 use crate::limits::{INITIAL_WINDOW_BYTES, INITIAL_WINDOW_FRAMES, MAX_SEQUENCE};
 use crate::link::{
     ConfigError, HashChain, LaneError, LaneId, LaneLimits, Lanes, LinkClock, Outbox, Pings,
-    RttEstimator, TimingWindow, payload_hash,
+    RttEstimator, TimingWindow,
 };
 use crate::wire::{ClientStats, FrameTotals, GoodbyeCode, Window};
 
@@ -78,6 +80,7 @@ struct SenderLane {
     eof_sent: bool,
     goodbye_sent: bool,
     sending: Option<u64>,
+    path: Path,
     pings: Pings,
     round_trip: RttEstimator,
     standby: bool,
@@ -113,26 +116,20 @@ impl FrameSender {
     /// Offers a frame. See [`Offer`] for what may become of it.
     pub fn offer(&mut self, now: Instant, frame: OutgoingFrame) -> Offer {
         let hashed = self.config.hash_frames || !self.is_realtime();
-        self.offer_with(
-            now,
-            frame,
-            |payload| {
-                if hashed { payload_hash(payload) } else { 0 }
-            },
-        )
+        self.offer_with(now, frame, if hashed { None } else { Some(0) })
     }
 
-    /// As [`offer`](Self::offer), for a caller that has computed the payload's [`payload_hash`]. A wrong one makes the
+    /// As [`offer`](Self::offer), for a caller that has computed the payload's [`payload_hash`](crate::payload_hash). A wrong one makes the
     /// receiver refuse the frame.
     pub fn offer_hashed(&mut self, now: Instant, frame: OutgoingFrame, hash: u64) -> Offer {
-        self.offer_with(now, frame, |_| hash)
+        self.offer_with(now, frame, Some(hash))
     }
 
     fn offer_with(
         &mut self,
         now: Instant,
         frame: OutgoingFrame,
-        hash: impl FnOnce(&[u8]) -> u64,
+        payload_hash: Option<u64>,
     ) -> Offer {
         if let Some(reason) = self.reason_to_refuse(&frame) {
             self.counters.frames_refused += 1;
@@ -158,7 +155,6 @@ impl FrameSender {
             }
         }
         self.counters.frames_offered += 1;
-        let payload_hash = hash(&frame.payload);
         self.pending.push(PendingFrame {
             frame,
             payload_hash,
@@ -220,6 +216,7 @@ impl FrameSender {
             eof_sent: false,
             goodbye_sent: false,
             sending: None,
+            path: Path::default(),
             pings: Pings::new(now, interval),
             round_trip: RttEstimator::new(),
             standby: false,

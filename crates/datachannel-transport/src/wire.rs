@@ -10,7 +10,7 @@ mod pairs;
 
 pub use decode::decode;
 pub use encode::encode;
-pub(crate) use encode::{ChunkPosition, encode_chunk_within};
+pub(crate) use encode::{ChunkPosition, ChunkSize, encode_chunk_within};
 pub use error::DecodeError;
 pub use message::{
     Ack, Chunk, ChunkMeta, ClientStats, Envelope, FrameErrorCode, FrameErrorReport, FrameTotals,

@@ -141,6 +141,14 @@ fn chunk_message_bytes() {
 }
 
 #[test]
+fn chunk_time() {
+    let time = |ms| sender_config(|c| c.max_chunk_time = Some(Duration::from_millis(ms)));
+    assert!(time(1).is_ok() && time(1000).is_ok());
+    assert!(time(0).is_err() && time(1001).is_err());
+    assert!(sender_config(|c| c.max_chunk_time = None).is_ok());
+}
+
+#[test]
 fn lanes() {
     let mut link = Link::every_frame();
     (1..MAX_LANES as u32).for_each(|id| link.open(LaneId(id)));

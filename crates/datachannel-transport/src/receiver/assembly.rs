@@ -136,6 +136,11 @@ impl Assembly {
         self.meta.is_some() && self.head == self.frame_bytes
     }
 
+    /// What is held from the front on without a gap.
+    pub(super) fn head(&self) -> &[u8] {
+        self.bytes.get(..self.head as usize).unwrap_or_default()
+    }
+
     /// The frame's description and payload, once it is whole.
     pub(super) fn into_whole(self) -> Option<(ChunkMeta, Vec<u8>)> {
         let whole = self.is_whole();

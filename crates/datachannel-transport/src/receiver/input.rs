@@ -6,13 +6,13 @@ use std::time::Instant;
 
 use bytes::Bytes;
 
-use super::FrameReceiver;
 use super::assembly::{Assembly, Piece};
 use super::stats::ReceiverEvent;
 use super::table::{Slot, SlotState};
-use crate::link::{LaneId, ProtocolError, payload_hash};
+use super::{FrameReceiver, ReceiverMode};
+use crate::link::{LaneId, ProtocolError};
 use crate::wire::{
-    Chunk, ChunkMeta, Envelope, FrameErrorCode, FrameTotals, Hello, Message, Role, decode,
+    Chunk, ChunkMeta, Envelope, FrameErrorCode, FrameTotals, Hello, Message, Received, Role, decode,
 };
 
 impl FrameReceiver {
@@ -251,10 +251,20 @@ impl FrameReceiver {
         let SlotState::Open(assembly) = &mut slot.state else {
             return;
         };
+        let frame = Received {
+            sequence: chunk.sequence,
+            attempt: chunk.attempt,
+        };
         match assembly.add(chunk) {
             Ok(Piece::Duplicate) => self.counters.chunks_duplicate += 1,
             Ok(Piece::New) if assembly.is_whole() => self.complete(now, chunk.sequence),
-            Ok(Piece::New) => {}
+            Ok(Piece::New) => {
+                let mode = self.config.mode;
+                if chunk.meta.is_some_and(|meta| asks_for_hash(mode, &meta)) {
+                    self.hashing.begin(frame);
+                }
+                self.hashing.advance(frame, assembly.head());
+            }
             Err(code) => self.refuse(chunk.sequence, code),
         }
     }
@@ -277,7 +287,7 @@ impl FrameReceiver {
         let Some((meta, bytes)) = assembly.into_whole() else {
             return;
         };
-        let state = match self.check_hash(&meta, &bytes) {
+        let state = match self.check_hash(Received { sequence, attempt }, &meta, &bytes) {
             Some(payload_hash) => {
                 self.assembly_times
                     .add(now.saturating_duration_since(opened_at));
@@ -304,11 +314,11 @@ impl FrameReceiver {
     }
 
     /// The payload's hash; `None` when it is not the one declared. Not computed when nobody asks for it.
-    fn check_hash(&self, meta: &ChunkMeta, payload: &[u8]) -> Option<u64> {
-        if meta.payload_hash == 0 && self.is_realtime() {
+    fn check_hash(&mut self, frame: Received, meta: &ChunkMeta, payload: &[u8]) -> Option<u64> {
+        if !asks_for_hash(self.config.mode, meta) {
             return Some(0);
         }
-        let actual = payload_hash(payload);
+        let actual = self.hashing.finish(frame, payload);
         (meta.payload_hash == 0 || meta.payload_hash == actual).then_some(actual)
     }
 
@@ -369,4 +379,9 @@ impl FrameReceiver {
             t2_us.saturating_sub(t0_us),
         ));
     }
+}
+
+/// Whether a frame's payload is hashed: the EOF proves every frame, and a hash that is given is checked.
+fn asks_for_hash(mode: ReceiverMode, meta: &ChunkMeta) -> bool {
+    mode != ReceiverMode::Realtime || meta.payload_hash != 0
 }

@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 
 use crate::limits::{
-    DEFAULT_CHUNK_MESSAGE_BYTES, DEFAULT_MAX_FRAME_BYTES, MAX_FRAME_BYTES, MAX_MESSAGE_BYTES,
-    MAX_SEQUENCE, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES, MIN_CHUNK_MESSAGE_BYTES,
+    DEFAULT_CHUNK_MESSAGE_BYTES, DEFAULT_CHUNK_TIME, DEFAULT_MAX_FRAME_BYTES, MAX_FRAME_BYTES,
+    MAX_MESSAGE_BYTES, MAX_SEQUENCE, MAX_WINDOW_BYTES, MAX_WINDOW_FRAMES, MIN_CHUNK_MESSAGE_BYTES,
 };
 use crate::link::ConfigError;
 use crate::wire::Window;
@@ -59,6 +59,10 @@ pub struct SenderConfig {
     /// Longest message that carries a chunk, in bytes. Default 16 KiB, range 256 B–1 MiB; each lane's own
     /// and its peer's limit apply too.
     pub max_message_bytes: usize,
+    /// How long one such message may take on its lane's path: where pongs and acks show a slow path, messages are
+    /// shorter, down to 1,100 B, so that what follows on the lane does not wait for long. Default 10 ms, range
+    /// 1 ms–1 s; `None` = always as long as may be. Without pings the path is not known.
+    pub max_chunk_time: Option<Duration>,
     /// Most that may be under way whatever the receiver grants. Default 64 frames, 64 MiB; range 1–4,096
     /// frames, 1 B–4 GiB. In realtime mode this is the memory bound.
     pub max_window: Window,
@@ -100,6 +104,7 @@ impl SenderConfig {
             epoch,
             clock_origin,
             max_message_bytes: DEFAULT_CHUNK_MESSAGE_BYTES,
+            max_chunk_time: Some(DEFAULT_CHUNK_TIME),
             max_window: Window {
                 frames: 64,
                 bytes: 64 << 20,
@@ -133,6 +138,11 @@ impl SenderConfig {
             least,
             MAX_MESSAGE_BYTES as u64,
         )?;
+        let chunk_ms = self
+            .max_chunk_time
+            .unwrap_or(DEFAULT_CHUNK_TIME)
+            .as_millis();
+        ConfigError::check("max_chunk_time (ms)", chunk_ms as u64, 1, 1000)?;
         let frames = self.max_window.frames.into();
         ConfigError::check("max_window.frames", frames, 1, MAX_WINDOW_FRAMES.into())?;
         ConfigError::check(

@@ -5,17 +5,21 @@
 
 use std::time::Instant;
 
+use super::chunk_size::message_bytes;
 use super::flight::{Flight, FlightState};
-use super::{FrameSender, SenderLane};
+use super::{FrameSender, SenderConfig, SenderLane};
 use crate::limits::{MAX_MESSAGE_BYTES, MIN_PARTIAL_MESSAGE_BYTES};
 use crate::link::LaneId;
-use crate::wire::{ChunkMeta, ChunkPosition, Hello, Message, Role, encode, encode_chunk_within};
+use crate::wire::{
+    ChunkMeta, ChunkPosition, ChunkSize, Hello, Message, Role, encode, encode_chunk_within,
+};
 
 impl FrameSender {
     /// Appends the lane's next message to `out`, if there is one and it fits into `room_bytes`; returns
-    /// whether it did. A chunk is made as large as room and limits allow, but not tiny: with less than
-    /// 4 KiB of room (or a quarter of the lane's limit, if that is less) a longer remainder waits. So an
-    /// empty lane must offer at least that much, or declare a smaller limit.
+    /// whether it did. A frame is cut into equal chunks, as few as limits and path allow; where room is short a chunk
+    /// is what fits, but not tiny: with less than 4 KiB of room (or a quarter of the lane's limit, or what suits
+    /// the path, if that is less) a longer remainder waits. So an empty lane must offer at least that much, or declare a
+    /// smaller limit.
     pub fn poll_message(
         &mut self,
         now: Instant,
@@ -96,10 +100,9 @@ impl FrameSender {
         if lane.goodbye_sent {
             return false;
         }
-        let limit = lane.chunk_limit(self.config.max_message_bytes);
-        let bounds = (MIN_PARTIAL_MESSAGE_BYTES.min(limit / 4), limit.min(room));
+        let size = lane.chunk_size(&self.config, room);
         if let Some(sequence) = lane.sending {
-            return self.continue_frame(now, id, sequence, bounds, out);
+            return self.continue_frame(now, id, sequence, size, out);
         }
         if lane.standby {
             return false;
@@ -107,9 +110,9 @@ impl FrameSender {
         match self.flight.first_waiting() {
             Some(sequence) => {
                 (self.is_realtime() || self.flight.admits_again(sequence, self.window()))
-                    && self.continue_frame(now, id, sequence, bounds, out)
+                    && self.continue_frame(now, id, sequence, size, out)
             }
-            None => self.begin_frame(now, id, bounds, out),
+            None => self.begin_frame(now, id, size, out),
         }
     }
 
@@ -119,7 +122,7 @@ impl FrameSender {
         now: Instant,
         id: LaneId,
         sequence: u64,
-        bounds: (usize, usize),
+        size: ChunkSize,
         out: &mut Vec<u8>,
     ) -> bool {
         let Some(flight) = self.flight.get(sequence) else {
@@ -132,7 +135,7 @@ impl FrameSender {
         let position = position(sequence, flight, offset);
         let meta = (offset == 0).then_some(&flight.meta);
         let epoch = self.config.epoch;
-        let taken = encode_chunk_within(epoch, &position, meta, &flight.payload, bounds, out);
+        let taken = encode_chunk_within(epoch, &position, meta, &flight.payload, size, out);
         let Some(taken) = taken else { return false };
         self.advance(now, id, sequence, offset, taken);
         true
@@ -143,19 +146,17 @@ impl FrameSender {
         &mut self,
         now: Instant,
         id: LaneId,
-        bounds: (usize, usize),
+        size: ChunkSize,
         out: &mut Vec<u8>,
     ) -> bool {
         let window = self.window();
-        let admitted = |bytes: usize| self.flight.admits(bytes as u64, window);
-        let Some(first) = self
-            .pending
-            .first()
-            .filter(|p| admitted(p.frame.payload.len()))
-        else {
+        let bytes = self.pending.first().map(|first| first.frame.payload.len());
+        if !bytes.is_some_and(|bytes| self.flight.admits(bytes as u64, window)) {
+            return false;
+        }
+        let Some((first, payload_hash)) = self.pending.first_hashed() else {
             return false;
         };
-        let payload_hash = first.payload_hash;
         let meta = ChunkMeta {
             frame: first.frame.meta,
             given_up: false,
@@ -165,6 +166,7 @@ impl FrameSender {
             meta,
             payload: first.frame.payload.clone(),
             offered_at: first.offered_at,
+            begun: None,
             attempt: 0,
             sent_attempt: None,
             refusals: 0,
@@ -173,8 +175,7 @@ impl FrameSender {
         let sequence = self.flight.next();
         let position = position(sequence, &flight, 0);
         let epoch = self.config.epoch;
-        let taken =
-            encode_chunk_within(epoch, &position, Some(&meta), &flight.payload, bounds, out);
+        let taken = encode_chunk_within(epoch, &position, Some(&meta), &flight.payload, size, out);
         let Some(taken) = taken else { return false };
         self.pending.pop();
         self.flight.push(flight);
@@ -186,11 +187,13 @@ impl FrameSender {
     fn advance(&mut self, now: Instant, id: LaneId, sequence: u64, offset: u32, taken: usize) {
         self.counters.chunks_sent += 1;
         self.counters.payload_bytes_sent += taken as u64;
+        let lane = self.lanes.get_mut(id);
         let Some(flight) = self.flight.get_mut(sequence) else {
             return;
         };
-        if offset == 0 && flight.attempt > 0 {
-            self.counters.frames_resent += 1;
+        if offset == 0 {
+            flight.begun = lane.map(|lane| lane.path.begin(now));
+            self.counters.frames_resent += u64::from(flight.attempt > 0);
         }
         let end = offset + taken as u32;
         let whole = end as usize == flight.payload.len();
@@ -218,10 +221,19 @@ impl FrameSender {
 }
 
 impl SenderLane {
-    /// Longest message with a chunk that this lane and its peer take.
-    fn chunk_limit(&self, configured: usize) -> usize {
+    /// How long a message with a chunk may be that this lane and its peer take, and that suits the path.
+    fn chunk_size(&self, config: &SenderConfig, room: usize) -> ChunkSize {
         let peer = self.peer_max_message_bytes.unwrap_or(usize::MAX);
-        configured.min(self.max_message_bytes).min(peer)
+        let limit = config
+            .max_message_bytes
+            .min(self.max_message_bytes)
+            .min(peer);
+        let most = message_bytes(limit, self.path.goodput(), config.max_chunk_time);
+        ChunkSize {
+            least: MIN_PARTIAL_MESSAGE_BYTES.min(limit / 4).min(most),
+            most,
+            room,
+        }
     }
 }
 

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
+use super::chunk_size::Begun;
 use crate::limits::MAX_WINDOW_FRAMES;
 use crate::link::LaneId;
 use crate::wire::{ChunkMeta, Window};
@@ -18,6 +19,8 @@ pub(super) struct Flight {
     pub(super) meta: ChunkMeta,
     pub(super) payload: Bytes,
     pub(super) offered_at: Instant,
+    /// When the present attempt's first chunk was handed to its lane.
+    pub(super) begun: Option<Begun>,
     pub(super) attempt: u16,
     /// The latest attempt of which every chunk was handed to a lane.
     pub(super) sent_attempt: Option<u16>,

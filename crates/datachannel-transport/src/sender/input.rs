@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 
 use super::FrameSender;
+use super::chunk_size::Begun;
 use super::event::{DropReason, SenderEvent};
 use super::flight::{Flight, FlightState};
 use crate::limits::{MAX_REFUSALS_PER_FRAME, MIN_LANE_MESSAGE_BYTES};
@@ -182,7 +183,8 @@ impl FrameSender {
                 self.counters.stale_acks += 1;
                 return;
             }
-            FlightState::Sent { at, .. } if received.attempt == flight.attempt => {
+            FlightState::Sent { lane, at } if received.attempt == flight.attempt => {
+                self.path_carried(now, lane, flight.begun, flight.payload.len());
                 Some(now.saturating_duration_since(at))
             }
             _ => None,
@@ -191,6 +193,13 @@ impl FrameSender {
         self.stop_sending(received.sequence);
         self.flight
             .set_state(received.sequence, FlightState::Received { rtt });
+    }
+
+    /// A frame was acknowledged that one lane had carried whole.
+    fn path_carried(&mut self, now: Instant, id: LaneId, begun: Option<Begun>, bytes: usize) {
+        if let (Some(lane), Some(begun)) = (self.lanes.get_mut(id), begun) {
+            lane.path.acked(now, begun, bytes as u64);
+        }
     }
 
     fn sample_ack(&mut self, rtt: Option<Duration>) {
@@ -222,7 +231,8 @@ impl FrameSender {
                 return self.dropped(source_id, DropReason::PassedOver);
             }
             // Without the attempt's number only a frame sent once tells a round trip (RFC 6298 §3).
-            FlightState::Sent { at, .. } if flight.attempt == 0 => {
+            FlightState::Sent { lane, at } if flight.attempt == 0 => {
+                self.path_carried(now, lane, flight.begun, flight.payload.len());
                 let rtt = Some(now.saturating_duration_since(at));
                 self.sample_ack(rtt);
                 rtt
@@ -341,6 +351,7 @@ impl FrameSender {
             && lane.pings.pong_received(t0_us)
         {
             lane.round_trip.add(rtt);
+            lane.path.pong(rtt);
             self.ping_rtt.add(rtt);
         } else {
             self.counters.ping_excess += 1;

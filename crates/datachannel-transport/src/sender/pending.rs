@@ -7,6 +7,7 @@ use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use super::event::OutgoingFrame;
+use crate::link::payload_hash;
 
 /// A queue that has not run empty for this long is no pause of the receiver: the lanes carry less than is offered.
 const STANDING_AFTER: Duration = Duration::from_secs(1);
@@ -14,7 +15,9 @@ const STANDING_AFTER: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(super) struct PendingFrame {
     pub(super) frame: OutgoingFrame,
-    pub(super) payload_hash: u64,
+    /// `None`: computed when the frame begins to travel, so that the payload comes into the cache once, and
+    /// a frame that never travels costs nothing.
+    pub(super) payload_hash: Option<u64>,
     pub(super) offered_at: Instant,
 }
 
@@ -41,6 +44,16 @@ impl Pending {
 
     pub(super) fn first(&self) -> Option<&PendingFrame> {
         self.frames.front()
+    }
+
+    /// The first frame and its payload's hash, computed if it was not yet.
+    pub(super) fn first_hashed(&mut self) -> Option<(&PendingFrame, u64)> {
+        let first = self.frames.front_mut()?;
+        let payload = &first.frame.payload;
+        let hash = *first
+            .payload_hash
+            .get_or_insert_with(|| payload_hash(payload));
+        Some((first, hash))
     }
 
     pub(super) fn push(&mut self, frame: PendingFrame) {

@@ -84,25 +84,40 @@ impl ChunkPosition {
     }
 }
 
-/// Appends the largest chunk of `frame` from `position.offset` on that is at most `max_bytes` long as a
-/// message, and returns how many payload bytes it took. `None`, with `out` as it was, when the message would
-/// be shorter than `least` and not the rest of the frame.
+/// How long a message with a chunk may be, in bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ChunkSize {
+    /// A shorter message ends its frame.
+    pub(crate) least: usize,
+    /// What the lane and its path take: the frame is cut for it.
+    pub(crate) most: usize,
+    /// What can be taken now.
+    pub(crate) room: usize,
+}
+
+/// Appends a chunk of `frame` from `position.offset` on: one of equal pieces, or what there is room for. Returns how
+/// many payload bytes it took; `None`, with `out` as it was, when the message would be shorter than `size.least` and not
+/// the rest of the frame.
 pub(crate) fn encode_chunk_within(
     epoch: u32,
     position: &ChunkPosition,
     meta: Option<&ChunkMeta>,
     frame: &[u8],
-    (least, max_bytes): (usize, usize),
+    size: ChunkSize,
     out: &mut Vec<u8>,
 ) -> Option<usize> {
     let start = out.len();
     let mut writer = Writer::take(out);
     write_chunk_prefix(&mut writer, epoch, position, meta);
-    let header = writer.0.as_slice().len() - start + bin_header_bytes(max_bytes);
+    let longest = size.most.min(size.room);
+    let header = writer.0.as_slice().len() - start + bin_header_bytes(longest);
     let rest = frame.get(position.offset as usize..).unwrap_or_default();
-    let room = max_bytes.checked_sub(header);
-    let taken = room.map(|room| room.min(rest.len()));
-    let taken = taken.filter(|&taken| taken == rest.len() || taken > 0 && header + taken >= least);
+    let later = size.most.saturating_sub(MAX_LATER_HEADER_BYTES);
+    let share = equal_share(rest.len(), size.most.saturating_sub(header), later);
+    let taken = longest.checked_sub(header).map(|room| room.min(share));
+    let taken = taken.filter(|&taken| {
+        taken == rest.len() || taken > 0 && (taken == share || header + taken >= size.least)
+    });
     if let Some(taken) = taken {
         writer.bin(&rest[..taken]);
     }
@@ -111,6 +126,20 @@ pub(crate) fn encode_chunk_within(
         out.truncate(start);
     }
     taken
+}
+
+/// Bytes ahead of the payload in a chunk without `meta`, at most: array, version, kind, epoch, sequence, attempt,
+/// frame_bytes, offset, nil, `bin`.
+const MAX_LATER_HEADER_BYTES: usize = 1 + 1 + 1 + 5 + 9 + 3 + 5 + 5 + 1 + 5;
+
+/// The first of the equal pieces that `rest` bytes make where this message carries at most `now` of them and each
+/// later one `later`: as few pieces as can be, and no crumb at the end.
+fn equal_share(rest: usize, now: usize, later: usize) -> usize {
+    if rest <= now {
+        return rest;
+    }
+    let pieces_later = (rest - now).div_ceil(later.max(1));
+    rest.div_ceil(1 + pieces_later).min(now)
 }
 
 fn write_hello(w: &mut Writer, epoch: u32, hello: &Hello) {
@@ -254,5 +283,35 @@ impl Writer {
     fn bin(&mut self, payload: &[u8]) {
         let Ok(_) = write_bin_len(&mut self.0, payload.len() as u32);
         self.0.as_mut_vec().extend_from_slice(payload);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::equal_share;
+
+    proptest! {
+        /// No more pieces than greedy cutting makes, none longer than allowed, none a crumb.
+        #[test]
+        fn pieces_are_equal_and_few(len in 0usize..2_000_000, now in 1usize..20_000, more in 0usize..100) {
+            let (mut rest, mut room, later) = (len, now, now + more);
+            let mut pieces = Vec::new();
+            while rest > 0 {
+                let piece = equal_share(rest, room, later);
+                prop_assert!(0 < piece && piece <= room);
+                pieces.push(piece);
+                rest -= piece;
+                room = later;
+            }
+            let greedy = usize::from(len > 0) + len.saturating_sub(now).div_ceil(later);
+            prop_assert_eq!(pieces.len(), greedy);
+            prop_assert_eq!(pieces.iter().sum::<usize>(), len);
+            let (most, least) = (pieces.iter().max(), pieces.iter().min());
+            if let (Some(most), Some(least)) = (most, least) {
+                prop_assert!(most - least <= more + pieces.len(), "{} to {}", least, most);
+            }
+        }
     }
 }

@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use web_transport_quinn::{RecvStream, SendStream, Session};
 
@@ -18,6 +18,9 @@ use crate::{ChannelId, CloseReason, Preamble, SessionConfig, SessionHandler};
 
 /// Buffers kept for the next streams.
 const SPARE_BUFFERS: usize = 8;
+
+/// A job may be passed over once or twice though it has something (`FuturesUnordered` yields); not this often.
+const QUIET_ROUNDS: u32 = 4;
 
 /// What came of one stream.
 enum Arrived {
@@ -54,6 +57,12 @@ pub(super) struct Inbound {
     paused: Vec<FrameReader>,
     /// Their channel is not open, yet or any more.
     unclaimed: Vec<(Instant, ChannelId, RecvStream)>,
+    /// Frame streams among the jobs.
+    reading: usize,
+    /// The peer ended them; what came before is read first.
+    ending: Vec<ChannelId>,
+    /// Times in a row that no job had anything, while a channel was ending.
+    quiet: u32,
     spare: Vec<Deframer>,
 }
 
@@ -67,6 +76,9 @@ impl Inbound {
             open: Vec::new(),
             paused: Vec::new(),
             unclaimed: Vec::new(),
+            reading: 0,
+            ending: Vec::new(),
+            quiet: 0,
             spare: Vec::new(),
         };
         inbound.accept_uni();
@@ -106,6 +118,7 @@ impl Inbound {
     /// What still comes of the channel is refused.
     pub(super) fn close(&mut self, id: ChannelId, counters: &SessionCounters) {
         self.open.retain(|open| *open != id);
+        self.ending.retain(|ending| *ending != id);
         let (ended, paused) = std::mem::take(&mut self.paused)
             .into_iter()
             .partition(|paused| paused.channel == id);
@@ -155,11 +168,35 @@ impl Inbound {
         handler: &mut dyn SessionHandler,
         counters: &SessionCounters,
     ) -> Result<Happened, CloseReason> {
+        while !self.ending.is_empty() && self.reading == 0 {
+            if let Some(arrived) = self.jobs.next().now_or_never().flatten() {
+                self.quiet = 0;
+                return self.handle(Instant::now(), arrived, handler, counters);
+            }
+            if let Some(id) = self.ended() {
+                return Ok(Happened::Ended(id));
+            }
+            if self.quiet >= QUIET_ROUNDS {
+                break;
+            }
+            self.quiet += 1;
+            tokio::task::yield_now().await;
+        }
         let Some(arrived) = self.jobs.next().await else {
             // Not reached while streams are accepted; the session's end is told elsewhere.
             return std::future::pending().await;
         };
+        self.quiet = 0;
         self.handle(Instant::now(), arrived, handler, counters)
+    }
+
+    /// A channel that the peer ended and of which everything is read: a peer that ends one in peace has had all its frames
+    /// acknowledged, so that they are here and only wait to be looked at.
+    fn ended(&mut self) -> Option<ChannelId> {
+        let paused = |id: ChannelId| self.paused.iter().any(|frame| frame.channel == id);
+        let at = self.ending.iter().position(|id| !paused(*id));
+        at.filter(|_| self.quiet >= QUIET_ROUNDS)
+            .map(|at| self.ending.swap_remove(at))
     }
 
     fn handle(
@@ -174,6 +211,7 @@ impl Inbound {
             Arrived::Uni(None) | Arrived::Bi(None) => {}
             Arrived::Uni(Some(stream)) => {
                 self.accept_uni();
+                self.reading += 1;
                 let patience = self.config.stream_idle_timeout;
                 let job = async move {
                     Arrived::FrameBegun(reader::frame_stream(stream, patience).await)
@@ -189,15 +227,21 @@ impl Inbound {
                 self.jobs.push(Box::pin(job));
             }
             Arrived::FrameBegun(Ok((channel, stream))) => {
+                self.reading -= 1;
                 self.frame_begun(now, ChannelId(channel), stream, counters)
             }
             Arrived::ChannelBegun(Ok((preamble, send, stream))) => {
                 return Ok(Happened::Opens(preamble, send, stream));
             }
-            Arrived::FrameBegun(Err(fault)) | Arrived::ChannelBegun(Err(fault)) => {
+            Arrived::FrameBegun(Err(fault)) => {
+                self.reading -= 1;
                 not_begun(&fault, counters)?;
             }
-            Arrived::Frame(frame, step) => self.frame_step(now, frame, &step, handler, counters)?,
+            Arrived::ChannelBegun(Err(fault)) => not_begun(&fault, counters)?,
+            Arrived::Frame(frame, step) => {
+                self.reading -= 1;
+                self.frame_step(now, frame, &step, handler, counters)?;
+            }
             Arrived::Control(id, reader, step) => {
                 return self.control_step(now, id, reader, &step, handler, counters);
             }
@@ -236,6 +280,7 @@ impl Inbound {
     }
 
     fn read_frame(&mut self, mut frame: FrameReader) {
+        self.reading += 1;
         let patience: Duration = self.config.stream_idle_timeout;
         let job = async move {
             let step = frame.reader.step(Some(patience)).await;
@@ -322,7 +367,8 @@ impl Inbound {
             }
             Step::End => {
                 reader.deframer.end().map_err(broke)?;
-                Ok(Happened::Ended(id))
+                self.ending.push(id);
+                Ok(Happened::Nothing)
             }
             Step::Reset | Step::Idle => Ok(Happened::Ended(id)),
             Step::Lost => Ok(Happened::Nothing),

@@ -46,6 +46,14 @@ pub(super) enum SendFault {
     SessionLost,
 }
 
+/// What sending has come to.
+pub(super) enum Progress {
+    /// A channel can be asked for more.
+    Written,
+    /// The peer's transport has every frame.
+    Delivered,
+}
+
 /// All channels of a session, as far as sending goes.
 pub(super) struct Outbound {
     session: Session,
@@ -188,9 +196,21 @@ impl Outbound {
         }
     }
 
-    /// Writes what waits; returns once a channel can be asked for more.
-    pub(super) async fn flush(&mut self, counters: &SessionCounters) -> Result<(), SendFault> {
-        poll_fn(|cx| self.poll_flush(cx, counters)).await
+    /// Writes what waits, or awaits the delivery of frames if asked to; never returns with nothing done.
+    pub(super) async fn progress(
+        &mut self,
+        delivering: bool,
+        counters: &SessionCounters,
+    ) -> Result<Progress, SendFault> {
+        if self.has_waiting() {
+            poll_fn(|cx| self.poll_flush(cx, counters)).await?;
+            return Ok(Progress::Written);
+        }
+        if !delivering {
+            return std::future::pending().await;
+        }
+        self.frames_delivered().await;
+        Ok(Progress::Delivered)
     }
 
     fn poll_flush(
@@ -221,15 +241,21 @@ impl Outbound {
         }
     }
 
-    /// Ends all streams and returns once the peer has everything, or the session is over.
-    pub(super) async fn delivered(&mut self) {
+    /// Returns once the peer's transport has every frame, or the session is over.
+    async fn frames_delivered(&mut self) {
+        let channels = self.channels.iter_mut();
+        let frames = channels.flat_map(|channel| &mut channel.sent);
+        for (_, stream) in frames {
+            // Fails where the session is over.
+            let _ = stream.stopped().await;
+        }
+    }
+
+    /// Ends the control streams: nothing more is said here. The peer ends its own when it has read everything.
+    pub(super) fn finish(&mut self) {
         for channel in &mut self.channels {
-            // Fails for streams that ended already.
+            // Fails for one that ended already.
             let _ = channel.control.finish();
-            let frames = channel.sent.iter().map(|(_, stream)| stream);
-            for stream in frames.chain([&channel.control]) {
-                let _ = stream.stopped().await;
-            }
         }
     }
 }

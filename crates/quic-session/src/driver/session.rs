@@ -8,7 +8,7 @@ use web_transport_quinn::{RecvStream, SendStream, Session, SessionError, WebTran
 
 use super::control::{Control, Order, SessionWaker};
 use super::inbound::{Happened, Inbound, refuse};
-use super::outbound::{Outbound, SendFault, code};
+use super::outbound::{Outbound, Progress, SendFault, code};
 use super::sessions::{Listed, Seen, Sessions};
 use super::totals::{SessionCounters, Totals};
 use crate::limits::{MAX_REASON_BYTES, MAX_REFUSED_CHANNELS};
@@ -31,6 +31,19 @@ pub(super) struct Starting {
     pub(super) opened: Option<Vec<(ChannelSpec, SendStream, RecvStream)>>,
 }
 
+/// How far a gentle end has come, and when it becomes a hard one.
+#[derive(Debug, Clone, Copy)]
+enum Drain {
+    /// None was asked for.
+    Not,
+    /// The handler still has something to say.
+    Emptying(Instant),
+    /// Everything is written; frames are under way.
+    Delivering(Instant),
+    /// The control streams are ended; the peer ends its own once it has read everything.
+    Ending(Instant),
+}
+
 pub(super) struct Running {
     transport: Session,
     handler: Box<dyn SessionHandler>,
@@ -42,7 +55,7 @@ pub(super) struct Running {
     inbound: Inbound,
     outbound: Outbound,
     refused_channels: u32,
-    drain_until: Option<Instant>,
+    drain: Drain,
     address: std::net::SocketAddr,
     _listed: Listed,
 }
@@ -82,7 +95,7 @@ impl Starting {
             inbound,
             outbound,
             refused_channels: 0,
-            drain_until: None,
+            drain: Drain::Not,
             _listed: sessions.list(id, seen, totals),
         };
         for (number, (spec, send, receive)) in opened.into_iter().flatten().enumerate() {
@@ -120,41 +133,48 @@ impl Running {
         let transport = self.transport.clone();
         let mut closed = Box::pin(async move { transport.closed().await });
         let control = Arc::clone(&self.control);
+        let counters = Arc::clone(&self.counters);
         loop {
             let now = Instant::now();
             self.obey(now)?;
             self.turn(now)?;
-            if self.is_drained(now) {
-                break;
-            }
             let handler = self.handler.as_mut();
             let wait_until = handler.poll_timeout().into_iter().chain([now + TICK]).min();
             let wait_until = wait_until.unwrap_or(now + TICK).into();
-            let counters = Arc::clone(&self.counters);
-            let waiting = self.outbound.has_waiting();
+            let delivering = matches!(self.drain, Drain::Delivering(_));
             tokio::select! {
                 error = &mut closed => return Ok(self.reason_of(&error)),
                 () = control.woken() => {}
                 happened = self.inbound.next(handler, &counters) => self.happened(happened?)?,
-                sent = self.outbound.flush(&counters), if waiting => self.sent(sent),
+                sent = self.outbound.progress(delivering, &counters) => self.sent(sent),
                 () = tokio::time::sleep_until(wait_until) => {}
             }
         }
-        let left = self
-            .drain_until
-            .map(|until| until.saturating_duration_since(Instant::now()));
-        // Either way it ends now.
-        let _ = tokio::time::timeout(left.unwrap_or_default(), self.outbound.delivered()).await;
-        Ok(CloseReason::Local)
     }
 
     fn obey(&mut self, now: Instant) -> Result<(), CloseReason> {
         match self.control.take_order() {
             Some(Order::Close(reason)) => return Err(reason),
-            Some(Order::CloseAfterDrain(until)) => self.drain_until = Some(until.max(now)),
+            Some(Order::CloseAfterDrain(until)) => self.drain = Drain::Emptying(until),
             None => {}
         }
+        let (Drain::Emptying(until) | Drain::Delivering(until) | Drain::Ending(until)) = self.drain
+        else {
+            return Ok(());
+        };
+        let heard = matches!(self.drain, Drain::Ending(_)) && self.outbound.channels() == 0;
+        if heard || now >= until {
+            return Err(CloseReason::Local);
+        }
         Ok(())
+    }
+
+    /// The peer's transport has every frame.
+    fn delivered(&mut self) {
+        if let Drain::Delivering(until) = self.drain {
+            self.outbound.finish();
+            self.drain = Drain::Ending(until);
+        }
     }
 
     /// Everything that needs no waiting.
@@ -165,7 +185,14 @@ impl Running {
         }
         self.inbound.resume(now, handler, &self.counters)?;
         self.inbound.expire(now, &self.counters);
-        self.outbound.pull(now, handler, &self.counters);
+        if matches!(self.drain, Drain::Not | Drain::Emptying(_)) {
+            self.outbound.pull(now, handler, &self.counters);
+        }
+        if let Drain::Emptying(until) = self.drain
+            && self.outbound.is_idle()
+        {
+            self.drain = Drain::Delivering(until);
+        }
         let limit = self.config.not_reading_timeout;
         if self.outbound.stuck_for(now) >= limit {
             return Err(CloseReason::PeerDoesNotRead(limit));
@@ -176,11 +203,6 @@ impl Running {
             self.counters.migrations.add(1);
         }
         Ok(())
-    }
-
-    fn is_drained(&self, now: Instant) -> bool {
-        self.drain_until
-            .is_some_and(|until| self.outbound.is_idle() || now >= until)
     }
 
     fn happened(&mut self, happened: Happened) -> Result<(), CloseReason> {
@@ -201,10 +223,11 @@ impl Running {
         Ok(())
     }
 
-    fn sent(&mut self, sent: Result<(), SendFault>) {
+    fn sent(&mut self, sent: Result<Progress, SendFault>) {
         match sent {
+            Ok(Progress::Delivered) => self.delivered(),
             // A lost session's reason comes with `closed`.
-            Ok(()) | Err(SendFault::SessionLost) => {}
+            Ok(Progress::Written) | Err(SendFault::SessionLost) => {}
             Err(SendFault::ChannelClosed(id)) => self.channel_ended(id),
         }
     }

@@ -11,6 +11,7 @@
 pub mod raw;
 
 use std::collections::VecDeque;
+use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -21,6 +22,8 @@ use quic_session::{
     EndpointConfig, Invitation, SessionConfig, SessionHandler, SessionId, SessionState,
     SessionWaker, Trust,
 };
+use testkit::LinkConfig;
+use testkit::driver::{BadLink, BadLinkConfig};
 use tokio::sync::mpsc;
 
 /// No test waits longer for anything; on an idle machine they take milliseconds.
@@ -228,14 +231,34 @@ pub async fn pair(labels: &[&str]) -> Pair {
     pair_with(endpoint(), SessionConfig::own_peer(), labels).await
 }
 
+/// The same through a bad network.
+pub async fn pair_through_a_link(labels: &[&str], link: LinkConfig) -> (Pair, BadLink) {
+    let server = endpoint();
+    let link = BadLink::to_udp(server.local_addr().unwrap(), BadLinkConfig::both(link)).unwrap();
+    let address = link.address();
+    let config = SessionConfig::own_peer();
+    (pair_at(server, address, config, labels).await, link)
+}
+
 /// Connected, with its channels open at both ends.
 pub async fn pair_with(server: Endpoint, config: SessionConfig, labels: &[&str]) -> Pair {
+    let address = server.local_addr().unwrap();
+    pair_at(server, address, config, labels).await
+}
+
+/// The same, by way of that address.
+pub async fn pair_at(
+    server: Endpoint,
+    address: SocketAddr,
+    config: SessionConfig,
+    labels: &[&str],
+) -> Pair {
     let client = endpoint();
     let (handler, mut at_server) = scripted();
     let invitation = server.invite_with(handler, config).unwrap();
     let (handler, mut at_client) = scripted();
     let channels: Vec<_> = labels.iter().map(|label| ChannelSpec::new(label)).collect();
-    let url = url(&server, &invitation);
+    let url = format!("https://{address}{}", invitation.path);
     let connecting = client.connect(&url, trusting(&server), handler, &channels);
     let client_session = connecting.await.unwrap();
     at_client.connected().await;

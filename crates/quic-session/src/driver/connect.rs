@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use url::Url;
 use web_transport_quinn::{
-    ClientError, ConnectError as WtConnectError, RecvStream, SendStream, Session,
+    ClientError, ConnectError as WtConnectError, RecvStream, SendStream, Session, proto,
 };
 
 use super::endpoint::Common;
@@ -129,7 +129,10 @@ async fn dial(
     transport::apply(&connection, &config.session, false);
     let session = Session::connect(connection, target.url.clone()).await;
     session.map_err(|error| match error {
-        ClientError::HttpError(WtConnectError::ErrorStatus(status)) => ConnectError::Refused {
+        ClientError::HttpError(
+            WtConnectError::ErrorStatus(status)
+            | WtConnectError::ProtoError(proto::ConnectError::WrongStatus(Some(status))),
+        ) => ConnectError::Refused {
             host: target.shown.clone(),
             status: status.as_u16(),
         },

@@ -69,13 +69,14 @@ impl AsyncUdpSocket for Watched {
     ) -> Poll<io::Result<usize>> {
         let filled = ready!(self.socket.poll_recv(cx, bufs, meta))?;
         let received = bufs.iter().zip(meta.iter()).take(filled);
-        let strange = received
-            .flat_map(|(buffer, meta)| {
+        let strange: usize = received
+            .map(|(buffer, meta)| {
                 let bytes = buffer.get(..meta.len).unwrap_or_default();
-                bytes.chunks(meta.stride.max(1))
+                let datagrams = bytes.chunks(meta.stride.max(1));
+                let strange = datagrams.filter(|datagram| !may_be_quic(datagram));
+                strange.count() + usize::from(bytes.is_empty())
             })
-            .filter(|datagram| !may_be_quic(datagram))
-            .count();
+            .sum();
         if strange > 0 {
             self.totals.dropped_not_quic.add(strange as u64);
         }

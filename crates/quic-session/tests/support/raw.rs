@@ -4,12 +4,13 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
 use quic_session::{Endpoint, Invitation};
-use quinn::Connection;
 use quinn::crypto::rustls::QuicClientConfig;
+use quinn::{Connection, RecvStream, SendStream};
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, Error, SignatureScheme};
-use web_transport_quinn::Session;
+use web_transport_quinn::proto::{ConnectRequest, ConnectResponse, Settings};
+use web_transport_quinn::{ClientError, Session};
 
 /// Believes any certificate.
 #[derive(Debug)]
@@ -83,12 +84,49 @@ impl RawClient {
         Self { endpoint, config }
     }
 
+    /// Begins a handshake with whoever is there.
+    pub fn begin(&self, address: SocketAddr) -> quinn::Connecting {
+        let config = self.config.clone();
+        self.endpoint
+            .connect_with(config, address, "localhost")
+            .unwrap()
+    }
+
+    pub async fn try_connect(
+        &self,
+        server: &Endpoint,
+    ) -> Result<Connection, quinn::ConnectionError> {
+        self.begin(server.local_addr().unwrap()).await
+    }
+
     pub async fn connect(&self, server: &Endpoint) -> Connection {
+        self.try_connect(server).await.unwrap()
+    }
+
+    /// Asks for any path.
+    pub async fn try_session(&self, server: &Endpoint, path: &str) -> Result<Session, ClientError> {
         let address = server.local_addr().unwrap();
-        let connecting = self
-            .endpoint
-            .connect_with(self.config.clone(), address, "localhost");
-        connecting.unwrap().await.unwrap()
+        let url: url::Url = format!("https://{address}{path}").parse().unwrap();
+        Session::connect(self.connect(server).await, url).await
+    }
+
+    /// A session whose own stream is in the caller's hands. All else must be kept, or it ends.
+    pub async fn bare_session(
+        &self,
+        server: &Endpoint,
+        invitation: &Invitation,
+    ) -> (SendStream, RecvStream, SendStream, Connection) {
+        let connection = self.connect(server).await;
+        let mut settings = Settings::default();
+        settings.enable_webtransport(1);
+        let mut control = connection.open_uni().await.unwrap();
+        settings.write(&mut control).await.unwrap();
+        let url: url::Url = super::url(server, invitation).parse().unwrap();
+        let (mut send, mut receive) = connection.open_bi().await.unwrap();
+        ConnectRequest::new(url).write(&mut send).await.unwrap();
+        let response = ConnectResponse::read(&mut receive).await.unwrap();
+        assert_eq!(response.status.as_u16(), 200);
+        (send, receive, control, connection)
     }
 
     /// A WebTransport session that keeps to HTTP/3's rules, and to none of ours.

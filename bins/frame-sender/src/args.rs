@@ -31,8 +31,9 @@ pub(crate) struct Args {
     /// JPEG quality, 1 to 100
     #[arg(long, env = "FRAMEWAY_QUALITY", value_name = "N", default_value_t = 85, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) quality: u8,
-    /// What carries the frames: auto (data channels over one peer connection, over eight where the round trip is 5 ms or
-    /// more, a WebSocket where no UDP passes), data:N with N peer connections from 1 to 16, or websocket
+    /// What carries the frames: auto (QUIC; data channels where it does not pass, over eight peer connections where the
+    /// round trip is 5 ms or more; a WebSocket where no UDP passes), data:N with N peer connections from 1 to 16, quic, or
+    /// websocket
     #[arg(long, env = "FRAMEWAY_LANES", value_name = "LANES", default_value = "auto", value_parser = lanes)]
     pub(crate) lanes: Lanes,
     /// every-frame: each frame, in order, one result each; realtime: the newest wins, at the video's own rate
@@ -108,6 +109,7 @@ pub(crate) enum Mode {
 pub(crate) enum Lanes {
     Auto,
     Data(u8),
+    Quic,
     WebSocket,
 }
 
@@ -139,9 +141,10 @@ fn duration(text: &str) -> Result<Duration, String> {
 }
 
 fn lanes(text: &str) -> Result<Lanes, String> {
-    let wrong = || format!("{text:?}: write auto, websocket, or data:N with N from 1 to 16");
+    let wrong = || format!("{text:?}: write auto, quic, websocket, or data:N with N from 1 to 16");
     match text.split_once(':') {
         None if text == "auto" => Ok(Lanes::Auto),
+        None if text == "quic" => Ok(Lanes::Quic),
         None if text == "websocket" => Ok(Lanes::WebSocket),
         None if text == "data" => Ok(Lanes::Data(1)),
         Some(("data", count)) => match count.parse() {

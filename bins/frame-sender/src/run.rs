@@ -59,6 +59,7 @@ fn options(args: Args, display: Arc<Display>) -> Result<SendOptions, Failure> {
     options.lanes = match args.lanes {
         Lanes::Auto => LaneWish::Auto,
         Lanes::Data(count) => LaneWish::Data(count),
+        Lanes::Quic => LaneWish::Quic,
         Lanes::WebSocket => LaneWish::WebSocket,
     };
     options.output = match args.output {

@@ -29,6 +29,26 @@ pub(crate) struct Args {
     /// [default: the --http address's host, port 0]
     #[arg(long, env = "FRAMEWAY_UDP", value_name = "HOST:PORT", value_parser = address)]
     pub(crate) udp: Option<SocketAddr>,
+    /// Address of the UDP socket of QUIC (WebTransport); port 0 picks a free one
+    /// [default: the --http address's host, port 0]
+    #[arg(long, env = "FRAMEWAY_QUIC", value_name = "HOST:PORT", value_parser = address)]
+    pub(crate) quic: Option<SocketAddr>,
+    /// Certificate chain (PEM) that QUIC shows instead of a self-signed one; with --tls-key
+    #[arg(
+        long,
+        env = "FRAMEWAY_TLS_CERT",
+        value_name = "FILE",
+        requires = "tls_key"
+    )]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(
+        long,
+        env = "FRAMEWAY_TLS_KEY",
+        value_name = "FILE",
+        requires = "tls_cert"
+    )]
+    pub(crate) tls_key: Option<PathBuf>,
     /// Address that senders are told to send to, where a NAT stands between; may be repeated
     /// [default: this machine's own addresses]
     #[arg(

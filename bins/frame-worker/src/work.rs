@@ -36,6 +36,10 @@ fn config(args: Args) -> Result<WorkerConfig, Failure> {
     let mut config = WorkerConfig::new(processors.map_err(|error| Failure::Usage(error.into()))?);
     config.http = args.http;
     config.udp = args.udp.unwrap_or(SocketAddr::new(args.http.ip(), 0));
+    config.quic = Some(args.quic.unwrap_or(SocketAddr::new(args.http.ip(), 0)));
+    if let (Some(certificates), Some(key)) = (args.tls_cert, args.tls_key) {
+        config.quic_identity = stream_service::QuicIdentity::Pem { certificates, key };
+    }
     config.advertised = args.public_ip;
     let token = args.token_file.as_deref().map(read_token).transpose();
     config.token = token.map_err(Failure::Usage)?;

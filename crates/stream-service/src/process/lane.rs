@@ -100,6 +100,11 @@ impl<L: LinkEnd, C: Copy + PartialEq> LaneEnd<L, C> {
         }
     }
 
+    /// The session is gone without having said so.
+    pub(super) fn forget(&mut self) {
+        self.end(Instant::now(), "its session is gone");
+    }
+
     /// Whether a channel that opened is wanted.
     pub(super) fn open(
         &mut self,

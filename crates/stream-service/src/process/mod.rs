@@ -7,6 +7,7 @@ mod data_lane;
 mod document;
 mod lane;
 pub(crate) mod protocol;
+mod quic_lane;
 pub(crate) mod sender;
 mod socket_lane;
 pub(crate) mod worker;

@@ -23,6 +23,8 @@ pub(crate) const PICTURES_PROTOCOL: &str = "frameway.frames.1";
 pub(crate) const MAX_PICTURE_BYTES: u32 = 32 << 20;
 /// Where a link is opened.
 pub(crate) const OFFER_PATH: &str = "/whip/frames";
+/// Where a lane of a link is opened that goes by WebTransport, with the same query; answered by [`QuicPlace`].
+pub(crate) const QUIC_PATH: &str = "/lanes/webtransport";
 /// Where a lane of a link is opened that is a WebSocket, with the same query.
 pub(crate) const SOCKET_PATH: &str = "/lanes/websocket";
 
@@ -36,6 +38,18 @@ pub(crate) const SOCKET_LANE: u8 = 17;
 /// Access units that may be under way at least: those shown after the next frame that are decoded before it, and as many
 /// again that a decoder keeps back. With fewer, worker and sender would wait for each other.
 pub(crate) const MIN_UNITS_WINDOW: u32 = 2 * MAX_REORDERED_UNITS as u32 + 8;
+
+/// Where a WebTransport session is expected, once, for half a minute.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct QuicPlace {
+    /// The UDP port at the host that was asked.
+    pub(crate) port: u16,
+    /// `/lane/TOKEN`.
+    pub(crate) path: String,
+    /// SHA-256 of the certificates that may be shown, hexadecimal (`serverCertificateHashes`). Empty: it is one that the
+    /// client's system trusts.
+    pub(crate) certificate_hashes: Vec<String>,
+}
 
 /// In which order and with what promise frames travel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

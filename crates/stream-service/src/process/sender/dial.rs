@@ -14,20 +14,25 @@ use tokio::task::AbortHandle;
 use webrtc_session::driver::Endpoint;
 use webrtc_session::{ChannelSpec, SessionConfig, SessionId};
 
+use quic_session::{ConnectConfig, Trust};
+
 use super::link::SendLink;
 use super::options::{ProcessOutput, SendOptions};
 use super::socket::{accepted, asking};
 use crate::process::data_lane::DataLane;
 use crate::process::protocol::{
-    FRAMES_LABEL, LinkQuery, OFFER_PATH, PICTURES_LABEL, PICTURES_PROTOCOL, ProcessMode,
-    RESULTS_LABEL, RESULTS_PROTOCOL, SOCKET_LANE, SOCKET_PATH,
+    FRAMES_LABEL, LinkQuery, OFFER_PATH, PICTURES_LABEL, PICTURES_PROTOCOL, ProcessMode, QUIC_LANE,
+    QUIC_PATH, QuicPlace, RESULTS_LABEL, RESULTS_PROTOCOL, SOCKET_LANE, SOCKET_PATH,
 };
+use crate::process::quic_lane::QuicLane;
 use crate::process::socket_lane::{SocketChannel, carry};
 
 /// The longest that an HTTP request may take.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(2);
 /// A lane that does not open within this is dialled again: the path may have been dead when its first checks went out.
 const OPEN_TIMEOUT: Duration = Duration::from_millis(1000);
+/// A WebTransport session that does not stand within this is tried again: three lost first packets.
+const QUIC_TIMEOUT: Duration = Duration::from_secs(3);
 /// How often the wait looks for itself, should a notification have been missed.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
@@ -53,6 +58,7 @@ pub(super) struct OpenLane {
 #[derive(Debug)]
 enum Session {
     Data(SessionId),
+    Quic(quic_session::SessionId),
     Socket(AbortOnDrop),
 }
 
@@ -72,6 +78,7 @@ pub(super) struct Dialer {
     to: String,
     token: Option<String>,
     endpoint: Endpoint,
+    quic: quic_session::Endpoint,
     link: Arc<SendLink>,
     link_name: u64,
     mode: ProcessMode,
@@ -92,6 +99,7 @@ impl Dialer {
     pub(super) fn new(
         options: &SendOptions,
         endpoint: Endpoint,
+        quic: quic_session::Endpoint,
         link: Arc<SendLink>,
         link_name: u64,
         session: SessionConfig,
@@ -112,6 +120,7 @@ impl Dialer {
             to,
             token: options.token.clone(),
             endpoint,
+            quic,
             link,
             link_name,
             mode: options.mode,
@@ -133,6 +142,7 @@ impl Dialer {
         let attach = *made == Some(self.link.epoch());
         self.link.add_lane(Instant::now(), lane, number);
         let outcome = match number {
+            QUIC_LANE => self.quic(lane, attach).await,
             SOCKET_LANE => self.socket(lane, attach).await,
             _ => self.offer(lane, number, attach).await,
         };
@@ -156,6 +166,48 @@ impl Dialer {
             self.link.drop_lane(Instant::now(), lane);
         }
         opened
+    }
+
+    /// A lane that goes by WebTransport.
+    async fn quic(&self, lane: LaneId, attach: bool) -> Result<Session, Answer> {
+        let query = self.query(QUIC_LANE, attach).to_query();
+        let request = self.http.post(format!("{}{QUIC_PATH}?{query}", self.to));
+        let response = self.with_token(request).send().await;
+        let response = response.map_err(|error| self.unreachable(&error))?;
+        let place = self.answer(response).await?;
+        let handler = Box::new(QuicLane::new(Arc::clone(&self.link), lane));
+        let channels = self
+            .channels()
+            .map(|(label, protocol)| quic_session::ChannelSpec::new(label).with_protocol(protocol));
+        let channels: Vec<_> = channels.collect();
+        let (url, config) = self.webtransport(&place).map_err(never)?;
+        let session = self.quic.connect(&url, config, handler, &channels).await;
+        session
+            .map(Session::Quic)
+            .map_err(|error| later(format!("{}: QUIC: {error}", self.to)))
+    }
+
+    /// Where to connect, and whom to trust there.
+    fn webtransport(&self, place: &str) -> Result<(String, ConnectConfig), String> {
+        let to = &self.to;
+        let place: QuicPlace = serde_json::from_str(place).map_err(|error| {
+            format!("{to} says in words unknown here where its QUIC is: {error}")
+        })?;
+        let mut url = reqwest::Url::parse(to).map_err(|error| error.to_string())?;
+        let moved = url.set_scheme("https").is_ok() && url.set_port(Some(place.port)).is_ok();
+        if !moved {
+            return Err(format!("{to} has no host to go to by QUIC"));
+        }
+        url.set_path(&place.path);
+        let hashes = place.certificate_hashes.iter().map(|hash| hash.parse());
+        let hashes: Result<Vec<_>, quic_session::ParseHashError> = hashes.collect();
+        let trust = match hashes.map_err(|error| format!("{to}: {error}"))? {
+            none if none.is_empty() => Trust::System,
+            hashes => Trust::Hashes(hashes),
+        };
+        let mut config = ConnectConfig::new(trust);
+        config.timeout = QUIC_TIMEOUT;
+        Ok((url.into(), config))
     }
 
     /// A lane that is a WebSocket.
@@ -317,6 +369,9 @@ impl Dialer {
                     Session::Data(_) => {
                         format!("{to} answers, but no UDP comes through within {OPEN_TIMEOUT:?}")
                     }
+                    Session::Quic(_) => {
+                        format!("{to} takes QUIC, and then says nothing for {OPEN_TIMEOUT:?}")
+                    }
                     Session::Socket(_) => format!(
                         "{to} opens a WebSocket, and then says nothing for {OPEN_TIMEOUT:?}"
                     ),
@@ -340,6 +395,7 @@ impl Dialer {
         match session {
             // It may have ended by itself.
             Session::Data(session) => drop(self.endpoint.close(session).await),
+            Session::Quic(session) => drop(self.quic.close(session)),
             Session::Socket(task) => drop(task),
         }
     }

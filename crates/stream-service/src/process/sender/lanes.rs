@@ -11,6 +11,8 @@ use datachannel_transport::LaneId;
 
 use super::dial::{DialError, Dialer, OpenLane};
 use super::link::{LinkFailure, SendLink};
+use super::options::LaneWish;
+use crate::process::protocol::{QUIC_LANE, SOCKET_LANE};
 
 /// How often a lane is looked at.
 const LOOK_EVERY: Duration = Duration::from_millis(100);
@@ -27,6 +29,7 @@ const ASK_AFTER: Duration = Duration::from_millis(700);
 pub(super) struct Lanes {
     pub(super) link: Arc<SendLink>,
     pub(super) dialer: Dialer,
+    pub(super) wish: LaneWish,
     pub(super) connect_timeout: Duration,
     pub(super) give_up_after: Duration,
     pub(super) connected: AtomicBool,
@@ -94,6 +97,10 @@ impl Lanes {
         while !self.link.is_over() {
             let error = match self.dialer.dial(number).await {
                 Ok(lane) => return Some(lane),
+                Err(DialError::Never(why)) if self.may_do_without(number) => {
+                    tracing::debug!(number, why, "this kind of lane is not to be had");
+                    return None;
+                }
                 Err(DialError::Never(why)) => {
                     self.link.fail(LinkFailure::Gone(why));
                     return None;
@@ -119,6 +126,11 @@ impl Lanes {
             tries += 1;
         }
         None
+    }
+
+    /// Whether the run goes on without this lane: it was not asked for by name.
+    fn may_do_without(&self, number: u8) -> bool {
+        self.wish == LaneWish::Auto && matches!(number, QUIC_LANE | SOCKET_LANE)
     }
 
     /// The new lane is up: whatever bore its number before is given up.

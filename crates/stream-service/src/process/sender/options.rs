@@ -51,12 +51,14 @@ impl ProcessOutput {
 /// What carries the frames.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub enum LaneWish {
-    /// What works best: data channels, one session or eight where the round trip is 5 ms or more; a WebSocket where
-    /// nothing else gets through.
+    /// What works best: QUIC where the worker serves it; data channels, one session or eight where the round trip is 5 ms
+    /// or more; a WebSocket where nothing else gets through.
     #[default]
     Auto,
     /// So many sessions of data channels, 1–16.
     Data(u8),
+    /// QUIC, by WebTransport.
+    Quic,
     /// A WebSocket.
     WebSocket,
 }

@@ -19,7 +19,7 @@ use super::ledger::{Ledger, LedgerError, Resumed, Tally};
 use super::link::{LinkFailure, Record, SendLink, Start};
 use super::options::{LaneWish, PayloadEncoding, Progress, SendOptions, SendTiming, Summary};
 use super::payloads::{Payload, PayloadError, Payloads};
-use crate::process::protocol::{ProcessMode, SOCKET_LANE};
+use crate::process::protocol::{ProcessMode, QUIC_LANE, SOCKET_LANE};
 
 /// Records between the link and the ledger's thread.
 const RECORDS: usize = 1024;
@@ -29,6 +29,8 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 const GOODBYE_WAIT: Duration = Duration::from_millis(500);
 /// From here on one association's window and its losses, not the machine, are what limits it.
 const LONG_ROUND_TRIP: Duration = Duration::from_millis(5);
+/// A QUIC connection that is silent for this long is over; a lane that says nothing is left sooner.
+const QUIC_IDLE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Where no lane opens for this long, or none is open any more, UDP may not pass.
 const NOTHING_OPENS_AFTER: Duration = Duration::from_millis(1500);
 /// Lanes where the round trip is long.
@@ -52,6 +54,9 @@ pub enum SendError {
     /// The UDP socket cannot be had.
     #[error(transparent)]
     Socket(#[from] webrtc_session::BindError),
+    /// The UDP socket of QUIC cannot be had.
+    #[error(transparent)]
+    QuicSocket(#[from] quic_session::BindError),
     /// It broke off: the summary says how far it came, and the ledger what is done.
     #[error("{reason}")]
     Broke {
@@ -122,7 +127,11 @@ pub async fn send(
     let lanes = Arc::new(lanes);
     let mut keepers = Keepers::new(lanes);
     match options.lanes {
-        LaneWish::Auto => keepers.grow(1),
+        LaneWish::Auto => {
+            keepers.grow(1);
+            keepers.keep(QUIC_LANE);
+        }
+        LaneWish::Quic => keepers.keep(QUIC_LANE),
         LaneWish::Data(count) => keepers.grow(count),
         LaneWish::WebSocket => keepers.keep(SOCKET_LANE),
     }
@@ -208,11 +217,16 @@ fn lanes_of(options: &SendOptions, link: &Arc<SendLink>) -> Result<Lanes, SendEr
     let config = EndpointConfig::new(bind);
     let endpoint = Endpoint::bind(config)?;
     let name = random_name();
-    let dialer = Dialer::new(options, endpoint, Arc::clone(link), name, session)
+    let mut quic = quic_session::EndpointConfig::new(bind);
+    quic.identity = quic_session::Identity::ClientOnly;
+    quic.idle_timeout = QUIC_IDLE_TIMEOUT;
+    let quic = quic_session::Endpoint::bind(quic)?;
+    let dialer = Dialer::new(options, endpoint, quic, Arc::clone(link), name, session)
         .map_err(SendError::Usage)?;
     Ok(Lanes {
         link: Arc::clone(link),
         dialer,
+        wish: options.lanes,
         connect_timeout: options.connect_timeout,
         give_up_after: options.give_up_after,
         connected: AtomicBool::new(false),

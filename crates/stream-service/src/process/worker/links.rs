@@ -29,6 +29,8 @@ pub(super) const LINGER: Duration = Duration::from_secs(300);
 pub(super) enum Seat {
     /// A session of data channels.
     Data(SessionId),
+    /// A WebTransport session, which may be expected yet.
+    Quic(Box<quic_session::Invitation>),
     /// A WebSocket, whose task this ends.
     Socket(Arc<Notify>),
 }

@@ -9,6 +9,7 @@ mod link;
 mod links;
 mod order;
 mod payloads;
+mod quic;
 mod routes;
 mod service;
 mod socket;

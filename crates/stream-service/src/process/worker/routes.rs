@@ -14,11 +14,12 @@ use webrtc_session::driver::Endpoint;
 use webrtc_session::{AcceptError, SessionConfig};
 
 use super::links::{JoinError, Links, Seat};
+use super::quic::invite;
 use super::socket::socket;
 use crate::controller::{Problem, Token, content_type, read_body, require_token};
 use crate::process::data_lane::DataLane;
 use crate::process::lane::LinkEnd as _;
-use crate::process::protocol::{LinkQuery, OFFER_PATH, SOCKET_PATH};
+use crate::process::protocol::{LinkQuery, OFFER_PATH, QUIC_PATH, SOCKET_PATH};
 
 /// The largest session description, in bytes.
 const MAX_SDP_BYTES: usize = 64 * 1024;
@@ -31,6 +32,8 @@ const DRAIN: Duration = Duration::from_secs(1);
 pub(super) struct App {
     pub(super) links: Arc<Links>,
     pub(super) endpoint: Endpoint,
+    /// Where WebTransport is served.
+    pub(super) quic: Option<quic_session::Endpoint>,
     pub(super) processors: Arc<[String]>,
 }
 
@@ -41,6 +44,7 @@ impl App {
             match seat {
                 // It may have ended by itself.
                 Seat::Data(session) => drop(self.endpoint.close(session).await),
+                Seat::Quic(invitation) => self.dismiss(&invitation, None),
                 Seat::Socket(end) => end.notify_one(),
             }
         }
@@ -52,6 +56,7 @@ pub(super) fn router(app: App, token: Option<String>) -> Router {
         .route("/", get(status))
         .route(OFFER_PATH, post(offer).get(known))
         .route("/whip/frames/{lane}", delete(close))
+        .route(QUIC_PATH, post(invite))
         .route(SOCKET_PATH, any(socket))
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(ready))
@@ -126,6 +131,10 @@ async fn known(
 async fn close(State(app): State<App>, Path(lane): Path<u32>) -> Result<Response, Problem> {
     let closed = match app.links.session(LaneId(lane)) {
         Some(Seat::Data(session)) => app.endpoint.close_after_drain(session, DRAIN).await.is_ok(),
+        Some(Seat::Quic(invitation)) => {
+            app.dismiss(&invitation, Some(DRAIN));
+            true
+        }
         Some(Seat::Socket(end)) => {
             end.notify_one();
             true

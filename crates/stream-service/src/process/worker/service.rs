@@ -25,6 +25,10 @@ pub struct WorkerConfig {
     pub http: SocketAddr,
     /// Address of the one UDP socket. Port 0 picks one. Default `127.0.0.1:0`.
     pub udp: SocketAddr,
+    /// Address of the UDP socket of WebTransport. Port 0 picks one. Default `127.0.0.1:0`; `None`: it is not served.
+    pub quic: Option<SocketAddr>,
+    /// The certificate that it shows. Default: self-signed, told to senders by its hash.
+    pub quic_identity: quic_session::Identity,
     /// Addresses that senders are told to send to. Default: those of this machine that `udp` covers.
     pub advertised: Vec<IpAddr>,
     /// What every request but `/healthz` must carry as a bearer token. Default: nothing is asked for, and
@@ -45,6 +49,8 @@ impl WorkerConfig {
         Self {
             http: SocketAddr::from(([127, 0, 0, 1], 8090)),
             udp: SocketAddr::from(([127, 0, 0, 1], 0)),
+            quic: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            quic_identity: quic_session::Identity::SelfSigned { names: Vec::new() },
             advertised: Vec::new(),
             token: None,
             insecure: false,
@@ -61,6 +67,9 @@ pub enum WorkerError {
     /// An address cannot be had, or is open to others; or serving broke off.
     #[error(transparent)]
     Service(#[from] ServiceError),
+    /// WebTransport cannot be served.
+    #[error("QUIC: {0}")]
+    Quic(#[from] quic_session::BindError),
     /// A processor cannot be made.
     #[error("the processor {name} cannot be used: {source}")]
     Processor {
@@ -100,10 +109,16 @@ impl Worker {
             http_address,
             endpoint,
         } = sockets(config.http, guarded, udp).await?;
+        let quic = config.quic.map(|bind| {
+            let mut quic = quic_session::EndpointConfig::new(bind);
+            quic.identity = config.quic_identity;
+            quic_session::Endpoint::bind(quic)
+        });
         let names = config.processors.iter().map(|it| it.name().to_owned());
         let app = App {
             processors: names.collect(),
             endpoint,
+            quic: quic.transpose()?,
             links: Arc::new(Links::new(Work {
                 pipeline: config.pipeline,
                 processors: config.processors,
@@ -132,6 +147,7 @@ impl Worker {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), WorkerError> {
         let (links, endpoint) = (Arc::clone(&self.app.links), self.app.endpoint.clone());
+        let quic = self.app.quic.clone();
         let served = axum::serve(self.listener, router(self.app, self.token));
         tokio::select! {
             result = served.into_future() => result.map_err(ServiceError::Serve)?,
@@ -141,6 +157,9 @@ impl Worker {
         links.goodbye(Instant::now());
         tokio::time::sleep(GOODBYE_WAIT).await;
         endpoint.shutdown().await;
+        if let Some(quic) = quic {
+            quic.shutdown().await;
+        }
         Ok(())
     }
 }

@@ -1,0 +1,20 @@
+//! What touches the world: the UDP socket, quinn, WebTransport, certificates, and one task per session.
+
+mod accept;
+mod connect;
+mod control;
+mod endpoint;
+mod identity;
+mod inbound;
+mod outbound;
+mod reader;
+mod session;
+mod sessions;
+mod socket;
+mod totals;
+mod transport;
+mod verifier;
+
+pub use control::SessionWaker;
+pub use endpoint::{Endpoint, Invitation};
+pub use identity::CertificateResolver;

@@ -1,0 +1,81 @@
+//! WebTransport sessions as lanes of a link: a sender is told where one is expected, and comes.
+//!
+//! Called by `routes`; the lane itself is `quic_lane`.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Json;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Query, State};
+use axum::response::{IntoResponse as _, Response};
+use http::{StatusCode, header};
+use quic_session::{Invitation, InviteError};
+
+use super::links::{Place, Seat};
+use super::routes::{App, refused};
+use crate::controller::Problem;
+use crate::process::lane::LinkEnd as _;
+use crate::process::protocol::{LinkQuery, OFFER_PATH, QuicPlace};
+use crate::process::quic_lane::QuicLane;
+
+impl App {
+    /// Ends a session, or the wait for it.
+    pub(super) fn dismiss(&self, invitation: &Invitation, drain: Option<Duration>) {
+        let Some(quic) = &self.quic else {
+            return;
+        };
+        quic.withdraw(invitation);
+        // It may have ended by itself, or not have begun.
+        let _ = match drain {
+            Some(drain) => quic.close_after_drain(invitation.session, drain),
+            None => quic.close(invitation.session),
+        };
+    }
+}
+
+/// A place in a link for a WebTransport session.
+pub(super) async fn invite(
+    State(app): State<App>,
+    query: Result<Query<LinkQuery>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let Some(quic) = &app.quic else {
+        let detail = "this worker serves no QUIC: start it with --quic HOST:PORT";
+        return Err(Problem::not_found(detail.to_owned()));
+    };
+    if query.link.is_none() {
+        let detail = "a WebTransport session is one lane of a link: name it, with link=NUMBER";
+        return Err(Problem::bad_request(detail));
+    }
+    let place = app.links.join(Instant::now(), &query);
+    let Place {
+        link,
+        lane,
+        replaced,
+    } = place.map_err(|error| refused(&error))?;
+    app.vacate(replaced).await;
+    let handler = Box::new(QuicLane::new(Arc::clone(&link), lane));
+    let invitation = quic.invite_with(handler, quic_session::SessionConfig::own_peer());
+    let invitation = invitation.map_err(|error| {
+        link.closed(Instant::now(), lane, "nobody could be invited");
+        unavailable(&error)
+    })?;
+    let port = quic.local_addr().map_err(|error| {
+        Problem::bad_request(format!("the QUIC socket has no address: {error}"))
+    })?;
+    let hashes = quic.certificate_hashes();
+    let place = QuicPlace {
+        port: port.port(),
+        path: invitation.path.clone(),
+        certificate_hashes: hashes.iter().map(ToString::to_string).collect(),
+    };
+    app.links.seated(lane, Seat::Quic(Box::new(invitation)));
+    let location = [(header::LOCATION, format!("{OFFER_PATH}/{}", lane.0))];
+    Ok((StatusCode::CREATED, location, Json(place)).into_response())
+}
+
+fn unavailable(error: &InviteError) -> Problem {
+    let text = error.to_string();
+    Problem::new(StatusCode::SERVICE_UNAVAILABLE, "busy", "Busy", text)
+}

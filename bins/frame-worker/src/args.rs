@@ -33,6 +33,9 @@ pub(crate) struct Args {
     /// [default: the --http address's host, port 0]
     #[arg(long, env = "FRAMEWAY_QUIC", value_name = "HOST:PORT", value_parser = address)]
     pub(crate) quic: Option<SocketAddr>,
+    /// Do not serve QUIC
+    #[arg(long, env = "FRAMEWAY_NO_QUIC", conflicts_with = "quic")]
+    pub(crate) no_quic: bool,
     /// Certificate chain (PEM) that QUIC shows instead of a self-signed one; with --tls-key
     #[arg(
         long,

@@ -36,7 +36,8 @@ fn config(args: Args) -> Result<WorkerConfig, Failure> {
     let mut config = WorkerConfig::new(processors.map_err(|error| Failure::Usage(error.into()))?);
     config.http = args.http;
     config.udp = args.udp.unwrap_or(SocketAddr::new(args.http.ip(), 0));
-    config.quic = Some(args.quic.unwrap_or(SocketAddr::new(args.http.ip(), 0)));
+    let quic = args.quic.unwrap_or(SocketAddr::new(args.http.ip(), 0));
+    config.quic = (!args.no_quic).then_some(quic);
     if let (Some(certificates), Some(key)) = (args.tls_cert, args.tls_key) {
         config.quic_identity = stream_service::QuicIdentity::Pem { certificates, key };
     }

@@ -6,7 +6,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// What is logged unless `RUST_LOG` says otherwise.
-const DEFAULT_LOG: &str = "info,str0m=warn,dimpl=warn,sctp_proto=warn";
+const DEFAULT_LOG: &str = "info,str0m=warn,dimpl=warn,sctp_proto=warn,web_transport_quinn=error";
 
 /// Logs on stderr; `RUST_LOG` is a list of `level` and `module=level`.
 pub fn init() {

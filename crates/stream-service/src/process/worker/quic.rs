@@ -41,7 +41,7 @@ pub(super) async fn invite(
 ) -> Result<Response, Problem> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let Some(quic) = &app.quic else {
-        let detail = "this worker serves no QUIC: start it with --quic HOST:PORT";
+        let detail = "this worker serves no QUIC; it does with --quic HOST:PORT";
         return Err(Problem::not_found(detail.to_owned()));
     };
     if query.link.is_none() {

@@ -61,6 +61,8 @@ pub struct BadLinkStats {
     pub requests: u64,
     /// HTTP connections refused: cut, too many, or no request.
     pub requests_refused: u64,
+    /// Datagrams of WebTransport dropped while that is blocked; they are in no other count.
+    pub blocked: u64,
     /// Candidates rewritten in answers.
     pub candidates_rewritten: u64,
     /// Candidates dropped from answers.
@@ -77,6 +79,9 @@ pub(super) struct State {
     http_cut: Option<Cut>,
     /// Servers and the addresses that stand for them.
     routes: Vec<(SocketAddr, SocketAddr)>,
+    /// Those of them that serve WebTransport, and whether nothing of theirs passes.
+    webtransport: Vec<SocketAddr>,
+    webtransport_blocked: bool,
     /// Client's and server's streams of the HTTP connections.
     connections: HashMap<u64, Vec<TcpStream>>,
     next_connection: u64,
@@ -85,6 +90,13 @@ pub(super) struct State {
 impl State {
     fn is_http_cut(&self, now: Instant) -> bool {
         self.http_cut.is_some_and(|cut| cut.holds(now))
+    }
+
+    /// Whether nothing to or from this server passes; counts what does not.
+    pub(super) fn is_blocked(&mut self, server: SocketAddr) -> bool {
+        let blocked = self.webtransport_blocked && self.webtransport.contains(&server);
+        self.counts.blocked += u64::from(blocked);
+        blocked
     }
 }
 
@@ -105,6 +117,8 @@ impl Shared {
             counts: BadLinkStats::default(),
             http_cut: None,
             routes: Vec::new(),
+            webtransport: Vec::new(),
+            webtransport_blocked: false,
             connections: HashMap::new(),
             next_connection: 0,
         };
@@ -148,6 +162,20 @@ impl Shared {
             .try_send(Route { socket, server })
             .map_err(io::Error::other)?;
         state.routes.push((server, address));
+        Ok(address)
+    }
+
+    /// The same of a server of WebTransport.
+    pub(super) fn add_webtransport(
+        &self,
+        server: SocketAddr,
+        listen: SocketAddr,
+    ) -> io::Result<SocketAddr> {
+        let address = self.add_route(server, listen)?;
+        let mut state = self.lock();
+        if !state.webtransport.contains(&server) {
+            state.webtransport.push(server);
+        }
         Ok(address)
     }
 
@@ -235,6 +263,11 @@ impl LinkControl {
         if cut_http {
             self.reset_http(Cut::lasting(now, lasting));
         }
+    }
+
+    /// Drops whatever goes to or from ports of WebTransport, as a firewall that takes QUIC for a threat; the rest passes.
+    pub fn block_webtransport(&self, blocked: bool) {
+        self.shared.lock().webtransport_blocked = blocked;
     }
 
     /// Ends any cut: both ways, and HTTP's.

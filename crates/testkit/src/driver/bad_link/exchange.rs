@@ -1,4 +1,5 @@
-//! One HTTP request through a bad link, and its response: descriptions rewritten, everything else as it is.
+//! One HTTP request through a bad link, and its response: descriptions and places of WebTransport sessions rewritten,
+//! everything else as it is.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
@@ -30,6 +31,15 @@ pub(super) struct Exchange {
     pub(super) server: SocketAddr,
     pub(super) relay_ip: IpAddr,
     pub(super) shared: Arc<Shared>,
+}
+
+/// What in a body tells where UDP goes.
+#[derive(Clone, Copy)]
+enum Told {
+    /// Candidates of a description.
+    Candidates,
+    /// The port of a server of WebTransport, in JSON.
+    Port,
 }
 
 /// Why a request has another response than the server's.
@@ -95,7 +105,13 @@ impl Exchange {
             Err(refusal) => return refuse("502 Bad Gateway", refusal.why),
         };
         head.set("Connection", "close");
-        if request.head.start_line.starts_with("HEAD ") || !is_description(&head) {
+        let told = match () {
+            () if request.head.start_line.starts_with("HEAD ") => None,
+            () if is_description(&head) => Some(Told::Candidates),
+            () if is_webtransport(&request.head) => Some(Told::Port),
+            () => None,
+        };
+        let Some(told) = told else {
             server
                 .set_read_timeout(Some(SILENCE))
                 .map_err(server_gone)?;
@@ -103,8 +119,8 @@ impl Exchange {
                 [head.to_bytes(), begin].concat(),
                 server,
             ));
-        }
-        let body = self.description(&mut server, &head, begin)?;
+        };
+        let body = self.description(&mut server, &head, begin, told)?;
         head.set("Content-Length", &body.len().to_string());
         Ok(Response::Whole([head.to_bytes(), body].concat()))
     }
@@ -125,6 +141,7 @@ impl Exchange {
         server: &mut TcpStream,
         head: &Head,
         begin: Vec<u8>,
+        told: Told,
     ) -> Result<Vec<u8>, Refusal> {
         const STATUS: &str = "502 Bad Gateway";
         let unreadable = ["Transfer-Encoding", "Content-Encoding"];
@@ -142,6 +159,14 @@ impl Exchange {
             return refuse(STATUS, "the server's description is cut off, or no text");
         };
         let listen = SocketAddr::new(self.relay_ip, 0);
+        if let Told::Port = told {
+            let stands_for = |port| {
+                let server = SocketAddr::new(self.server.ip(), port);
+                let address = self.shared.add_webtransport(server, listen).ok()?;
+                Some(address.port())
+            };
+            return Ok(rewrite_port(&sdp, stands_for).into_bytes());
+        }
         let rewritten = rewrite_candidates(&sdp, |it| self.shared.add_route(it, listen).ok());
         let counts = &mut self.shared.lock().counts;
         counts.candidates_rewritten += rewritten.rewritten as u64;
@@ -260,6 +285,24 @@ fn read_on(client: &mut TcpStream) {
 
 fn content_length(head: &Head) -> Option<usize> {
     head.get("Content-Length")?.parse().ok()
+}
+
+/// Whether it asks a Frameway server for a place for a WebTransport session.
+fn is_webtransport(request: &Head) -> bool {
+    request.start_line.starts_with("POST /lanes/webtransport")
+}
+
+/// The first `"port":NUMBER` by the one that `stands_for` it.
+fn rewrite_port(json: &str, stands_for: impl FnOnce(u16) -> Option<u16>) -> String {
+    const NAME: &str = "\"port\":";
+    let rewritten = json.find(NAME).and_then(|at| {
+        let (before, rest) = json.split_at(at + NAME.len());
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (port, after) = rest.split_at(end);
+        let port = stands_for(port.parse().ok()?)?;
+        Some(format!("{before}{port}{after}"))
+    });
+    rewritten.unwrap_or_else(|| json.to_owned())
 }
 
 fn is_description(head: &Head) -> bool {

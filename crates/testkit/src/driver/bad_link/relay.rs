@@ -103,6 +103,9 @@ impl Relay {
                 Err(_none) => return,
             };
             let (len, address) = received;
+            if self.shared.lock().is_blocked(route.server) {
+                continue;
+            }
             let now = Instant::now();
             let client = self.clients.at(now, route_index, address, route.server);
             let mut state = self.shared.lock();
@@ -124,6 +127,13 @@ impl Relay {
                 Err(error) if is_of_an_earlier_send(&error) => continue,
                 Err(_none) => return,
             };
+            if self
+                .shared
+                .lock()
+                .is_blocked(self.routes[client.route].server)
+            {
+                continue;
+            }
             let datagram = Datagram {
                 client: client.id,
                 bytes: self.buffer[..len].to_vec(),

@@ -421,3 +421,6 @@ fn words(reason: DropReason) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests;

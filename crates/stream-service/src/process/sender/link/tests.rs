@@ -162,7 +162,7 @@ impl Run {
     }
 
     /// All frames, their results, and the end of both.
-    fn to_the_end(&mut self) {
+    fn run_to_the_end(&mut self) {
         (0..FRAMES).for_each(|n| assert!(self.link.offer(outgoing(n))));
         self.exchange();
         assert!(!self.link.is_over(), "the end was not said yet");
@@ -175,7 +175,7 @@ impl Run {
 #[test]
 fn ends_that_agree_are_the_end() {
     let mut run = Run::new(Lie::Nothing);
-    run.to_the_end();
+    run.run_to_the_end();
     assert!(run.link.is_over());
     assert!(run.link.failure().is_none(), "{:?}", run.link.failure());
     let results = run.records.try_iter();
@@ -186,7 +186,7 @@ fn ends_that_agree_are_the_end() {
 fn another_count_or_hash_ends_the_run_as_a_failure() {
     for lie in [Lie::FramesCount, Lie::FramesHash, Lie::ResultsHash] {
         let mut run = Run::new(lie);
-        run.to_the_end();
+        run.run_to_the_end();
         assert!(run.link.is_over(), "{lie:?}: it would be waited for");
         let failure = run.link.failure();
         assert!(
@@ -201,7 +201,7 @@ fn another_count_or_hash_ends_the_run_as_a_failure() {
 #[test]
 fn an_end_of_results_that_are_not_here_breaks_the_protocol() {
     let mut run = Run::new(Lie::ResultsCount);
-    run.to_the_end();
+    run.run_to_the_end();
     assert!(run.link.is_over());
     let failure = run.link.failure();
     assert!(

@@ -348,20 +348,36 @@ fn an_eof_lost_with_its_lane_is_said_on_the_next() {
 
 #[test]
 fn a_receiver_that_counts_otherwise_is_not_verified() {
-    let mut link = Link::every_frame();
-    link.sender.finish(link.now);
-    link.pull(LANE).unwrap();
-    let eof_ack = bytes_of(&Message::EofAck { frames: 0, hash: 1 });
-    link.sender
-        .handle_message(link.now, LANE, &eof_ack)
-        .unwrap();
-    assert!(link.events().iter().any(|e| matches!(
-        e,
-        SenderEvent::Finished {
-            verified: false,
-            ..
-        }
-    )));
+    let finished = |alter: fn(&mut u64, &mut u64)| {
+        let mut link = Link::every_frame();
+        (0..2).for_each(|n| assert_eq!(link.offer(n, 1000), Offer::Queued));
+        assert_eq!(link.run(LANE).len(), 2);
+        link.sender.finish(link.now);
+        link.deliver_all(LANE);
+        let confirmed = link.pull_answer(LANE).unwrap();
+        let Message::EofAck {
+            mut frames,
+            mut hash,
+        } = message(&confirmed)
+        else {
+            panic!("not an eof_ack")
+        };
+        alter(&mut frames, &mut hash);
+        let eof_ack = bytes_of(&Message::EofAck { frames, hash });
+        (link.sender.handle_message(link.now, LANE, &eof_ack)).unwrap();
+        // It is over in either case: nothing is said again, nothing is waited for but pings.
+        assert!(link.sender.stats().finished && link.pull(LANE).is_none());
+        let events = link.events().into_iter();
+        let mut verified = events.filter_map(|event| match event {
+            SenderEvent::Finished { verified, .. } => Some(verified),
+            _ => None,
+        });
+        (verified.next().unwrap(), verified.next())
+    };
+    assert_eq!(finished(|_, _| {}), (true, None));
+    assert_eq!(finished(|frames, _| *frames -= 1), (false, None));
+    assert_eq!(finished(|frames, _| *frames += 1), (false, None));
+    assert_eq!(finished(|_, hash| *hash ^= 1), (false, None));
 }
 
 #[test]

@@ -426,3 +426,6 @@ fn words(reason: DropReason) -> &'static str {
         _ => "other",
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -324,3 +324,22 @@ fn what_was_acknowledged_makes_no_room_for_a_frame_that_its_sender_dropped() {
     );
     assert_eq!(link.receiver.stats().counters.frames_superseded, 0);
 }
+
+#[test]
+fn a_lane_that_opens_late_does_not_pass_over_what_others_delivered() {
+    let mut link = Link::realtime();
+    link.run(LANE);
+    for source_id in 0..3 {
+        assert_eq!(link.offer(source_id, 1000), Offer::Queued);
+        link.deliver_all(LANE);
+        assert_eq!(link.frames().len(), 1);
+    }
+    // The acks of the first lane are under way still when the hello of the second arrives.
+    let acks = link.pull_answers(LANE);
+    link.open(OTHER);
+    for ack in acks {
+        link.sender.handle_message(link.now, LANE, &ack).unwrap();
+    }
+    assert_eq!(drops(&mut link), []);
+    assert_eq!(link.sender.stats().counters.frames_acked, 3);
+}

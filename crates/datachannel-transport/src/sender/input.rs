@@ -89,7 +89,10 @@ impl FrameSender {
             let bytes = usize::try_from(max_message_bytes).unwrap_or(usize::MAX);
             lane.peer_max_message_bytes = Some(bytes);
         }
-        self.settle_below(now, next_sequence);
+        // In realtime only acks say which of the frames before it were delivered, and which passed over.
+        if !self.is_realtime() {
+            self.settle_below(now, next_sequence);
+        }
         self.grant(next_sequence, window);
         self.events.push(SenderEvent::PeerHello {
             next_sequence,

@@ -105,6 +105,9 @@ impl State {
     /// Lets the best kind of lane that works carry the frames. Those of one that fell silent are given up, and with them
     /// what they held goes to the others.
     pub(super) fn choose(&mut self, now: Instant) {
+        if self.is_done() {
+            return;
+        }
         let before = self.choice.active();
         let mut figures = [LaneFigures::default(); 3];
         for lane in &mut self.lanes {

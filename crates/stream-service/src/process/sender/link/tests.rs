@@ -132,7 +132,7 @@ impl Run {
             {
                 match channel {
                     Channel::Frames => self.frames.handle_message(self.now, LANE, &out),
-                    Channel::Results => self.results.handle_message(self.now, LANE, &out),
+                    _ => self.results.handle_message(self.now, LANE, &out),
                 }
                 .unwrap();
                 out.clear();

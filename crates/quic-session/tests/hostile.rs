@@ -56,7 +56,7 @@ async fn garbage_on_the_port_is_counted_and_ignored() {
     let stranger = UdpSocket::bind("127.0.0.1:0").await.unwrap();
     let address = server.local_addr().unwrap();
     for byte in 0..=255_u8 {
-        stranger.send_to(&vec![byte; 100], address).await.unwrap();
+        stranger.send_to(&[byte; 100], address).await.unwrap();
     }
     stranger.send_to(b"", address).await.unwrap();
     stranger

@@ -80,6 +80,7 @@ impl Starting {
             since: now,
         };
         let (control, counters) = (Arc::clone(&seen.control), Arc::clone(&seen.counters));
+        let listed = sessions.list(id, seen, totals);
         handler.on_attached(now, SessionWaker::new(Arc::clone(&control), id));
         handler.on_state(now, SessionState::Connected);
         let inbound = Inbound::new(transport.clone(), config.clone(), opened.is_none());
@@ -97,7 +98,7 @@ impl Starting {
             outbound,
             refused_channels: 0,
             drain: Drain::Not,
-            _listed: sessions.list(id, seen, totals),
+            _listed: listed,
         };
         for (number, (spec, send, receive)) in opened.into_iter().flatten().enumerate() {
             let preamble = Preamble {

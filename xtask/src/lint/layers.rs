@@ -24,6 +24,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("frame-pipeline", &["frame-buffer"]),
     ("media-source", &["frame-buffer", "progressive-loader"]),
     ("webrtc-session", &["datachannel-transport"]),
+    ("quic-session", &["datachannel-transport"]),
     (
         "stream-service",
         &[
@@ -34,6 +35,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
             "frame-pipeline",
             "datachannel-transport",
             "webrtc-session",
+            "quic-session",
         ],
     ),
     ("testkit", &[]),
@@ -53,8 +55,13 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "quinn",
-        &[],
-        "QUIC lanes are a crate of their own, not there yet",
+        &["quic-session"],
+        "one crate knows the QUIC library, so that it can be replaced",
+    ),
+    (
+        "web-transport-quinn",
+        &["quic-session"],
+        "one crate knows the QUIC library, so that it can be replaced",
     ),
     (
         "axum",

@@ -9,7 +9,7 @@ use futures_util::future::{BoxFuture, FutureExt};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use web_transport_quinn::{RecvStream, SendStream, Session};
 
-use super::outbound::code;
+use super::channel::code;
 use super::reader::{self, OpenFault, Reader, Step};
 use super::totals::SessionCounters;
 use crate::framing::Deframer;
@@ -228,7 +228,7 @@ impl Inbound {
             }
             Arrived::FrameBegun(Ok((channel, stream))) => {
                 self.reading -= 1;
-                self.frame_begun(now, ChannelId(channel), stream, counters)
+                self.frame_begun(now, ChannelId(channel), stream, counters);
             }
             Arrived::ChannelBegun(Ok((preamble, send, stream))) => {
                 return Ok(Happened::Opens(preamble, send, stream));
@@ -387,14 +387,15 @@ fn count(message: &[u8], counters: &SessionCounters) {
     counters.message_bytes_received.add(message.len() as u64);
 }
 
-fn broke(error: impl ToString) -> CloseReason {
+#[allow(clippy::needless_pass_by_value)] // It is what `map_err` gives.
+fn broke<E: std::error::Error>(error: E) -> CloseReason {
     CloseReason::Protocol(error.to_string())
 }
 
 /// A stream whose first bytes did not come, or are none of ours.
 fn not_begun(fault: &OpenFault, counters: &SessionCounters) -> Result<(), CloseReason> {
     match fault {
-        OpenFault::Preamble(error) => Err(broke(error)),
+        OpenFault::Preamble(error) => Err(CloseReason::Protocol(error.to_string())),
         OpenFault::Idle => {
             counters.streams_refused.add(1);
             Ok(())

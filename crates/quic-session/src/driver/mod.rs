@@ -1,6 +1,7 @@
 //! What touches the world: the UDP socket, quinn, WebTransport, certificates, and one task per session.
 
 mod accept;
+mod channel;
 mod connect;
 mod control;
 mod endpoint;

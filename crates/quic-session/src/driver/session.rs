@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 use web_transport_quinn::quinn::ConnectionError;
 use web_transport_quinn::{RecvStream, SendStream, Session, SessionError, WebTransportError};
 
+use super::channel::{SendFault, code};
 use super::control::{Control, Order, SessionWaker};
 use super::inbound::{Happened, Inbound, refuse};
-use super::outbound::{Outbound, Progress, SendFault, code};
+use super::outbound::{Outbound, Progress};
 use super::sessions::{Listed, Seen, Sessions};
 use super::totals::{SessionCounters, Totals};
 use crate::limits::{MAX_REASON_BYTES, MAX_REFUSED_CHANNELS};
@@ -79,6 +80,7 @@ impl Starting {
             since: now,
         };
         let (control, counters) = (Arc::clone(&seen.control), Arc::clone(&seen.counters));
+        let listed = sessions.list(id, seen, totals);
         handler.on_attached(now, SessionWaker::new(Arc::clone(&control), id));
         handler.on_state(now, SessionState::Connected);
         let inbound = Inbound::new(transport.clone(), config.clone(), opened.is_none());
@@ -96,7 +98,7 @@ impl Starting {
             outbound,
             refused_channels: 0,
             drain: Drain::Not,
-            _listed: sessions.list(id, seen, totals),
+            _listed: listed,
         };
         for (number, (spec, send, receive)) in opened.into_iter().flatten().enumerate() {
             let preamble = Preamble {
@@ -146,7 +148,7 @@ impl Running {
                 error = &mut closed => return Ok(self.reason_of(&error)),
                 () = control.woken() => {}
                 happened = self.inbound.next(handler, &counters) => self.happened(happened?)?,
-                sent = self.outbound.progress(delivering, &counters) => self.sent(sent),
+                sent = self.outbound.progress(delivering, &counters) => self.sent(&sent),
                 () = tokio::time::sleep_until(wait_until) => {}
             }
         }
@@ -223,12 +225,12 @@ impl Running {
         Ok(())
     }
 
-    fn sent(&mut self, sent: Result<Progress, SendFault>) {
+    fn sent(&mut self, sent: &Result<Progress, SendFault>) {
         match sent {
             Ok(Progress::Delivered) => self.delivered(),
             // A lost session's reason comes with `closed`.
             Ok(Progress::Written) | Err(SendFault::SessionLost) => {}
-            Err(SendFault::ChannelClosed(id)) => self.channel_ended(id),
+            Err(SendFault::ChannelClosed(id)) => self.channel_ended(*id),
         }
     }
 

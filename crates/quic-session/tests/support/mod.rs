@@ -289,12 +289,12 @@ pub async fn wait_until(what: &str, mut condition: impl FnMut() -> bool) {
 }
 
 pub fn ping(t0_us: u64) -> Vec<u8> {
-    encoded(Message::Ping { t0_us })
+    encoded(&Message::Ping { t0_us })
 }
 
-fn encoded(message: Message<'_>) -> Vec<u8> {
+fn encoded(message: &Message<'_>) -> Vec<u8> {
     let mut out = Vec::new();
-    encode(7, &message, &mut out);
+    encode(7, message, &mut out);
     out
 }
 
@@ -329,7 +329,7 @@ pub fn chunk(sequence: u64, frame_bytes: usize, offset: usize, payload: &[u8]) -
         given_up: false,
         payload_hash: 0,
     };
-    encoded(Message::Chunk(Chunk {
+    encoded(&Message::Chunk(Chunk {
         sequence,
         attempt: 0,
         frame_bytes: frame_bytes as u32,

@@ -56,7 +56,7 @@ const fn at_least(
 }
 
 /// In the order they are measured and printed.
-pub(crate) const FIGURES: [Figure; 17] = [
+pub(crate) const FIGURES: [Figure; 24] = [
     at_most(
         "first-frame",
         500.0,
@@ -152,6 +152,28 @@ pub(crate) const FIGURES: [Figure; 17] = [
         2.0,
         "s",
         "path back to next result, worst of 20 cuts and 5 kills; nothing lost or doubled",
+    ),
+    at_least(
+        "quic-peer",
+        5.0,
+        "x libdatachannel",
+        "frame-sender to frame-worker by QUIC, 2000 frames of 100 kB",
+    ),
+    at_most("quic-cpu", 4.0, "s of CPU a GB", "both ends of the same"),
+    at_least(
+        "quic-rtt",
+        70.0,
+        "MB/s",
+        "by QUIC, round trip of 50 ms, no loss",
+    ),
+    at_least("quic-loss-1", 60.0, "MB/s", "the same, 1 % loss each way"),
+    at_least("quic-loss-5", 50.0, "MB/s", "the same, 5 % loss each way"),
+    at_least("quic-loss-15", 25.0, "MB/s", "the same, 15 % loss each way"),
+    at_most(
+        "quic-takeover",
+        2.0,
+        "s",
+        "QUIC's port blocked: longest pause of the results",
     ),
     at_most(
         "clone",

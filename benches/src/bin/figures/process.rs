@@ -5,10 +5,11 @@
 
 mod bare;
 mod link;
+mod quic;
 mod recovery;
 mod run;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
@@ -19,7 +20,7 @@ use crate::table::Table;
 
 pub(crate) use self::bare::loop_once as bare_loop;
 
-pub(crate) const FIGURES: [&str; 8] = [
+pub(crate) const FIGURES: [&str; 15] = [
     "process-peer",
     "process-bare",
     "process-memory",
@@ -28,11 +29,19 @@ pub(crate) const FIGURES: [&str; 8] = [
     "process-rtt",
     "process-loss",
     "process-cuts",
+    "quic-peer",
+    "quic-cpu",
+    "quic-rtt",
+    "quic-loss-1",
+    "quic-loss-5",
+    "quic-loss-15",
+    "quic-takeover",
 ];
 
 const RUNS: usize = 3;
 /// 2,000 frames of 100 kB, as the peers were measured.
 const GOODPUT_INPUT: &str = "opaque:?bytes=100000&frames=2000";
+const ONE_DATA_LANE: [&str; 2] = ["--lanes", "data:1"];
 /// 2 GB: what is kept of it would show.
 const LONG_INPUT: &str = "opaque:?bytes=100000&frames=20000";
 
@@ -60,6 +69,13 @@ pub(crate) fn measure(args: &Args, table: &mut Table) -> Result<()> {
     if table.wants(&["process-cuts"]) {
         recovery::measure(&binaries, table)?;
     }
+    if table.wants(&["quic-peer", "quic-cpu"]) {
+        quic::goodput(peer(args).as_deref(), &binaries, table)?;
+    }
+    quic::lossy(&binaries, table)?;
+    if table.wants(&["quic-takeover"]) {
+        quic::takeover(&binaries, table)?;
+    }
     Ok(())
 }
 
@@ -79,7 +95,7 @@ fn goodput(args: &Args, binaries: &Binaries, table: &mut Table) -> Result<()> {
     let (mut ours, mut theirs, mut bare) = (Vec::new(), Vec::new(), Vec::new());
     let mut cpu = (0.0, 0.0);
     for _ in 0..RUNS {
-        let outcome = binaries.run(&["--processor", "none"], GOODPUT_INPUT, &[])?;
+        let outcome = binaries.run(&["--processor", "none"], GOODPUT_INPUT, &ONE_DATA_LANE)?;
         ours.push(outcome.megabytes_per_second());
         cpu = (outcome.sender_cpu_seconds, outcome.worker_cpu_seconds);
         if let Some(peer) = &peer {
@@ -121,7 +137,7 @@ fn peer(args: &Args) -> Option<PathBuf> {
         .filter(|path| path.is_file())
 }
 
-fn peer_run(peer: &PathBuf) -> Result<f64> {
+fn peer_run(peer: &Path) -> Result<f64> {
     rate_printed(Command::new(peer).args(["2000", "100000"]))
 }
 
@@ -144,18 +160,25 @@ fn rate_printed(command: &mut Command) -> Result<f64> {
         .with_context(|| format!("{command:?} printed {text:?}"))
 }
 
+/// By data channels and by QUIC; the most that any of the four processes ever had counts.
 fn memory(binaries: &Binaries, table: &mut Table) -> Result<()> {
-    let outcome = binaries.run(&["--processor", "none"], LONG_INPUT, &[])?;
     let mib = |bytes: u64| bytes as f64 / f64::from(1 << 20);
-    let (sender, worker) = (
-        mib(outcome.sender_peak_bytes),
-        mib(outcome.worker_peak_bytes),
-    );
-    let detail = format!(
-        "most ever resident: sender {sender:.1} MiB, worker {worker:.1} MiB, over 2 GB at {:.0} MB/s",
-        outcome.megabytes_per_second()
-    );
-    Ok(table.measured("process-memory", sender.max(worker), &detail)?)
+    let (mut most, mut details) = (0.0_f64, Vec::new());
+    for lanes in ["data:1", "quic"] {
+        let worker = ["--processor", "none"];
+        let outcome = binaries.run(&worker, LONG_INPUT, &["--lanes", lanes])?;
+        let (sender, worker) = (
+            mib(outcome.sender_peak_bytes),
+            mib(outcome.worker_peak_bytes),
+        );
+        most = most.max(sender).max(worker);
+        details.push(format!(
+            "{lanes}: sender {sender:.1} MiB, worker {worker:.1} MiB at {:.0} MB/s",
+            outcome.megabytes_per_second()
+        ));
+    }
+    let detail = format!("most ever resident over 2 GB; {}", details.join("; "));
+    Ok(table.measured("process-memory", most, &detail)?)
 }
 
 /// A model of 75 ms, by one worker and by four.

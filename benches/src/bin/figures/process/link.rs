@@ -14,7 +14,7 @@ const DELAY: Duration = Duration::from_millis(25);
 /// Lanes that share the frames.
 const LANES: &str = "data:8";
 
-fn path(loss: f64) -> BadLinkConfig {
+pub(super) fn path(loss: f64) -> BadLinkConfig {
     BadLinkConfig::both(LinkConfig {
         delay: DELAY,
         loss,

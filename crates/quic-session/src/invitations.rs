@@ -49,6 +49,11 @@ impl<T> Invitations<T> {
         expired.map(|(_, (_, what))| what).collect()
     }
 
+    /// Takes out all.
+    pub(crate) fn clear(&mut self) -> Vec<T> {
+        self.open.drain().map(|(_, (_, what))| what).collect()
+    }
+
     /// How many wait.
     pub(crate) fn len(&self) -> usize {
         self.open.len()

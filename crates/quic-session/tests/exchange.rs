@@ -6,8 +6,8 @@ mod support;
 use std::collections::BTreeMap;
 
 use datachannel_transport::wire::{Message, decode};
-use quic_session::{ChannelId, CloseReason};
-use support::{Peer, Seen, frame, pair, pair_through_a_link, ping, wait_until};
+use quic_session::{ChannelId, CloseReason, ConnectError, InviteError};
+use support::{Peer, Seen, frame, pair, pair_through_a_link, ping, scripted, trusting, wait_until};
 use testkit::LinkConfig;
 use testkit::driver::Ways;
 
@@ -193,4 +193,37 @@ async fn what_was_said_before_a_gentle_close_arrives() {
     assert_eq!(heard.len(), chunks.len() + 1);
     assert_eq!(pair.at_client.closed().await, CloseReason::Local);
     assert!(pair.client.stats(pair.client_session).is_err());
+}
+
+#[tokio::test]
+async fn an_endpoint_that_shuts_down_tells_everybody() {
+    let mut pair = pair(&["frames"]).await;
+    let (handler, mut awaiting) = scripted();
+    let invitation = pair.server.invite(handler).unwrap();
+    pair.server.shutdown().await;
+    assert_eq!(awaiting.closed().await, CloseReason::EndpointClosed);
+    assert_eq!(pair.at_server.closed().await, CloseReason::EndpointClosed);
+    let reason = pair.at_client.closed().await;
+    assert!(
+        matches!(reason, CloseReason::Peer { code: 1, .. }),
+        "{reason:?}"
+    );
+    let refused = pair.server.invite(scripted().0);
+    assert_eq!(refused, Err(InviteError::EndpointClosed));
+    let config = trusting(&pair.server);
+    let url = format!("https://127.0.0.1:9{}", invitation.path);
+    let connecting = pair.server.connect(&url, config, scripted().0, &[]);
+    assert!(matches!(
+        connecting.await,
+        Err(ConnectError::EndpointClosed)
+    ));
+}
+
+#[tokio::test]
+async fn an_endpoint_that_is_dropped_ends_its_sessions() {
+    let mut pair = pair(&["frames"]).await;
+    drop(pair.server);
+    assert_eq!(pair.at_server.closed().await, CloseReason::EndpointClosed);
+    let reason = pair.at_client.closed().await;
+    assert_ne!(reason, CloseReason::Local, "{reason:?}");
 }

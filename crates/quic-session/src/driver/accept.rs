@@ -56,16 +56,21 @@ fn admit(incoming: Incoming, common: &Arc<Common>) {
     totals.handshakes.add(1);
     let under_way = UnderWay(Arc::clone(common));
     tokio::spawn(async move {
-        let limit = under_way.0.config.handshake_timeout;
-        let greeted = tokio::time::timeout(limit, greet(incoming, &under_way.0)).await;
-        let greeted = greeted.unwrap_or_else(|_| {
-            // The connection went with its last handle.
-            under_way.0.totals.handshakes_timed_out.add(1);
-            None
-        });
         let common = Arc::clone(&under_way.0);
+        let limit = common.config.handshake_timeout;
+        let Ok(greeted) = tokio::time::timeout(limit, greet(incoming, &common)).await else {
+            // The connection went with its last handle.
+            common.totals.handshakes_timed_out.add(1);
+            return;
+        };
+        let Some((request, invited)) = greeted else {
+            return;
+        };
+        let answered = tokio::time::timeout(limit, request.ok()).await;
         drop(under_way);
-        if let Some(starting) = greeted {
+        let answered = answered.map_err(|_| "the peer takes no answer".to_owned());
+        let answered = answered.and_then(|answer| answer.map_err(|error| error.to_string()));
+        if let Some(starting) = accepted(answered, invited, &common) {
             starting.start(&common.sessions, &common.totals).run().await;
         }
     });
@@ -80,8 +85,8 @@ impl Drop for UnderWay {
     }
 }
 
-/// From the first packet to the session; `None` for one that was refused.
-async fn greet(incoming: Incoming, common: &Arc<Common>) -> Option<Starting> {
+/// From the first packet to a request with a good token; `None` for one that was refused.
+async fn greet(incoming: Incoming, common: &Arc<Common>) -> Option<(Request, Invited)> {
     let remote = incoming.remote_address();
     let connection = match incoming.await {
         Ok(connection) => connection,
@@ -112,35 +117,36 @@ async fn greet(incoming: Incoming, common: &Arc<Common>) -> Option<Starting> {
         return None;
     };
     transport::apply(&connection, &invited.config, true);
-    accepted(request.ok().await, invited, common)
+    Some((request, invited))
 }
 
 fn accepted(
-    answered: Result<Session, web_transport_quinn::ServerError>,
+    answered: Result<Session, String>,
     invited: Invited,
     common: &Arc<Common>,
 ) -> Option<Starting> {
-    let Invited {
-        session,
-        mut handler,
-        config,
-    } = invited;
     match answered {
         Ok(transport) => Some(Starting {
-            id: session,
+            id: invited.session,
             transport,
-            handler,
-            config,
+            handler: invited.handler,
+            config: invited.config,
             idle_timeout: common.config.idle_timeout,
             opened: None,
         }),
         Err(error) => {
-            // It had the token, so its handler hears of it.
             common.totals.handshakes_failed.add(1);
-            let reason = CloseReason::Transport(error.to_string());
-            handler.on_state(Instant::now(), SessionState::Closed { reason });
+            invited.end(CloseReason::Transport(error));
             None
         }
+    }
+}
+
+impl Invited {
+    /// There will be no session.
+    pub(super) fn end(mut self, reason: CloseReason) {
+        let state = SessionState::Closed { reason };
+        self.handler.on_state(Instant::now(), state);
     }
 }
 

@@ -1,6 +1,7 @@
 //! The handle to an endpoint: what applications call.
 
 use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
@@ -18,7 +19,7 @@ use crate::limits::TOKEN_BYTES;
 use crate::{
     BindError, CertificateHash, ChannelSpec, CloseReason, ConnectConfig, ConnectError,
     EndpointConfig, EndpointStats, IdentityError, InviteError, SessionConfig, SessionError,
-    SessionHandler, SessionId, SessionState, SessionStats, Token,
+    SessionHandler, SessionId, SessionStats, Token,
 };
 
 /// How often certificates and invitations are looked at.
@@ -36,6 +37,7 @@ pub(super) struct Common {
     pub(super) sessions: Arc<Sessions>,
     pub(super) totals: Arc<Totals>,
     invitations: Mutex<Invitations<Invited>>,
+    closed: AtomicBool,
 }
 
 impl Common {
@@ -98,6 +100,7 @@ impl Endpoint {
         let common = Arc::new(Common {
             invitations: Mutex::new(Invitations::new(config.invitation_lifetime)),
             sessions: Arc::default(),
+            closed: AtomicBool::new(false),
             totals,
             config,
         });
@@ -165,6 +168,9 @@ impl Endpoint {
         if resolver.is_none() {
             return Err(InviteError::ClientOnly);
         }
+        if common.closed.load(Ordering::Relaxed) {
+            return Err(InviteError::EndpointClosed);
+        }
         let token = random_token()?;
         let session = common.sessions.name();
         let max_sessions = common.config.max_sessions;
@@ -204,6 +210,9 @@ impl Endpoint {
         channels: &[ChannelSpec],
     ) -> Result<SessionId, ConnectError> {
         let Shared { common, quinn, .. } = &*self.shared;
+        if common.closed.load(Ordering::Relaxed) {
+            return Err(ConnectError::EndpointClosed);
+        }
         let max_sessions = common.config.max_sessions;
         if common.open_or_awaited() >= max_sessions {
             return Err(ConnectError::Busy { max_sessions });
@@ -275,11 +284,7 @@ impl Endpoint {
     /// Closes all sessions, tells the peers, and returns when they know or a second has passed.
     pub async fn shutdown(&self) {
         let Shared { common, quinn, .. } = &*self.shared;
-        quinn.set_server_config(None);
-        for seen in common.sessions.all() {
-            seen.control
-                .order(Order::Close(CloseReason::EndpointClosed));
-        }
+        self.shared.end();
         let gone = async {
             while common.sessions.len() > 0 {
                 tokio::time::sleep(Duration::from_millis(5)).await;
@@ -312,21 +317,32 @@ impl Shared {
             .totals
             .invitations_expired
             .add(expired.len() as u64);
-        for mut invited in expired {
-            let reason = CloseReason::NotTaken(self.common.config.invitation_lifetime);
-            invited
-                .handler
-                .on_state(now, SessionState::Closed { reason });
+        for invited in expired {
+            invited.end(CloseReason::NotTaken(
+                self.common.config.invitation_lifetime,
+            ));
+        }
+    }
+
+    /// No new sessions; those there are, and who awaits one, are told to end.
+    fn end(&self) {
+        self.common.closed.store(true, Ordering::Relaxed);
+        self.quinn.set_server_config(None);
+        for seen in self.common.sessions.all() {
+            seen.control
+                .order(Order::Close(CloseReason::EndpointClosed));
+        }
+        // Taken out first: handlers may ask the endpoint something.
+        let awaited = self.common.invitations().clear();
+        for invited in awaited {
+            invited.end(CloseReason::EndpointClosed);
         }
     }
 }
 
 impl Drop for Shared {
     fn drop(&mut self) {
-        for seen in self.common.sessions.all() {
-            seen.control
-                .order(Order::Close(CloseReason::EndpointClosed));
-        }
+        self.end();
         self.quinn.close(0_u32.into(), b"");
     }
 }

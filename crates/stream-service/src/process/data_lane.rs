@@ -12,6 +12,7 @@ use webrtc_session::{
 };
 
 use super::lane::{LaneEnd, LinkEnd};
+use super::protocol::DATA_MESSAGE_BYTES;
 
 /// A session that is one lane of a link.
 pub(crate) struct DataLane<L>(LaneEnd<L, ChannelId>);
@@ -41,7 +42,8 @@ impl<L: LinkEnd> SessionHandler for DataLane<L> {
             max_message_bytes,
             ..
         } = info;
-        match self.0.open(now, id, &label, &protocol, max_message_bytes) {
+        let (most, best) = (max_message_bytes, DATA_MESSAGE_BYTES);
+        match self.0.open(now, id, &label, &protocol, most, best) {
             true => ChannelUse::Accept,
             false => ChannelUse::Refuse,
         }

@@ -25,7 +25,10 @@ pub(crate) enum Channel {
 #[derive(Debug)]
 pub(crate) struct Opened<'a> {
     pub(crate) channel: Channel,
+    /// What a link's machines are to keep to.
     pub(crate) limits: LaneLimits,
+    /// What the channel takes at most.
+    pub(crate) max_message_bytes: usize,
     /// The sub-protocol its opener named.
     pub(crate) protocol: &'a str,
 }
@@ -113,6 +116,7 @@ impl<L: LinkEnd, C: Copy + PartialEq> LaneEnd<L, C> {
         label: &str,
         protocol: &str,
         max_message_bytes: usize,
+        best_message_bytes: usize,
     ) -> bool {
         let (channel, place) = match label {
             FRAMES_LABEL => (Channel::Frames, &mut self.frames),
@@ -122,7 +126,10 @@ impl<L: LinkEnd, C: Copy + PartialEq> LaneEnd<L, C> {
         };
         let opened = Opened {
             channel,
-            limits: LaneLimits { max_message_bytes },
+            limits: LaneLimits {
+                max_message_bytes: max_message_bytes.min(best_message_bytes),
+            },
+            max_message_bytes,
             protocol,
         };
         if place.is_some() || self.ended || !self.link.opened(now, self.lane, &opened) {

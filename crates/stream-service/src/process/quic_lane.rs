@@ -11,6 +11,7 @@ use quic_session::{
 };
 
 use super::lane::{LaneEnd, LinkEnd};
+use super::protocol::QUIC_MESSAGE_BYTES;
 
 /// A session that is one lane of a link.
 pub(crate) struct QuicLane<L: LinkEnd>(LaneEnd<L, ChannelId>);
@@ -40,7 +41,8 @@ impl<L: LinkEnd> SessionHandler for QuicLane<L> {
             max_message_bytes,
             ..
         } = info;
-        match self.0.open(now, id, &label, &protocol, max_message_bytes) {
+        let (most, best) = (max_message_bytes, QUIC_MESSAGE_BYTES);
+        match self.0.open(now, id, &label, &protocol, most, best) {
             true => ChannelUse::Accept,
             false => ChannelUse::Refuse,
         }

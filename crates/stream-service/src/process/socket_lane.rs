@@ -14,9 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
 use super::lane::{LaneEnd, LinkEnd};
+use super::protocol::MAX_MESSAGE_BYTES;
 
-/// The largest message of the wire format sent and taken: what a data channel carries too.
-pub(super) const MAX_MESSAGE_BYTES: usize = 256 << 10;
 /// Messages that one look at the channels puts on their way before they are flushed: as much as one larger message.
 const BURST_BYTES: usize = MAX_MESSAGE_BYTES;
 /// Channels of a lane.
@@ -75,7 +74,8 @@ impl<L: LinkEnd> Shared<L> {
         let mut open = Vec::new();
         for (id, channel) in (0..).zip(channels.iter().take(MAX_CHANNELS)) {
             let SocketChannel { label, protocol } = channel;
-            if end.open(now, id, label, protocol, MAX_MESSAGE_BYTES) {
+            let most = MAX_MESSAGE_BYTES;
+            if end.open(now, id, label, protocol, most, most) {
                 open.push(id);
             }
         }

@@ -19,7 +19,7 @@ use super::ledger::{Ledger, LedgerError, Resumed, Tally};
 use super::link::{LinkFailure, Record, SendLink, Start};
 use super::options::{LaneWish, PayloadEncoding, Progress, SendOptions, SendTiming, Summary};
 use super::payloads::{Payload, PayloadError, Payloads};
-use crate::process::protocol::{ProcessMode, QUIC_LANE, SOCKET_LANE};
+use crate::process::protocol::{LOOPBACK_MTU_BYTES, ProcessMode, QUIC_LANE, SOCKET_LANE};
 
 /// Records between the link and the ledger's thread.
 const RECORDS: usize = 1024;
@@ -220,6 +220,9 @@ fn lanes_of(options: &SendOptions, link: &Arc<SendLink>) -> Result<Lanes, SendEr
     let mut quic = quic_session::EndpointConfig::new(bind);
     quic.identity = quic_session::Identity::ClientOnly;
     quic.idle_timeout = QUIC_IDLE_TIMEOUT;
+    if local {
+        quic.max_mtu_bytes = LOOPBACK_MTU_BYTES;
+    }
     let quic = quic_session::Endpoint::bind(quic)?;
     let dialer = Dialer::new(options, endpoint, quic, Arc::clone(link), name, session)
         .map_err(SendError::Usage)?;

@@ -18,7 +18,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::process::socket_lane::{MAX_MESSAGE_BYTES, SocketMessage};
+use crate::process::protocol::MAX_MESSAGE_BYTES;
+use crate::process::socket_lane::SocketMessage;
 
 /// Makes a request one that asks for a WebSocket (RFC 6455 §4.1); and what its answer must prove.
 pub(super) fn asking(request: reqwest::RequestBuilder) -> (reqwest::RequestBuilder, String) {

@@ -11,6 +11,7 @@ use webrtc_session::{EndpointConfig, SessionConfig};
 
 use super::links::{Links, Work};
 use super::routes::{App, router};
+use crate::process::protocol::LOOPBACK_MTU_BYTES;
 use crate::service::{ServiceError, Sockets, sockets};
 
 /// How long senders are given to hear that the worker goes down.
@@ -112,6 +113,9 @@ impl Worker {
         let quic = config.quic.map(|bind| {
             let mut quic = quic_session::EndpointConfig::new(bind);
             quic.identity = config.quic_identity;
+            if bind.ip().is_loopback() {
+                quic.max_mtu_bytes = LOOPBACK_MTU_BYTES;
+            }
             quic_session::Endpoint::bind(quic)
         });
         let names = config.processors.iter().map(|it| it.name().to_owned());

@@ -19,8 +19,8 @@ use super::links::{Place, Seat};
 use super::routes::{App, refused};
 use crate::controller::Problem;
 use crate::process::lane::LinkEnd as _;
-use crate::process::protocol::LinkQuery;
-use crate::process::socket_lane::{MAX_MESSAGE_BYTES, SocketMessage, carry};
+use crate::process::protocol::{LinkQuery, MAX_MESSAGE_BYTES};
+use crate::process::socket_lane::{SocketMessage, carry};
 
 /// The largest WebSocket message: one of the wire format and its channel's byte.
 const MAX_SOCKET_MESSAGE_BYTES: usize = MAX_MESSAGE_BYTES + 1;

@@ -9,7 +9,9 @@ use datachannel_transport::{
 };
 use media_source::{MAX_GROUP_BYTES, MAX_GROUP_UNITS};
 
-use crate::process::protocol::{MAX_PICTURE_BYTES, MIN_UNITS_WINDOW, ProcessMode};
+use crate::process::protocol::{
+    MAX_MESSAGE_BYTES, MAX_PICTURE_BYTES, MIN_UNITS_WINDOW, ProcessMode,
+};
 use crate::process::sender::options::{PayloadEncoding, SendOptions};
 
 /// Largest result taken.
@@ -60,6 +62,7 @@ pub(super) fn sender(
         bytes: options.max_held_bytes,
     };
     config.resume = resume;
+    config.max_message_bytes = MAX_MESSAGE_BYTES;
     config.ping_interval = Some(PING_INTERVAL);
     config
 }

@@ -102,6 +102,7 @@ impl Run {
             let opened = Opened {
                 channel,
                 limits,
+                max_message_bytes: limits.max_message_bytes,
                 protocol: "",
             };
             assert!(link.opened(now, LANE, &opened));

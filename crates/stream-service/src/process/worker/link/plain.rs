@@ -33,7 +33,7 @@ impl Default for PlainResults {
 impl PlainResults {
     /// Notes what the peer takes, and whether results have a channel of their own.
     pub(super) fn opened(&mut self, opened: &Opened<'_>) {
-        self.max_message_bytes = opened.limits.max_message_bytes;
+        self.max_message_bytes = opened.max_message_bytes;
         self.channel_open |= opened.channel == Channel::Results;
     }
 
@@ -96,6 +96,7 @@ mod tests {
         plain.opened(&Opened {
             channel: Channel::Results,
             limits,
+            max_message_bytes: limits.max_message_bytes,
             protocol: "",
         });
         let fits = 2048 - text_of(&document(0)).len();

@@ -12,7 +12,7 @@ use datachannel_transport::{
 use super::plain::PlainResults;
 use super::{MAX_WINDOW_FRAMES, first_index};
 use crate::process::document::ResultDocument;
-use crate::process::protocol::LinkQuery;
+use crate::process::protocol::{LinkQuery, MAX_MESSAGE_BYTES};
 
 /// Results that wait or travel, in bytes; what one processor says about a frame is seldom a thousandth of it.
 const MAX_RESULT_BYTES: u64 = 16 << 20;
@@ -49,6 +49,7 @@ pub(super) fn results_of(
         max_queued_bytes: MAX_RESULT_BYTES,
     };
     config.max_frame_bytes = MAX_RESULT_BYTES as u32;
+    config.max_message_bytes = MAX_MESSAGE_BYTES;
     config.resume.next_sequence = first_index(query);
     Ok(Results::Linked(Box::new(FrameSender::new(config)?)))
 }

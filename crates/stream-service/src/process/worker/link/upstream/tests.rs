@@ -43,6 +43,7 @@ impl Client {
                 limits: LaneLimits {
                     max_message_bytes: ROOM_BYTES,
                 },
+                max_message_bytes: ROOM_BYTES,
                 protocol: "",
             };
             assert!(link.opened(now, LANE, &opened));

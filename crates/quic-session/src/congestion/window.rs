@@ -1,0 +1,251 @@
+//! The window: how it grows and what a loss does to it.
+//!
+//! Fed by `fair` with what quinn reports; asks `queue`, `delivery` and `loss` about the path, and `curve` how to grow beside others.
+
+use std::time::{Duration, Instant};
+
+use super::curve::{BETA, Curve};
+use super::delivery::Delivery;
+use super::loss::LossRatio;
+use super::queue::Queue;
+
+/// Packets that must fit: three later ones tell of a loss (RFC 9002 §6.1.1), so four keep acks coming.
+const LEAST_PACKETS: u64 = 4;
+/// What remains after a mark: a queue that marks is short (RFC 8511).
+const BETA_MARK: f64 = 0.85;
+/// Growth of a round on a path without a queue, as a share.
+const CLEAR_GAIN: f64 = 0.25;
+
+/// A loss, or a mark, as quinn reports it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// So many bytes.
+    Bytes(u64),
+    /// A router marked instead of dropping (RFC 3168).
+    Mark,
+    /// All that was sent over three probe timeouts (RFC 9002 §7.6).
+    Persistent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// Doubling each round until a queue fills.
+    Startup,
+    /// Beside others.
+    Sharing,
+}
+
+/// How much may be in flight, in bytes.
+#[derive(Clone, Debug)]
+pub struct FairWindow {
+    window: f64,
+    most: u64,
+    mtu: u64,
+    phase: Phase,
+    queue: Queue,
+    delivery: Delivery,
+    loss: LossRatio,
+    curve: Curve,
+    round: Round,
+    batch: Batch,
+    /// Losses of what was sent before belong to a cut that was made.
+    cut_at: Option<Instant>,
+    clear_since: Option<Instant>,
+}
+
+/// What a round shows: it ends when what was sent after its start is acked.
+#[derive(Clone, Copy, Debug)]
+struct Round {
+    start: Option<Instant>,
+    peak: u64,
+    last_peak: u64,
+}
+
+/// What one ack frame newly acked.
+#[derive(Clone, Copy, Debug, Default)]
+struct Batch {
+    bytes: u64,
+    packets: u32,
+    newest: Option<Instant>,
+}
+
+impl FairWindow {
+    /// A window of so many bytes at first and at most.
+    #[must_use]
+    pub fn new(initial_bytes: u64, most_bytes: u64, mtu: u16) -> Self {
+        let mut window = Self {
+            window: initial_bytes as f64,
+            most: most_bytes,
+            mtu: u64::from(mtu).max(1),
+            phase: Phase::Startup,
+            queue: Queue::new(),
+            delivery: Delivery::new(),
+            loss: LossRatio::new(),
+            curve: Curve::new(),
+            round: Round {
+                start: None,
+                peak: 0,
+                last_peak: 0,
+            },
+            batch: Batch::default(),
+            cut_at: None,
+            clear_since: None,
+        };
+        window.bound();
+        window
+    }
+
+    /// What may be in flight.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.window as u64
+    }
+
+    /// The least that `bytes` says.
+    #[must_use]
+    pub fn least(&self) -> u64 {
+        LEAST_PACKETS * self.mtu
+    }
+
+    /// What the path delivered at best of late, in bytes per second.
+    #[must_use]
+    pub fn delivery_rate(&self) -> f64 {
+        self.delivery.best()
+    }
+
+    /// The path carries datagrams of this size.
+    pub fn on_mtu(&mut self, mtu: u16) {
+        self.mtu = u64::from(mtu).max(1);
+        self.bound();
+    }
+
+    /// A packet was acked; its batch ends with `on_acks_end`.
+    pub fn on_ack(&mut self, sent: Instant, bytes: u64) {
+        self.batch.bytes = self.batch.bytes.saturating_add(bytes);
+        self.batch.packets = self.batch.packets.saturating_add(1);
+        self.batch.newest = self.batch.newest.max(Some(sent));
+    }
+
+    /// All that an ack frame acked was reported; so many bytes remain in flight.
+    pub fn on_acks_end(&mut self, now: Instant, in_flight: u64) {
+        let batch = std::mem::take(&mut self.batch);
+        let Some(newest) = batch.newest else {
+            return;
+        };
+        let rtt = now.saturating_duration_since(newest);
+        // An ack of a single packet may have waited for the receiver's timer (25 ms): it says at most that the RTT is no more.
+        if batch.packets > 1 || rtt < self.queue.base() || self.queue.base().is_zero() {
+            self.queue.sample(now, rtt);
+        }
+        self.delivery.acked(now, newest, batch.bytes, self.queue.base());
+        self.loss.acked(batch.bytes);
+        self.round.peak = self.round.peak.max(in_flight.saturating_add(batch.bytes));
+        self.note_clear(now);
+        self.grow(now, newest, batch.bytes as f64);
+        if self.round.start.is_none_or(|start| newest >= start) {
+            self.end_round(now);
+        }
+        self.bound();
+    }
+
+    /// Packets were lost, or marked, the latest of them sent then.
+    pub fn on_loss(&mut self, now: Instant, sent: Instant, loss: Loss) {
+        if let Loss::Bytes(bytes) = loss {
+            self.loss.lost(bytes);
+        }
+        if loss == Loss::Persistent {
+            self.start_over(now);
+        } else if self.cut_at.is_none_or(|cut| sent > cut) {
+            match loss {
+                Loss::Mark => self.cut(now, BETA_MARK),
+                _ if self.queue.stands() => self.cut(now, BETA),
+                _ if self.loss.is_excessive(self.mtu as f64) => {
+                    self.loss.cut();
+                    self.cut(now, BETA);
+                }
+                _ => {}
+            }
+        }
+        self.bound();
+    }
+
+    fn note_clear(&mut self, now: Instant) {
+        if self.queue.is_clear() {
+            self.clear_since.get_or_insert(now);
+        } else {
+            self.clear_since = None;
+        }
+    }
+
+    /// How long nothing has waited on the path.
+    fn clear_for(&self, now: Instant) -> Duration {
+        self.clear_since
+            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    }
+
+    fn grow(&mut self, now: Instant, newest: Instant, acked: f64) {
+        let in_flight = self.round.peak.max(self.round.last_peak) as f64;
+        if self.cut_at.is_some_and(|cut| newest <= cut) {
+            return;
+        }
+        match self.phase {
+            Phase::Startup if self.queue.fills() => self.leave_startup(),
+            // A window of which not half is used is not known to be too small (RFC 7661 §4.1).
+            Phase::Startup if in_flight * 2.0 >= self.window => self.window += acked,
+            Phase::Sharing if in_flight * 1.25 >= self.window => {
+                let round = self.queue.base();
+                if self.clear_for(now) > round * 2 {
+                    self.window += acked * CLEAR_GAIN;
+                    self.curve.restart();
+                } else {
+                    let (rtt, mtu) = (self.queue.recent(), self.mtu as f64);
+                    self.window = self.curve.grow(now, self.window, acked, rtt, mtu);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn leave_startup(&mut self) {
+        self.phase = Phase::Sharing;
+        self.window = self.pipe().clamp(self.window / 2.0, self.window);
+        self.curve.restart();
+    }
+
+    /// What the path holds without a queue, at the rate it delivers (Westwood's `BWE × RTTmin`; Mascolo et al., 2001).
+    fn pipe(&self) -> f64 {
+        self.delivery.best() * self.queue.base().as_secs_f64()
+    }
+
+    fn cut(&mut self, now: Instant, beta: f64) {
+        self.phase = Phase::Sharing;
+        self.curve.cut(self.window);
+        // Less than the path holds would leave it idle, and no queue is the shorter for it.
+        self.window = (self.window * beta).max(self.pipe().min(self.window));
+        self.cut_at = Some(now);
+        self.clear_since = None;
+    }
+
+    fn start_over(&mut self, now: Instant) {
+        self.phase = Phase::Startup;
+        self.window = self.least() as f64;
+        self.delivery = Delivery::new();
+        self.curve.restart();
+        self.cut_at = Some(now);
+    }
+
+    fn end_round(&mut self, now: Instant) {
+        self.delivery.round();
+        self.loss.round(self.mtu as f64);
+        self.round = Round {
+            start: Some(now),
+            peak: 0,
+            last_peak: self.round.peak,
+        };
+    }
+
+    fn bound(&mut self) {
+        let least = self.least();
+        self.window = self.window.clamp(least as f64, self.most.max(least) as f64);
+    }
+}

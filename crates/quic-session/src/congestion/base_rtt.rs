@@ -1,51 +1,51 @@
-//! The RTT of the path without its queues: the least over a sliding ten seconds.
+//! The RTT of the path without its queues, and how sure of it we are.
 //!
-//! Fed by `queue` with each sample. Ten seconds, as BBR has it (draft-cardwell-iccrg-bbr-congestion-control §2.13): long enough to see a
-//! queue drain after a loss, short enough to learn of a new route.
+//! Fed by `queue` with each sample, and by `drain` with what the path showed while it was left nearly empty. It falls with any lower sample and
+//! rises by a drain alone. A minimum that expires by itself instead rises with a queue that never empties, until a full queue
+//! looks like none: two flows that cut no further than the pipe do that to each other within a minute.
 
 use std::time::{Duration, Instant};
 
-/// How long a sample counts, less at most one slot.
-const HORIZON: Duration = Duration::from_secs(10);
-const SLOTS: usize = 5;
+/// The base has to be seen this often, or a drain is due. BBR has the same (draft-cardwell-iccrg-bbr-congestion-control §2.13),
+/// and as there, flows that see a queue empty at the same time drain together the next time.
+const CONFIRMED_FOR: Duration = Duration::from_secs(10);
 
-/// A sliding minimum in slots of two seconds.
 #[derive(Clone, Debug)]
 pub(super) struct BaseRtt {
-    /// The least of each slot, the current one first.
-    slots: [Option<Duration>; SLOTS],
-    slot_start: Option<Instant>,
+    least: Option<Duration>,
+    confirmed: Option<Instant>,
 }
 
 impl BaseRtt {
     pub(super) fn new() -> Self {
         Self {
-            slots: [None; SLOTS],
-            slot_start: None,
+            least: None,
+            confirmed: None,
         }
     }
 
-    pub(super) fn sample(&mut self, now: Instant, rtt: Duration) {
-        let width = HORIZON / SLOTS as u32;
-        let start = *self.slot_start.get_or_insert(now);
-        let passed = now.saturating_duration_since(start).as_nanos() / width.as_nanos();
-        if passed > 0 {
-            // A sender that was silent keeps what it knew: without samples no time passes.
-            self.slots.rotate_right(1);
-            self.slots[0] = None;
-            self.slot_start = Some(now);
+    /// An RTT was measured; one that exceeds the base by no more than `margin` confirms it.
+    pub(super) fn sample(&mut self, now: Instant, rtt: Duration, margin: Duration) {
+        let least = self.least.map_or(rtt, |least| least.min(rtt));
+        self.least = Some(least);
+        if rtt <= least + margin {
+            self.confirmed = Some(now);
         }
-        let least = self.slots[0].map_or(rtt, |least| least.min(rtt));
-        self.slots[0] = Some(least);
     }
 
-    /// Forgets what it knew: the path is another.
-    pub(super) fn reset(&mut self, rtt: Duration) {
-        self.slots = [None; SLOTS];
-        self.slots[0] = Some(rtt);
+    /// What the path showed while it was drained.
+    pub(super) fn measured(&mut self, now: Instant, rtt: Duration) {
+        self.least = Some(rtt);
+        self.confirmed = Some(now);
     }
 
-    pub(super) fn get(&self) -> Option<Duration> {
-        self.slots.iter().flatten().min().copied()
+    pub(super) fn is_stale(&self, now: Instant) -> bool {
+        self.confirmed
+            .is_some_and(|at| now.saturating_duration_since(at) >= CONFIRMED_FOR)
+    }
+
+    /// Zero before the first sample.
+    pub(super) fn get(&self) -> Duration {
+        self.least.unwrap_or(Duration::ZERO)
     }
 }

@@ -6,6 +6,8 @@
 const ROUNDS: usize = 16;
 /// Above twice the path's own loss, this much more counts.
 const MARGIN: f64 = 0.1;
+/// So much counts on any path.
+const MOST: f64 = 0.3;
 /// Rounds with fewer packets say nothing.
 const LEAST_PACKETS: f64 = 16.0;
 /// A loss that stays above this part of what it was after a cut was not the window's doing.
@@ -52,7 +54,7 @@ impl LossRatio {
         };
         // One standard deviation of a ratio near a quarter is 0.43/√n, so this is more than two of them.
         let chance = 1.0 / packets.max(1.0).sqrt();
-        packets >= LEAST_PACKETS && self.ratio() > 2.0 * own + MARGIN + chance
+        packets >= LEAST_PACKETS && self.ratio() > (2.0 * own + MARGIN).min(MOST) + chance
     }
 
     /// The window was cut for it.

@@ -9,6 +9,7 @@ mod base_rtt;
 mod choice;
 mod curve;
 mod delivery;
+mod drain;
 mod fair;
 mod loss;
 mod queue;

@@ -1,4 +1,4 @@
-//! Whether a queue stands on the path: the least RTT of the last moments beside that of the last ten seconds.
+//! Whether a queue stands on the path: the least RTT of the last moments beside the path's own.
 //!
 //! Fed by `window` with the RTT of the newest packet of each ack. The least of several samples, because a single one also holds
 //! what the receiver, a scheduler or a radio added; of a fraction of a round, because a queue that a starting sender fills
@@ -50,7 +50,8 @@ impl Queue {
     }
 
     pub(super) fn sample(&mut self, now: Instant, rtt: Duration) {
-        self.base.sample(now, rtt);
+        let margin = self.clear_margin();
+        self.base.sample(now, rtt, margin);
         let base = self.base();
         let start = *self.moment.start.get_or_insert(now);
         self.moment.samples = self.moment.samples.saturating_add(1);
@@ -64,7 +65,7 @@ impl Queue {
 
     /// The RTT without queues; zero before the first sample.
     pub(super) fn base(&self) -> Duration {
-        self.base.get().unwrap_or(Duration::ZERO)
+        self.base.get()
     }
 
     /// The RTT of the last moment.
@@ -84,7 +85,7 @@ impl Queue {
 
     /// Nothing waits: there is room on the path.
     pub(super) fn is_clear(&self) -> bool {
-        self.last.is_some() && self.delay() <= (self.base() / 20).max(LEAST_STANDING / 2)
+        self.last.is_some() && self.delay() <= self.clear_margin()
     }
 
     /// A starting sender has filled the path (RFC 9406 §4.2).
@@ -93,8 +94,19 @@ impl Queue {
         self.delay() > (self.base() / 8).clamp(least, most)
     }
 
-    /// The present RTT is the path's own.
-    pub(super) fn rebase(&mut self) {
-        self.base.reset(self.recent());
+    fn clear_margin(&self) -> Duration {
+        (self.base() / 20).max(LEAST_STANDING / 2)
+    }
+
+    /// Nothing has shown the base for long.
+    pub(super) fn is_stale(&self, now: Instant) -> bool {
+        self.base.is_stale(now)
+    }
+
+    /// What the path showed while it was drained.
+    pub(super) fn measured(&mut self, now: Instant, rtt: Duration) {
+        self.base.measured(now, rtt);
+        self.moment = Moment::NEW;
+        self.last = None;
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use super::curve::{BETA, Curve};
 use super::delivery::Delivery;
+use super::drain::Drain;
 use super::loss::LossRatio;
 use super::queue::Queue;
 
@@ -15,6 +16,14 @@ const LEAST_PACKETS: u64 = 4;
 const BETA_MARK: f64 = 0.85;
 /// Growth of a round on a path without a queue, as a share.
 const CLEAR_GAIN: f64 = 0.25;
+/// It takes this long without a cut: beside others who cut every few seconds, room is theirs as much as ours.
+const CLEAR_AFTER_CUT: Duration = Duration::from_millis(2500);
+/// Rounds for which nothing may have waited.
+const CLEAR_ROUNDS: u32 = 2;
+/// What remains in flight while the path is drained, as a share of what it holds. BBRv2 has the same for its `ProbeRTT`.
+const DRAIN_SHARE: f64 = 0.5;
+/// Cuts one after another, none of which shortened the queue.
+const VAIN_CUTS: u32 = 4;
 
 /// A loss, or a mark, as quinn reports it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,6 +60,9 @@ pub struct FairWindow {
     /// Losses of what was sent before belong to a cut that was made.
     cut_at: Option<Instant>,
     clear_since: Option<Instant>,
+    drain: Option<Drain>,
+    /// Cuts since the queue was last clear.
+    cuts: u32,
 }
 
 /// What a round shows: it ends when what was sent after its start is acked.
@@ -90,6 +102,8 @@ impl FairWindow {
             batch: Batch::default(),
             cut_at: None,
             clear_since: None,
+            drain: None,
+            cuts: 0,
         };
         window.bound();
         window
@@ -98,7 +112,11 @@ impl FairWindow {
     /// What may be in flight.
     #[must_use]
     pub fn bytes(&self) -> u64 {
-        self.window as u64
+        let window = match &self.drain {
+            Some(drain) => drain.target().min(self.window),
+            None => self.window,
+        };
+        (window as u64).max(self.least())
     }
 
     /// The least that `bytes` says.
@@ -141,7 +159,10 @@ impl FairWindow {
         self.loss.acked(batch.bytes);
         self.round.peak = self.round.peak.max(in_flight.saturating_add(batch.bytes));
         self.note_clear(now);
-        self.grow(now, newest, batch.bytes as f64);
+        self.drain(now, newest, in_flight);
+        if self.drain.is_none() {
+            self.grow(now, newest, batch.bytes as f64);
+        }
         if self.round.start.is_none_or(|start| newest >= start) {
             self.end_round(now);
         }
@@ -169,18 +190,39 @@ impl FairWindow {
         self.bound();
     }
 
+    /// Begins a drain when one is due, ends the one that has seen enough.
+    fn drain(&mut self, now: Instant, newest: Instant, in_flight: u64) {
+        match &mut self.drain {
+            None if self.queue.is_stale(now) || self.cuts >= VAIN_CUTS => {
+                let target = (self.pipe() * DRAIN_SHARE).max(self.least() as f64);
+                self.drain = Some(Drain::new(target));
+            }
+            None => {}
+            Some(drain) => {
+                if let Some(rtt) = drain.acked(now, newest, in_flight) {
+                    self.queue.measured(now, rtt);
+                    self.drain = None;
+                    self.cuts = 0;
+                }
+            }
+        }
+    }
+
     fn note_clear(&mut self, now: Instant) {
         if self.queue.is_clear() {
+            self.cuts = 0;
             self.clear_since.get_or_insert(now);
         } else {
             self.clear_since = None;
         }
     }
 
-    /// How long nothing has waited on the path.
-    fn clear_for(&self, now: Instant) -> Duration {
-        self.clear_since
-            .map_or(Duration::ZERO, |since| now.saturating_duration_since(since))
+    /// Nothing has waited on the path for a while, and nobody had to yield.
+    fn may_hurry(&self, now: Instant) -> bool {
+        let passed = |since: Instant| now.saturating_duration_since(since);
+        let rounds = self.queue.base() * CLEAR_ROUNDS;
+        self.clear_since.is_some_and(|since| passed(since) > rounds)
+            && self.cut_at.is_none_or(|cut| passed(cut) > CLEAR_AFTER_CUT)
     }
 
     fn grow(&mut self, now: Instant, newest: Instant, acked: f64) {
@@ -193,8 +235,7 @@ impl FairWindow {
             // A window of which not half is used is not known to be too small (RFC 7661 §4.1).
             Phase::Startup if in_flight * 2.0 >= self.window => self.window += acked,
             Phase::Sharing if in_flight * 1.25 >= self.window => {
-                let round = self.queue.base();
-                if self.clear_for(now) > round * 2 {
+                if self.may_hurry(now) {
                     self.window += acked * CLEAR_GAIN;
                     self.curve.restart();
                 } else {
@@ -224,12 +265,15 @@ impl FairWindow {
         self.window = (self.window * beta).max(self.pipe().min(self.window));
         self.cut_at = Some(now);
         self.clear_since = None;
+        self.cuts = self.cuts.saturating_add(1);
     }
 
     fn start_over(&mut self, now: Instant) {
         self.phase = Phase::Startup;
         self.window = self.least() as f64;
         self.delivery = Delivery::new();
+        self.drain = None;
+        self.cuts = 0;
         self.curve.restart();
         self.cut_at = Some(now);
     }

@@ -1,6 +1,6 @@
 //! How much the path loses, and whether that is more than it did: the sign of a policer, or of a queue too short to see.
 //!
-//! Fed by `window` with bytes acked and lost, a round at a time.
+//! Fed by `window` with bytes acked and lost, a round at a time, or several where a round has few packets.
 
 /// Rounds over which the least is what the path loses by itself.
 const ROUNDS: usize = 16;
@@ -8,8 +8,8 @@ const ROUNDS: usize = 16;
 const MARGIN: f64 = 0.1;
 /// So much counts on any path.
 const MOST: f64 = 0.3;
-/// Rounds with fewer packets say nothing.
-const LEAST_PACKETS: f64 = 16.0;
+/// Fewer packets say nothing: a single burst would be a ratio.
+const LEAST_PACKETS: f64 = 256.0;
 /// A loss that stays above this part of what it was after a cut was not the window's doing.
 const UNMOVED: f64 = 0.6;
 
@@ -63,21 +63,22 @@ impl LossRatio {
         self.trial = Some((self.ratio(), 2));
     }
 
-    /// A round has ended.
+    /// A round has ended: with enough packets, alone or with those before it, it tells a ratio.
     pub(super) fn round(&mut self, mtu: f64) {
-        if (self.acked + self.lost) as f64 / mtu >= LEAST_PACKETS {
-            let ratio = self.ratio();
-            match self.trial {
-                Some((before, 0)) => {
-                    if ratio > before * UNMOVED {
-                        self.rounds = [None; ROUNDS];
-                    }
-                    self.trial = None;
-                    self.push(ratio);
+        if ((self.acked + self.lost) as f64) < LEAST_PACKETS * mtu {
+            return;
+        }
+        let ratio = self.ratio();
+        match self.trial {
+            Some((before, 0)) => {
+                if ratio > before * UNMOVED {
+                    self.rounds = [None; ROUNDS];
                 }
-                Some((before, rounds)) => self.trial = Some((before, rounds - 1)),
-                None => self.push(ratio),
+                self.trial = None;
+                self.push(ratio);
             }
+            Some((before, rounds)) => self.trial = Some((before, rounds - 1)),
+            None => self.push(ratio),
         }
         self.acked = 0;
         self.lost = 0;

@@ -16,10 +16,13 @@ const LEAST_PACKETS: u64 = 4;
 const BETA_MARK: f64 = 0.85;
 /// Growth of a round on a path without a queue, as a share.
 const CLEAR_GAIN: f64 = 0.25;
-/// It takes this long without a cut: beside others who cut every few seconds, room is theirs as much as ours.
-const CLEAR_AFTER_CUT: Duration = Duration::from_millis(2500);
-/// Rounds for which nothing may have waited.
+/// Rounds after which the growth of a clear path doubles, up to a startup's.
+const GAIN_ROUNDS: f64 = 4.0;
+/// It takes this long without a queue's loss: beside others who cut every few seconds, room is theirs as much as ours.
+const CLEAR_AFTER_QUEUE: Duration = Duration::from_millis(2500);
+/// Rounds for which nothing may have waited, and without a cut for excessive loss.
 const CLEAR_ROUNDS: u32 = 2;
+const CLEAR_AFTER_EXCESS: u32 = 8;
 /// What remains in flight while the path is drained, as a share of what it holds. BBRv2 has the same for its `ProbeRTT`.
 const DRAIN_SHARE: f64 = 0.5;
 /// Cuts one after another, none of which shortened the queue.
@@ -59,6 +62,8 @@ pub struct FairWindow {
     batch: Batch,
     /// Losses of what was sent before belong to a cut that was made.
     cut_at: Option<Instant>,
+    /// Until then, growth is the curve's.
+    hold_until: Option<Instant>,
     clear_since: Option<Instant>,
     drain: Option<Drain>,
     /// Cuts since the queue was last clear.
@@ -101,6 +106,7 @@ impl FairWindow {
             },
             batch: Batch::default(),
             cut_at: None,
+            hold_until: None,
             clear_since: None,
             drain: None,
             cuts: 0,
@@ -178,11 +184,11 @@ impl FairWindow {
             self.start_over(now);
         } else if self.cut_at.is_none_or(|cut| sent > cut) {
             match loss {
-                Loss::Mark => self.cut(now, BETA_MARK),
-                _ if self.queue.stands() => self.cut(now, BETA),
+                Loss::Mark => self.cut(now, BETA_MARK, CLEAR_AFTER_QUEUE),
+                _ if self.queue.stands() => self.cut(now, BETA, CLEAR_AFTER_QUEUE),
                 _ if self.loss.is_excessive(self.mtu as f64) => {
                     self.loss.cut();
-                    self.cut(now, BETA);
+                    self.cut(now, BETA, self.queue.base() * CLEAR_AFTER_EXCESS);
                 }
                 _ => {}
             }
@@ -217,12 +223,16 @@ impl FairWindow {
         }
     }
 
-    /// Nothing has waited on the path for a while, and nobody had to yield.
-    fn may_hurry(&self, now: Instant) -> bool {
-        let passed = |since: Instant| now.saturating_duration_since(since);
-        let rounds = self.queue.base() * CLEAR_ROUNDS;
-        self.clear_since.is_some_and(|since| passed(since) > rounds)
-            && self.cut_at.is_none_or(|cut| passed(cut) > CLEAR_AFTER_CUT)
+    /// The share by which a round's acks grow the window of a path where nothing has waited for a while and nobody had to yield.
+    fn clear_gain(&self, now: Instant) -> Option<f64> {
+        let base = self.queue.base();
+        let clear = now.saturating_duration_since(self.clear_since?);
+        let hurry = clear.checked_sub(base * CLEAR_ROUNDS)?;
+        if self.hold_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        let rounds = hurry.as_secs_f64() / base.as_secs_f64().max(1e-6);
+        Some((CLEAR_GAIN * (rounds / GAIN_ROUNDS).exp2()).min(1.0))
     }
 
     fn grow(&mut self, now: Instant, newest: Instant, acked: f64) {
@@ -235,8 +245,8 @@ impl FairWindow {
             // A window of which not half is used is not known to be too small (RFC 7661 §4.1).
             Phase::Startup if in_flight * 2.0 >= self.window => self.window += acked,
             Phase::Sharing if in_flight * 1.25 >= self.window => {
-                if self.may_hurry(now) {
-                    self.window += acked * CLEAR_GAIN;
+                if let Some(gain) = self.clear_gain(now) {
+                    self.window += acked * gain;
                     self.curve.restart();
                 } else {
                     let (rtt, mtu) = (self.queue.recent(), self.mtu as f64);
@@ -258,12 +268,13 @@ impl FairWindow {
         self.delivery.best() * self.queue.base().as_secs_f64()
     }
 
-    fn cut(&mut self, now: Instant, beta: f64) {
+    fn cut(&mut self, now: Instant, beta: f64, hold: Duration) {
         self.phase = Phase::Sharing;
         self.curve.cut(self.window);
         // Less than the path holds would leave it idle, and no queue is the shorter for it.
         self.window = (self.window * beta).max(self.pipe().min(self.window));
         self.cut_at = Some(now);
+        self.hold_until = Some(now + hold);
         self.clear_since = None;
         self.cuts = self.cuts.saturating_add(1);
     }

@@ -6,9 +6,9 @@
 
 use std::time::{Duration, Instant};
 
-/// The base has to be seen this often, or a drain is due. BBR has the same (draft-cardwell-iccrg-bbr-congestion-control §2.13),
-/// and as there, flows that see a queue empty at the same time drain together the next time.
-const CONFIRMED_FOR: Duration = Duration::from_secs(10);
+/// The base has to be seen this often, or a drain is due: BBRv2's `ProbeRTTInterval` (draft-cardwell-iccrg-bbr-congestion-control).
+/// As there, flows that see a queue empty at the same time drain together the next time.
+const CONFIRMED_FOR: Duration = Duration::from_secs(5);
 
 #[derive(Clone, Debug)]
 pub(super) struct BaseRtt {

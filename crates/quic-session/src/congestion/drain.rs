@@ -10,6 +10,8 @@ const SAMPLES: u32 = 4;
 
 #[derive(Clone, Debug)]
 pub(super) struct Drain {
+    /// RTT before.
+    before: Duration,
     /// The window meanwhile.
     target: f64,
     /// When no more than that was in flight.
@@ -19,8 +21,9 @@ pub(super) struct Drain {
 }
 
 impl Drain {
-    pub(super) fn new(target: f64) -> Self {
+    pub(super) fn new(before: Duration, target: f64) -> Self {
         Self {
+            before,
             target,
             low_since: None,
             samples: 0,
@@ -30,6 +33,13 @@ impl Drain {
 
     pub(super) fn target(&self) -> f64 {
         self.target
+    }
+
+    /// By which share our absence shortened the wait, when the path showed this RTT meanwhile: 1 when all of it was ours.
+    pub(super) fn share(&self, base: Duration, rtt: Duration) -> f64 {
+        let waited = self.before.saturating_sub(base).as_secs_f64();
+        let shorter = self.before.saturating_sub(rtt).as_secs_f64();
+        if waited > 0.0 { shorter / waited } else { 0.0 }
     }
 
     /// The newest acked packet was sent then; so much remains in flight. The path's RTT, once it is known.

@@ -103,9 +103,10 @@ impl Queue {
         self.base.is_stale(now)
     }
 
-    /// What the path showed while it was drained.
-    pub(super) fn measured(&mut self, now: Instant, rtt: Duration) {
-        self.base.measured(now, rtt);
+    /// What the path showed while it was drained: its own RTT, or a queue of others that is still there.
+    pub(super) fn measured(&mut self, now: Instant, rtt: Duration, is_path: bool) {
+        let base = self.base();
+        self.base.measured(now, if is_path { rtt } else { rtt.min(base) });
         self.moment = Moment::NEW;
         self.last = None;
     }

@@ -23,8 +23,12 @@ const CLEAR_AFTER_QUEUE: Duration = Duration::from_millis(2500);
 /// Rounds for which nothing may have waited, and without a cut for excessive loss.
 const CLEAR_ROUNDS: u32 = 2;
 const CLEAR_AFTER_EXCESS: u32 = 8;
+/// A cut leaves at least this share of what the path holds, and room for others: BBRv2's headroom.
+const HEADROOM: f64 = 0.85;
 /// What remains in flight while the path is drained, as a share of what it holds. BBRv2 has the same for its `ProbeRTT`.
 const DRAIN_SHARE: f64 = 0.5;
+/// A drain that shortens the wait by less than this share shows that the path is longer, not that a queue stands.
+const OTHERS_SHARE: f64 = 0.1;
 /// Cuts one after another, none of which shortened the queue.
 const VAIN_CUTS: u32 = 4;
 
@@ -186,8 +190,8 @@ impl FairWindow {
             match loss {
                 Loss::Mark => self.cut(now, BETA_MARK, CLEAR_AFTER_QUEUE),
                 _ if self.queue.stands() => self.cut(now, BETA, CLEAR_AFTER_QUEUE),
-                _ if self.loss.is_excessive(self.mtu as f64) => {
-                    self.loss.cut();
+                _ if self.loss.is_excessive(now, self.mtu as f64) => {
+                    self.loss.cut(now);
                     self.cut(now, BETA, self.queue.base() * CLEAR_AFTER_EXCESS);
                 }
                 _ => {}
@@ -201,17 +205,27 @@ impl FairWindow {
         match &mut self.drain {
             None if self.queue.is_stale(now) || self.cuts >= VAIN_CUTS => {
                 let target = (self.pipe() * DRAIN_SHARE).max(self.least() as f64);
-                self.drain = Some(Drain::new(target));
+                self.drain = Some(Drain::new(self.queue.recent(), target));
             }
             None => {}
             Some(drain) => {
                 if let Some(rtt) = drain.acked(now, newest, in_flight) {
-                    self.queue.measured(now, rtt);
+                    let share = drain.share(self.queue.base(), rtt);
                     self.drain = None;
                     self.cuts = 0;
+                    self.queue.measured(now, rtt, share < OTHERS_SHARE);
+                    self.yield_to_others(share);
                 }
             }
         }
+    }
+
+    /// Who fills most of a queue gives some of it up, for CUBIC's curve alone takes minutes to share a long one.
+    fn yield_to_others(&mut self, share: f64) {
+        let yielded = (1.0 - BETA) * (2.0 * share - 1.0).clamp(0.0, 1.0);
+        let least = (self.pipe() * HEADROOM).min(self.window);
+        self.window = (self.window * (1.0 - yielded)).max(least);
+        self.curve.restart();
     }
 
     fn note_clear(&mut self, now: Instant) {
@@ -228,7 +242,7 @@ impl FairWindow {
         let base = self.queue.base();
         let clear = now.saturating_duration_since(self.clear_since?);
         let hurry = clear.checked_sub(base * CLEAR_ROUNDS)?;
-        if self.hold_until.is_some_and(|until| now < until) {
+        if self.hold_until.is_some_and(|until| now < until) || self.loss.is_suspected(now) {
             return None;
         }
         let rounds = hurry.as_secs_f64() / base.as_secs_f64().max(1e-6);
@@ -271,8 +285,8 @@ impl FairWindow {
     fn cut(&mut self, now: Instant, beta: f64, hold: Duration) {
         self.phase = Phase::Sharing;
         self.curve.cut(self.window);
-        // Less than the path holds would leave it idle, and no queue is the shorter for it.
-        self.window = (self.window * beta).max(self.pipe().min(self.window));
+        // Much less than the path holds would leave it idle.
+        self.window = (self.window * beta).max((self.pipe() * HEADROOM).min(self.window));
         self.cut_at = Some(now);
         self.hold_until = Some(now + hold);
         self.clear_since = None;
@@ -291,7 +305,7 @@ impl FairWindow {
 
     fn end_round(&mut self, now: Instant) {
         self.delivery.round();
-        self.loss.round(self.mtu as f64);
+        self.loss.round(now, self.mtu as f64);
         self.round = Round {
             start: Some(now),
             peak: 0,

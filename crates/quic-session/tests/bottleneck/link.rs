@@ -58,7 +58,9 @@ pub(super) struct LinkState {
     busy_until: f64,
     bucket: (f64, f64),
     last_arrival: Duration,
-    pub(super) dropped: u64,
+    /// Packets that the queue dropped, and all that came to it.
+    dropped: u64,
+    offered: u64,
 }
 
 impl LinkState {
@@ -71,6 +73,7 @@ impl LinkState {
             bucket: (link.policer.map_or(0.0, |p| p.1), 0.0),
             last_arrival: Duration::ZERO,
             dropped: 0,
+            offered: 0,
             link,
         }
     }
@@ -81,6 +84,7 @@ impl LinkState {
         if self.loss.loses(&mut self.rng) || self.policed(now, bytes) {
             return None;
         }
+        self.offered += 1;
         let entered = now.as_secs_f64();
         let left = match self.link.rate {
             None => now,
@@ -103,6 +107,11 @@ impl LinkState {
         Some(self.last_arrival)
     }
 
+    /// Share of packets that found the queue full.
+    pub(super) fn drop_ratio(&self) -> f64 {
+        self.dropped as f64 / self.offered.max(1) as f64
+    }
+
     fn policed(&mut self, now: Duration, bytes: usize) -> bool {
         let Some((rate, depth)) = self.link.policer else {
             return false;
@@ -110,6 +119,8 @@ impl LinkState {
         let now = now.as_secs_f64();
         let tokens = (self.bucket.0 + (now - self.bucket.1) * rate).min(depth);
         let passes = tokens >= bytes as f64;
+        self.offered += u64::from(!passes);
+        self.dropped += u64::from(!passes);
         self.bucket = (tokens - if passes { bytes as f64 } else { 0.0 }, now);
         !passes
     }

@@ -15,7 +15,7 @@ mod tcp;
 mod tcp_cubic;
 mod world;
 
-pub use link::Link;
+pub use link::{Change, Link};
 pub use loss::Loss;
 pub use quic::Source;
 pub use scene::{Flow, Scene};

@@ -83,6 +83,8 @@ pub struct Outcome {
     pub windows: Vec<u64>,
     /// When the last byte was there.
     pub finished: Option<Duration>,
+    /// Share of packets, of all flows, that the shared queue or a policer dropped.
+    pub drop_ratio: f64,
     /// Age of each frame when it was whole.
     pub ages: Vec<Duration>,
 }
@@ -181,9 +183,11 @@ impl World {
                 }
             }
         }
+        let drop_ratio = self.forward.drop_ratio();
         self.members
             .into_iter()
             .map(|member| Outcome {
+                drop_ratio,
                 ages: member.pair.ages(),
                 ..member.outcome
             })

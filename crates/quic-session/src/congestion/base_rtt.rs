@@ -9,11 +9,14 @@ use std::time::{Duration, Instant};
 /// The base has to be seen this often, or a drain is due: BBRv2's `ProbeRTTInterval` (draft-cardwell-iccrg-bbr-congestion-control).
 /// As there, flows that see a queue empty at the same time drain together the next time.
 const CONFIRMED_FOR: Duration = Duration::from_secs(5);
+/// After drains that showed the queue of others, up to this many times as long.
+const MOST_PATIENCE: u32 = 8;
 
 #[derive(Clone, Debug)]
 pub(super) struct BaseRtt {
     least: Option<Duration>,
     confirmed: Option<Instant>,
+    patience: u32,
 }
 
 impl BaseRtt {
@@ -21,6 +24,7 @@ impl BaseRtt {
         Self {
             least: None,
             confirmed: None,
+            patience: 1,
         }
     }
 
@@ -30,18 +34,26 @@ impl BaseRtt {
         self.least = Some(least);
         if rtt <= least + margin {
             self.confirmed = Some(now);
+            self.patience = 1;
         }
     }
 
-    /// What the path showed while it was drained.
+    /// A drained path showed this RTT, its own.
     pub(super) fn measured(&mut self, now: Instant, rtt: Duration) {
         self.least = Some(rtt);
         self.confirmed = Some(now);
+        self.patience = 1;
+    }
+
+    /// A drain ended in the queue of others: another will not show more soon.
+    pub(super) fn hidden(&mut self, now: Instant) {
+        self.confirmed = Some(now);
+        self.patience = (self.patience * 2).min(MOST_PATIENCE);
     }
 
     pub(super) fn is_stale(&self, now: Instant) -> bool {
         self.confirmed
-            .is_some_and(|at| now.saturating_duration_since(at) >= CONFIRMED_FOR)
+            .is_some_and(|at| now.saturating_duration_since(at) >= CONFIRMED_FOR * self.patience)
     }
 
     /// Zero before the first sample.

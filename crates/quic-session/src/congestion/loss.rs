@@ -1,8 +1,9 @@
 //! How much the path loses, and whether that is more than it does by itself: the sign of a policer, or of a queue too short to see.
 //!
 //! Fed by `window` with bytes acked and lost, a period of some hundred packets at a time. Random loss does not depend on how much is sent; a
-//! policer's does. So a loss that rose far is answered with a cut, and what the cut does to it is the evidence: a path whose
-//! loss goes on is acquitted, and one whose loss ends is suspected for a while, that is, less is taken for random.
+//! policer's does. So a loss that rose far is answered with a cut, and what follows is the evidence. A path whose loss goes on, and which
+//! delivers less as less is sent, is acquitted: that is what it loses by itself. One whose loss ends, or which delivers the same
+//! though less is sent, is convicted, and suspected for a while: there, less is taken for random.
 
 use std::time::{Duration, Instant};
 
@@ -10,16 +11,19 @@ use std::time::{Duration, Instant};
 const PERIODS: usize = 16;
 /// Above twice the path's own loss, this much more is excessive.
 const MARGIN: f64 = 0.1;
-/// So much is excessive on any path.
-const MOST: f64 = 0.3;
+/// So much is excessive on any path, and on one of which nothing is known.
+const MOST: f64 = 0.25;
 /// The same on a suspected path, above its usual loss: BBRv2's threshold (draft-cardwell-iccrg-bbr-congestion-control §2.7).
 const SUSPECT_MARGIN: f64 = 0.02;
 /// A period has at least this many packets: with fewer, a single burst would be a ratio.
 const LEAST_PACKETS: f64 = 256.0;
-/// A loss that stays above this part of what it was before a cut was not the window's doing.
-const UNMOVED: f64 = 0.6;
-/// How long a path is suspected.
+/// A loss that falls below this part of what it was before a cut was the window's doing.
+const FELL: f64 = 0.3;
+/// Rounds after a cut that still hold what was sent before.
+const MIXED_ROUNDS: u8 = 2;
+/// How long a path is suspected after its first conviction; each other one doubles that.
 const SUSPICION: Duration = Duration::from_secs(10);
+const MOST_DOUBLINGS: u32 = 3;
 
 #[derive(Clone, Debug)]
 pub(super) struct LossRatio {
@@ -28,15 +32,28 @@ pub(super) struct LossRatio {
     /// Ratio of each period, the latest first.
     periods: [Option<f64>; PERIODS],
     trial: Option<Trial>,
-    suspected_at: Option<Instant>,
+    suspected_until: Option<Instant>,
+    convictions: u32,
 }
 
 /// A cut whose effect is awaited.
 #[derive(Clone, Copy, Debug)]
 struct Trial {
-    before: f64,
-    /// Periods that still hold what was sent before the cut.
+    /// Loss before, and what was delivered, in bytes per second.
+    ratio: f64,
+    rate: f64,
+    /// What the cut left of the window.
+    left: f64,
     mixed: u8,
+}
+
+/// What a cut showed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// The path loses that by itself.
+    Acquitted,
+    /// The loss was the window's doing.
+    Convicted,
 }
 
 impl LossRatio {
@@ -46,7 +63,8 @@ impl LossRatio {
             lost: 0,
             periods: [None; PERIODS],
             trial: None,
-            suspected_at: None,
+            suspected_until: None,
+            convictions: 0,
         }
     }
 
@@ -60,15 +78,15 @@ impl LossRatio {
 
     /// More is lost than the path loses by itself.
     pub(super) fn is_excessive(&self, now: Instant, mtu: f64) -> bool {
+        if self.trial.is_some() {
+            return false;
+        }
         let packets = self.acked.saturating_add(self.lost) as f64 / mtu;
         let usual = self.usual();
-        if self.is_suspected(now) && usual == Some(0.0) {
+        if self.is_suspected(now) && usual == 0.0 {
             // On a path that usually loses nothing, a loss is what it is to TCP.
             return true;
         }
-        let (Some(least), Some(usual)) = (self.least(), usual) else {
-            return false;
-        };
         if packets < LEAST_PACKETS {
             return false;
         }
@@ -76,49 +94,60 @@ impl LossRatio {
             usual + SUSPECT_MARGIN + 3.0 * (usual * (1.0 - usual) / packets).sqrt()
         } else {
             // One standard deviation of a ratio near a quarter is 0.43/√n.
-            (2.0 * least + MARGIN).min(MOST) + 1.0 / packets.sqrt()
+            let least = self.least().map_or(MOST, |least| 2.0 * least + MARGIN);
+            least.min(MOST) + 1.0 / packets.sqrt()
         };
         self.ratio() > limit
     }
 
     /// A policer was at work of late, or what acts like one.
     pub(super) fn is_suspected(&self, now: Instant) -> bool {
-        self.suspected_at
-            .is_some_and(|at| now.saturating_duration_since(at) < SUSPICION)
+        self.suspected_until.is_some_and(|until| now < until)
     }
 
-    /// The window was cut for it.
-    pub(super) fn cut(&mut self, now: Instant) {
-        if self.is_suspected(now) {
-            self.suspected_at = Some(now);
-        }
-        if self.trial.is_none() {
-            let before = self.ratio();
-            self.trial = Some(Trial { before, mixed: 2 });
-        }
+    /// The window was cut for it to this share; so much was delivered before, in bytes per second.
+    pub(super) fn cut(&mut self, left: f64, rate: f64) {
+        self.trial = Some(Trial {
+            ratio: self.ratio(),
+            rate,
+            left,
+            mixed: MIXED_ROUNDS,
+        });
     }
 
-    /// A round has ended, and with enough packets a period.
-    pub(super) fn round(&mut self, now: Instant, mtu: f64) {
+    /// A round has ended in which so much was delivered, and with enough packets a period.
+    pub(super) fn round(&mut self, now: Instant, mtu: f64, rate: f64) -> Option<Verdict> {
+        if let Some(trial) = &mut self.trial
+            && trial.mixed > 0
+        {
+            trial.mixed -= 1;
+            self.start_period();
+            return None;
+        }
         if (self.acked.saturating_add(self.lost) as f64) < LEAST_PACKETS * mtu {
-            return;
+            return None;
         }
         let ratio = self.ratio();
-        match &mut self.trial {
-            Some(trial) if trial.mixed > 0 => trial.mixed -= 1,
-            Some(trial) if ratio > trial.before * UNMOVED => {
+        self.start_period();
+        let verdict = self.trial.take().map(|trial| trial.verdict(ratio, rate));
+        match verdict {
+            Some(Verdict::Convicted) => {
+                let doublings = self.convictions.min(MOST_DOUBLINGS);
+                self.suspected_until = Some(now + SUSPICION * 2u32.pow(doublings));
+                self.convictions = self.convictions.saturating_add(1);
                 self.periods = [None; PERIODS];
-                self.suspected_at = None;
-                self.trial = None;
-                self.push(ratio);
+                self.push(0.0);
             }
-            Some(_) => {
-                self.suspected_at = Some(now);
-                self.trial = None;
+            Some(Verdict::Acquitted) => {
+                self.periods = [None; PERIODS];
                 self.push(ratio);
             }
             None => self.push(ratio),
         }
+        verdict
+    }
+
+    fn start_period(&mut self) {
         self.acked = 0;
         self.lost = 0;
     }
@@ -128,17 +157,17 @@ impl LossRatio {
         self.periods[0] = Some(ratio);
     }
 
-    fn ratio(&self) -> f64 {
+    pub(super) fn ratio(&self) -> f64 {
         self.lost as f64 / self.acked.saturating_add(self.lost).max(1) as f64
     }
 
     /// The least of the last periods.
-    fn least(&self) -> Option<f64> {
+    pub(super) fn least(&self) -> Option<f64> {
         self.periods.iter().flatten().copied().reduce(f64::min)
     }
 
-    /// Their median.
-    fn usual(&self) -> Option<f64> {
+    /// Their median; none is nothing.
+    pub(super) fn usual(&self) -> f64 {
         let mut ratios = [f64::INFINITY; PERIODS];
         let mut count = 0;
         for ratio in self.periods.iter().flatten() {
@@ -146,6 +175,19 @@ impl LossRatio {
             count += 1;
         }
         ratios[..count].sort_by(f64::total_cmp);
-        ratios[..count].get(count / 2).copied()
+        ratios[..count].get(count / 2).copied().unwrap_or(0.0)
+    }
+}
+
+impl Trial {
+    fn verdict(&self, ratio: f64, rate: f64) -> Verdict {
+        let fell = ratio < self.ratio * FELL;
+        // Delivery fell by less than half of what the window did.
+        let unmoved = rate > self.rate * (1.0 + self.left) / 2.0;
+        if fell || unmoved {
+            Verdict::Convicted
+        } else {
+            Verdict::Acquitted
+        }
     }
 }

@@ -103,10 +103,19 @@ impl Queue {
         self.base.is_stale(now)
     }
 
-    /// What the path showed while it was drained: its own RTT, or a queue of others that is still there.
-    pub(super) fn measured(&mut self, now: Instant, rtt: Duration, is_path: bool) {
-        let base = self.base();
-        self.base.measured(now, if is_path { rtt } else { rtt.min(base) });
+    /// A drained path showed this RTT: its own.
+    pub(super) fn measured(&mut self, now: Instant, rtt: Duration) {
+        self.base.measured(now, rtt);
+        self.start_over();
+    }
+
+    /// A drained path showed the queue of others.
+    pub(super) fn hidden(&mut self, now: Instant) {
+        self.base.hidden(now);
+        self.start_over();
+    }
+
+    fn start_over(&mut self) {
         self.moment = Moment::NEW;
         self.last = None;
     }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use super::curve::{BETA, Curve};
 use super::delivery::Delivery;
 use super::drain::Drain;
-use super::loss::LossRatio;
+use super::loss::{LossRatio, Verdict};
 use super::queue::Queue;
 
 /// Packets that must fit: three later ones tell of a loss (RFC 9002 §6.1.1), so four keep acks coming.
@@ -27,8 +27,10 @@ const CLEAR_AFTER_EXCESS: u32 = 8;
 const HEADROOM: f64 = 0.85;
 /// What remains in flight while the path is drained, as a share of what it holds. BBRv2 has the same for its `ProbeRTT`.
 const DRAIN_SHARE: f64 = 0.5;
-/// A drain that shortens the wait by less than this share shows that the path is longer, not that a queue stands.
-const OTHERS_SHARE: f64 = 0.1;
+/// A drain that shortens the wait by less than this share shows that the path is longer, and one by more than that, that it is
+/// as it was; between them stands the queue of others.
+const LEAST_SHARE: f64 = 0.1;
+const MOST_SHARE: f64 = 0.9;
 /// Cuts one after another, none of which shortened the queue.
 const VAIN_CUTS: u32 = 4;
 
@@ -181,6 +183,14 @@ impl FairWindow {
 
     /// Packets were lost, or marked, the latest of them sent then.
     pub fn on_loss(&mut self, now: Instant, sent: Instant, loss: Loss) {
+        let dbg_w = self.window;
+        self.on_loss_(now, sent, loss);
+        if std::env::var_os("CCDBG").is_some() && dbg_w != self.window {
+            eprintln!("{:?} {:p} {loss:?} w {dbg_w:.0} -> {:.0} pipe {:.0} base {:?} recent {:?} stands {} ratio {} suspected {} usual {:?} least {:?}", now, self, self.window, self.pipe(), self.queue.base(), self.queue.recent(), self.queue.stands(), self.loss.ratio(), self.loss.is_suspected(now), self.loss.usual(), self.loss.least());
+        }
+    }
+    #[allow(missing_docs)]
+    pub fn on_loss_(&mut self, now: Instant, sent: Instant, loss: Loss) {
         if let Loss::Bytes(bytes) = loss {
             self.loss.lost(bytes);
         }
@@ -191,8 +201,10 @@ impl FairWindow {
                 Loss::Mark => self.cut(now, BETA_MARK, CLEAR_AFTER_QUEUE),
                 _ if self.queue.stands() => self.cut(now, BETA, CLEAR_AFTER_QUEUE),
                 _ if self.loss.is_excessive(now, self.mtu as f64) => {
-                    self.loss.cut(now);
+                    let before = self.window;
                     self.cut(now, BETA, self.queue.base() * CLEAR_AFTER_EXCESS);
+                    let left = self.window / before;
+                    self.loss.cut(left, self.delivery.latest());
                 }
                 _ => {}
             }
@@ -213,7 +225,11 @@ impl FairWindow {
                     let share = drain.share(self.queue.base(), rtt);
                     self.drain = None;
                     self.cuts = 0;
-                    self.queue.measured(now, rtt, share < OTHERS_SHARE);
+                    if share < LEAST_SHARE || share > MOST_SHARE {
+                        self.queue.measured(now, rtt);
+                    } else {
+                        self.queue.hidden(now);
+                    }
                     self.yield_to_others(share);
                 }
             }
@@ -305,7 +321,11 @@ impl FairWindow {
 
     fn end_round(&mut self, now: Instant) {
         self.delivery.round();
-        self.loss.round(now, self.mtu as f64);
+        let verdict = self.loss.round(now, self.mtu as f64, self.delivery.latest());
+        if verdict == Some(Verdict::Convicted) {
+            // What was delivered is then what the path takes.
+            self.window = self.window.min(self.pipe() * HEADROOM);
+        }
         self.round = Round {
             start: Some(now),
             peak: 0,

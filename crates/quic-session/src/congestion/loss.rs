@@ -2,8 +2,8 @@
 //!
 //! Fed by `window` with bytes acked and lost, a period of some hundred packets at a time. Random loss does not depend on how much is sent; a
 //! policer's does. So a loss that rose far is answered with a cut, and what follows is the evidence. A path whose loss goes on, and which
-//! delivers less as less is sent, is acquitted: that is what it loses by itself. One whose loss ends, or which delivers the same
-//! though less is sent, is convicted, and suspected for a while: there, less is taken for random.
+//! delivers less as less is sent, is acquitted: that is what it loses by itself. One that delivers the same though less is sent
+//! is convicted, and suspected for a while: there, less is taken for random.
 
 use std::time::{Duration, Instant};
 
@@ -17,8 +17,8 @@ const MOST: f64 = 0.25;
 const SUSPECT_MARGIN: f64 = 0.02;
 /// A period has at least this many packets: with fewer, a single burst would be a ratio.
 const LEAST_PACKETS: f64 = 256.0;
-/// A loss that falls below this part of what it was before a cut was the window's doing.
-const FELL: f64 = 0.3;
+/// A loss that stays above this part of what it was before a cut goes on.
+const PERSISTS: f64 = 0.3;
 /// Rounds after a cut that still hold what was sent before.
 const MIXED_ROUNDS: u8 = 2;
 /// How long a path is suspected after its first conviction; each other one doubles that.
@@ -120,6 +120,8 @@ impl LossRatio {
         if let Some(trial) = &mut self.trial
             && trial.mixed > 0
         {
+            // What arrives in these rounds was still sent with the window before.
+            trial.rate = trial.rate.max(rate);
             trial.mixed -= 1;
             self.start_period();
             return None;
@@ -129,7 +131,7 @@ impl LossRatio {
         }
         let ratio = self.ratio();
         self.start_period();
-        let verdict = self.trial.take().map(|trial| trial.verdict(ratio, rate));
+        let verdict = self.trial.take().and_then(|trial| trial.verdict(ratio, rate));
         match verdict {
             Some(Verdict::Convicted) => {
                 let doublings = self.convictions.min(MOST_DOUBLINGS);
@@ -180,14 +182,15 @@ impl LossRatio {
 }
 
 impl Trial {
-    fn verdict(&self, ratio: f64, rate: f64) -> Verdict {
-        let fell = ratio < self.ratio * FELL;
+    /// None when the loss ended by itself, it seems: a burst does, and so does TCP's small loss at a policer's edge.
+    fn verdict(&self, ratio: f64, rate: f64) -> Option<Verdict> {
         // Delivery fell by less than half of what the window did.
-        let unmoved = rate > self.rate * (1.0 + self.left) / 2.0;
-        if fell || unmoved {
-            Verdict::Convicted
+        if rate > self.rate * (1.0 + self.left) / 2.0 {
+            Some(Verdict::Convicted)
+        } else if ratio > self.ratio * PERSISTS {
+            Some(Verdict::Acquitted)
         } else {
-            Verdict::Acquitted
+            None
         }
     }
 }

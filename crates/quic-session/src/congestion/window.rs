@@ -74,6 +74,8 @@ pub struct FairWindow {
     drain: Option<Drain>,
     /// Cuts since the queue was last clear.
     cuts: u32,
+    /// The window before them.
+    before_cuts: f64,
 }
 
 /// What a round shows: it ends when what was sent after its start is acked.
@@ -116,6 +118,7 @@ impl FairWindow {
             clear_since: None,
             drain: None,
             cuts: 0,
+            before_cuts: 0.0,
         };
         window.bound();
         window
@@ -204,7 +207,7 @@ impl FairWindow {
                     let before = self.window;
                     self.cut(now, BETA, self.queue.base() * CLEAR_AFTER_EXCESS);
                     let left = self.window / before;
-                    self.loss.cut(left, self.delivery.latest());
+                    self.loss.cut(left, self.delivery.best());
                 }
                 _ => {}
             }
@@ -224,20 +227,35 @@ impl FairWindow {
                 if let Some(rtt) = drain.acked(now, newest, in_flight) {
                     let share = drain.share(self.queue.base(), rtt);
                     self.drain = None;
-                    self.cuts = 0;
-                    if share < LEAST_SHARE || share > MOST_SHARE {
+                    if share < LEAST_SHARE {
+                        self.queue.measured(now, rtt);
+                        self.undo_cuts();
+                    } else if share > MOST_SHARE {
                         self.queue.measured(now, rtt);
                     } else {
                         self.queue.hidden(now);
                     }
+                    self.cuts = 0;
                     self.yield_to_others(share);
                 }
             }
         }
     }
 
+    /// The path is longer: what was cut for its delay was cut for nothing.
+    fn undo_cuts(&mut self) {
+        if self.cuts > 0 {
+            self.window = self.window.max(self.before_cuts);
+            self.hold_until = None;
+            self.curve.restart();
+        }
+    }
+
     /// Who fills most of a queue gives some of it up, for CUBIC's curve alone takes minutes to share a long one.
     fn yield_to_others(&mut self, share: f64) {
+        if share <= 0.5 {
+            return;
+        }
         let yielded = (1.0 - BETA) * (2.0 * share - 1.0).clamp(0.0, 1.0);
         let least = (self.pipe() * HEADROOM).min(self.window);
         self.window = (self.window * (1.0 - yielded)).max(least);
@@ -300,6 +318,9 @@ impl FairWindow {
 
     fn cut(&mut self, now: Instant, beta: f64, hold: Duration) {
         self.phase = Phase::Sharing;
+        if self.cuts == 0 {
+            self.before_cuts = self.window;
+        }
         self.curve.cut(self.window);
         // Much less than the path holds would leave it idle.
         self.window = (self.window * beta).max((self.pipe() * HEADROOM).min(self.window));

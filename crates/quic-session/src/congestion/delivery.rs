@@ -65,11 +65,6 @@ impl Delivery {
         self.best[0] = 0.0;
     }
 
-    /// What the last round delivered, in bytes per second.
-    pub(super) fn latest(&self) -> f64 {
-        self.latest
-    }
-
     /// The most that the last rounds delivered, in bytes per second.
     pub(super) fn best(&self) -> f64 {
         self.best.iter().copied().fold(0.0, f64::max)

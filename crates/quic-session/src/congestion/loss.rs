@@ -11,16 +11,16 @@ use std::time::{Duration, Instant};
 const PERIODS: usize = 16;
 /// Above twice the path's own loss, this much more is excessive.
 const MARGIN: f64 = 0.1;
-/// So much is excessive on any path, and on one of which nothing is known.
+/// So much is excessive on any path.
 const MOST: f64 = 0.25;
+/// No path is believed to lose more than that by itself.
+const MOST_OWN: f64 = 0.2;
 /// The same on a suspected path, above its usual loss: BBRv2's threshold (draft-cardwell-iccrg-bbr-congestion-control §2.7).
 const SUSPECT_MARGIN: f64 = 0.02;
 /// A period has at least this many packets: with fewer, a single burst would be a ratio.
 const LEAST_PACKETS: f64 = 256.0;
 /// A loss that stays above this part of what it was before a cut goes on.
 const PERSISTS: f64 = 0.3;
-/// Rounds after a cut that still hold what was sent before.
-const MIXED_ROUNDS: u8 = 2;
 /// How long a path is suspected after its first conviction; each other one doubles that.
 const SUSPICION: Duration = Duration::from_secs(10);
 const MOST_DOUBLINGS: u32 = 3;
@@ -44,7 +44,19 @@ struct Trial {
     rate: f64,
     /// What the cut left of the window.
     left: f64,
-    mixed: u8,
+    stage: Stage,
+    /// The stage ends when what was sent after its start is acked.
+    start: Instant,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// What was sent before the cut arrives.
+    Before,
+    /// The sender was silent until less was in flight.
+    Between,
+    /// What was sent after the cut arrives.
+    After,
 }
 
 /// What a cut showed.
@@ -68,8 +80,23 @@ impl LossRatio {
         }
     }
 
-    pub(super) fn acked(&mut self, bytes: u64) {
+    /// So many bytes were acked, the newest sent then.
+    pub(super) fn acked(&mut self, now: Instant, newest: Instant, bytes: u64) {
         self.acked = self.acked.saturating_add(bytes);
+        let Some(trial) = &mut self.trial else {
+            return;
+        };
+        if newest < trial.start || trial.stage == Stage::After {
+            return;
+        }
+        if trial.stage == Stage::Before {
+            trial.rate = rate(self.acked, trial.start, now);
+            trial.stage = Stage::Between;
+        } else {
+            trial.stage = Stage::After;
+        }
+        trial.start = now;
+        self.start_period();
     }
 
     pub(super) fn lost(&mut self, bytes: u64) {
@@ -93,9 +120,9 @@ impl LossRatio {
         let limit = if self.is_suspected(now) {
             usual + SUSPECT_MARGIN + 3.0 * (usual * (1.0 - usual) / packets).sqrt()
         } else {
-            // One standard deviation of a ratio near a quarter is 0.43/√n.
-            let least = self.least().map_or(MOST, |least| 2.0 * least + MARGIN);
-            least.min(MOST) + 1.0 / packets.sqrt()
+            // One standard deviation of a ratio near a quarter is 0.43/√n, near a tenth 0.3/√n.
+            let least = self.least().unwrap_or(0.0);
+            (2.0 * least + MARGIN).min(MOST) + 0.5 / packets.sqrt()
         };
         self.ratio() > limit
     }
@@ -105,33 +132,30 @@ impl LossRatio {
         self.suspected_until.is_some_and(|until| now < until)
     }
 
-    /// The window was cut for it to this share; so much was delivered before, in bytes per second.
-    pub(super) fn cut(&mut self, left: f64, rate: f64) {
+    /// The window was cut for it to this share.
+    pub(super) fn cut(&mut self, now: Instant, left: f64) {
         self.trial = Some(Trial {
             ratio: self.ratio(),
-            rate,
+            rate: 0.0,
             left,
-            mixed: MIXED_ROUNDS,
+            stage: Stage::Before,
+            start: now,
         });
+        self.start_period();
     }
 
-    /// A round has ended in which so much was delivered, and with enough packets a period.
-    pub(super) fn round(&mut self, now: Instant, mtu: f64, rate: f64) -> Option<Verdict> {
-        if let Some(trial) = &mut self.trial
-            && trial.mixed > 0
-        {
-            // What arrives in these rounds was still sent with the window before.
-            trial.rate = trial.rate.max(rate);
-            trial.mixed -= 1;
-            self.start_period();
-            return None;
-        }
-        if (self.acked.saturating_add(self.lost) as f64) < LEAST_PACKETS * mtu {
+    /// A round has ended, and with enough packets a period.
+    pub(super) fn round(&mut self, now: Instant, mtu: f64) -> Option<Verdict> {
+        let waits = self.trial.is_some_and(|trial| trial.stage != Stage::After);
+        if waits || (self.acked.saturating_add(self.lost) as f64) < LEAST_PACKETS * mtu {
             return None;
         }
         let ratio = self.ratio();
+        let verdict = match self.trial.take() {
+            Some(trial) => trial.verdict(ratio, rate(self.acked, trial.start, now)),
+            None => None,
+        };
         self.start_period();
-        let verdict = self.trial.take().and_then(|trial| trial.verdict(ratio, rate));
         match verdict {
             Some(Verdict::Convicted) => {
                 let doublings = self.convictions.min(MOST_DOUBLINGS);
@@ -142,11 +166,18 @@ impl LossRatio {
             }
             Some(Verdict::Acquitted) => {
                 self.periods = [None; PERIODS];
-                self.push(ratio);
+                self.push(ratio.min(MOST_OWN));
             }
             None => self.push(ratio),
         }
         verdict
+    }
+
+    /// Hardly more is lost at present than the path's own loss.
+    pub(super) fn is_usual(&self, mtu: f64) -> bool {
+        let packets = self.acked.saturating_add(self.lost) as f64 / mtu;
+        let least = self.least().unwrap_or(0.0);
+        packets < LEAST_PACKETS / 4.0 || self.ratio() <= 1.5 * least + SUSPECT_MARGIN + 1.0 / packets.sqrt()
     }
 
     fn start_period(&mut self) {
@@ -184,8 +215,8 @@ impl LossRatio {
 impl Trial {
     /// None when the loss ended by itself, it seems: a burst does, and so does TCP's small loss at a policer's edge.
     fn verdict(&self, ratio: f64, rate: f64) -> Option<Verdict> {
-        // Delivery fell by less than half of what the window did.
-        if rate > self.rate * (1.0 + self.left) / 2.0 {
+        // Delivery fell by less than a quarter of what the window did.
+        if rate > self.rate * (3.0 + self.left) / 4.0 {
             Some(Verdict::Convicted)
         } else if ratio > self.ratio * PERSISTS {
             Some(Verdict::Acquitted)
@@ -193,4 +224,8 @@ impl Trial {
             None
         }
     }
+}
+
+fn rate(bytes: u64, start: Instant, now: Instant) -> f64 {
+    bytes as f64 / now.saturating_duration_since(start).as_secs_f64().max(1e-6)
 }

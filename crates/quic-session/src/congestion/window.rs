@@ -171,7 +171,7 @@ impl FairWindow {
             self.queue.sample(now, rtt);
         }
         self.delivery.acked(now, newest, batch.bytes, self.queue.base());
-        self.loss.acked(batch.bytes);
+        self.loss.acked(now, newest, batch.bytes);
         self.round.peak = self.round.peak.max(in_flight.saturating_add(batch.bytes));
         self.note_clear(now);
         self.drain(now, newest, in_flight);
@@ -207,7 +207,7 @@ impl FairWindow {
                     let before = self.window;
                     self.cut(now, BETA, self.queue.base() * CLEAR_AFTER_EXCESS);
                     let left = self.window / before;
-                    self.loss.cut(left, self.delivery.best());
+                    self.loss.cut(now, left);
                 }
                 _ => {}
             }
@@ -227,7 +227,7 @@ impl FairWindow {
                 if let Some(rtt) = drain.acked(now, newest, in_flight) {
                     let share = drain.share(self.queue.base(), rtt);
                     self.drain = None;
-                    if share < LEAST_SHARE {
+                    if share < LEAST_SHARE && self.loss.is_usual(self.mtu as f64) {
                         self.queue.measured(now, rtt);
                         self.undo_cuts();
                     } else if share > MOST_SHARE {
@@ -276,7 +276,8 @@ impl FairWindow {
         let base = self.queue.base();
         let clear = now.saturating_duration_since(self.clear_since?);
         let hurry = clear.checked_sub(base * CLEAR_ROUNDS)?;
-        if self.hold_until.is_some_and(|until| now < until) || self.loss.is_suspected(now) {
+        let held = self.hold_until.is_some_and(|until| now < until);
+        if held || self.loss.is_suspected(now) || !self.loss.is_usual(self.mtu as f64) {
             return None;
         }
         let rounds = hurry.as_secs_f64() / base.as_secs_f64().max(1e-6);
@@ -342,10 +343,12 @@ impl FairWindow {
 
     fn end_round(&mut self, now: Instant) {
         self.delivery.round();
-        let verdict = self.loss.round(now, self.mtu as f64, self.delivery.latest());
-        if verdict == Some(Verdict::Convicted) {
+        let verdict = self.loss.round(now, self.mtu as f64);
+        match verdict {
             // What was delivered is then what the path takes.
-            self.window = self.window.min(self.pipe() * HEADROOM);
+            Some(Verdict::Convicted) => self.window = self.window.min(self.pipe() * HEADROOM),
+            Some(Verdict::Acquitted) => self.hold_until = None,
+            None => {}
         }
         self.round = Round {
             start: Some(now),

@@ -22,7 +22,7 @@ fn main() {
     let step: usize = a[4].parse().unwrap();
     let o = scene.run(s(60));
     let mut i = from;
-    while i < o[0].windows.len() && i < from + 40 * step {
+    while i < o[0].windows.len() && i < from + 400 * step {
         print!("{:5.1}s", (i as f64 + 1.0) / 10.0);
         for f in &o {
             print!("  {:4} kB {:5.1}", f.windows[i] / 1000, (f.delivered[i] - f.delivered[i.saturating_sub(1)]) as f64 * 80.0 / 1e6);

@@ -19,8 +19,15 @@ const MOST_OWN: f64 = 0.2;
 const SUSPECT_MARGIN: f64 = 0.02;
 /// A period has at least this many packets: with fewer, a single burst would be a ratio.
 const LEAST_PACKETS: f64 = 256.0;
+/// A loss that falls below this part of what it was before a cut may be the window's doing.
+const FELL: f64 = 0.6;
 /// A loss that stays above this part of what it was before a cut goes on.
 const PERSISTS: f64 = 0.3;
+/// Loss comes in bursts, so that its ratio deviates by so many times what single losses would.
+const BURST: f64 = 2.0;
+/// A cut that left more than this share of what was in flight is no evidence.
+const LEAST_TRIAL: f64 = 0.8;
+const MIXED_ROUNDS: u8 = 2;
 /// How long a path is suspected after its first conviction; each other one doubles that.
 const SUSPICION: Duration = Duration::from_secs(10);
 const MOST_DOUBLINGS: u32 = 3;
@@ -32,8 +39,18 @@ pub(super) struct LossRatio {
     /// Ratio of each period, the latest first.
     periods: [Option<f64>; PERIODS],
     trial: Option<Trial>,
-    suspected_until: Option<Instant>,
+    suspicion: Option<Suspicion>,
     convictions: u32,
+}
+
+/// After a conviction.
+#[derive(Clone, Copy, Debug)]
+struct Suspicion {
+    until: Instant,
+    /// Rounds that still hold what was sent before the window was set below what the path delivers.
+    mixed: u8,
+    /// What the path lost right after: its own loss, until the suspicion ends.
+    own: Option<f64>,
 }
 
 /// A cut whose effect is awaited.
@@ -75,7 +92,7 @@ impl LossRatio {
             lost: 0,
             periods: [None; PERIODS],
             trial: None,
-            suspected_until: None,
+            suspicion: None,
             convictions: 0,
         }
     }
@@ -108,32 +125,38 @@ impl LossRatio {
         if self.trial.is_some() {
             return false;
         }
-        let packets = self.acked.saturating_add(self.lost) as f64 / mtu;
-        let usual = self.usual();
-        if self.is_suspected(now) && usual == 0.0 {
-            // On a path that usually loses nothing, a loss is what it is to TCP.
-            return true;
-        }
-        if packets < LEAST_PACKETS {
-            return false;
-        }
-        let limit = if self.is_suspected(now) {
-            usual + SUSPECT_MARGIN + 3.0 * (usual * (1.0 - usual) / packets).sqrt()
-        } else {
-            // One standard deviation of a ratio near a quarter is 0.43/√n, near a tenth 0.3/√n.
-            let least = self.least().unwrap_or(0.0);
-            (2.0 * least + MARGIN).min(MOST) + 0.5 / packets.sqrt()
+        let packets = self.packets(mtu);
+        let limit = match self.suspected(now) {
+            // Too early to say.
+            Some(Suspicion { own: None, .. }) => return false,
+            // On a path that loses nothing by itself, a loss is what it is to TCP.
+            Some(Suspicion { own: Some(0.0), .. }) => return true,
+            Some(Suspicion { own: Some(own), .. }) => {
+                own.min(MOST_OWN) + SUSPECT_MARGIN + 3.0 * BURST * (own / packets.max(1.0)).sqrt()
+            }
+            None => {
+                // One standard deviation of a ratio near a quarter is 0.43/√n, near a tenth 0.3/√n.
+                let least = self.least().unwrap_or(0.0);
+                (2.0 * least + MARGIN).min(MOST) + 0.5 / packets.max(1.0).sqrt()
+            }
         };
-        self.ratio() > limit
+        packets >= LEAST_PACKETS && self.ratio() > limit
     }
 
     /// A policer was at work of late, or what acts like one.
     pub(super) fn is_suspected(&self, now: Instant) -> bool {
-        self.suspected_until.is_some_and(|until| now < until)
+        self.suspected(now).is_some()
     }
 
-    /// The window was cut for it to this share.
+    fn suspected(&self, now: Instant) -> Option<Suspicion> {
+        self.suspicion.filter(|suspicion| now < suspicion.until)
+    }
+
+    /// The window was cut for it to this share of what was in flight.
     pub(super) fn cut(&mut self, now: Instant, left: f64) {
+        if left > LEAST_TRIAL || self.is_suspected(now) {
+            return;
+        }
         self.trial = Some(Trial {
             ratio: self.ratio(),
             rate: 0.0,
@@ -146,8 +169,12 @@ impl LossRatio {
 
     /// A round has ended, and with enough packets a period.
     pub(super) fn round(&mut self, now: Instant, mtu: f64) -> Option<Verdict> {
+        if self.is_suspected(now) {
+            self.round_of_suspect(mtu);
+            return None;
+        }
         let waits = self.trial.is_some_and(|trial| trial.stage != Stage::After);
-        if waits || (self.acked.saturating_add(self.lost) as f64) < LEAST_PACKETS * mtu {
+        if waits || self.packets(mtu) < LEAST_PACKETS {
             return None;
         }
         let ratio = self.ratio();
@@ -157,13 +184,7 @@ impl LossRatio {
         };
         self.start_period();
         match verdict {
-            Some(Verdict::Convicted) => {
-                let doublings = self.convictions.min(MOST_DOUBLINGS);
-                self.suspected_until = Some(now + SUSPICION * 2u32.pow(doublings));
-                self.convictions = self.convictions.saturating_add(1);
-                self.periods = [None; PERIODS];
-                self.push(0.0);
-            }
+            Some(Verdict::Convicted) => self.convict(now),
             Some(Verdict::Acquitted) => {
                 self.periods = [None; PERIODS];
                 self.push(ratio.min(MOST_OWN));
@@ -173,9 +194,44 @@ impl LossRatio {
         verdict
     }
 
+    fn convict(&mut self, now: Instant) {
+        let doublings = self.convictions.min(MOST_DOUBLINGS);
+        self.convictions = self.convictions.saturating_add(1);
+        self.suspicion = Some(Suspicion {
+            until: now + SUSPICION * 2u32.pow(doublings),
+            mixed: MIXED_ROUNDS,
+            own: None,
+        });
+        self.periods = [None; PERIODS];
+    }
+
+    fn round_of_suspect(&mut self, mtu: f64) {
+        let (packets, ratio) = (self.packets(mtu), self.ratio());
+        let Some(suspicion) = &mut self.suspicion else {
+            return;
+        };
+        let ends = if suspicion.mixed > 0 {
+            suspicion.mixed -= 1;
+            true
+        } else if suspicion.own.is_none() {
+            let enough = packets >= 2.0 * LEAST_PACKETS;
+            suspicion.own = enough.then_some(ratio);
+            enough
+        } else {
+            packets >= LEAST_PACKETS
+        };
+        if ends {
+            self.start_period();
+        }
+    }
+
+    fn packets(&self, mtu: f64) -> f64 {
+        self.acked.saturating_add(self.lost) as f64 / mtu
+    }
+
     /// Hardly more is lost at present than the path's own loss.
     pub(super) fn is_usual(&self, mtu: f64) -> bool {
-        let packets = self.acked.saturating_add(self.lost) as f64 / mtu;
+        let packets = self.packets(mtu);
         let least = self.least().unwrap_or(0.0);
         packets < LEAST_PACKETS / 4.0 || self.ratio() <= 1.5 * least + SUSPECT_MARGIN + 1.0 / packets.sqrt()
     }
@@ -190,33 +246,23 @@ impl LossRatio {
         self.periods[0] = Some(ratio);
     }
 
-    pub(super) fn ratio(&self) -> f64 {
+    fn ratio(&self) -> f64 {
         self.lost as f64 / self.acked.saturating_add(self.lost).max(1) as f64
     }
 
     /// The least of the last periods.
-    pub(super) fn least(&self) -> Option<f64> {
+    fn least(&self) -> Option<f64> {
         self.periods.iter().flatten().copied().reduce(f64::min)
-    }
-
-    /// Their median; none is nothing.
-    pub(super) fn usual(&self) -> f64 {
-        let mut ratios = [f64::INFINITY; PERIODS];
-        let mut count = 0;
-        for ratio in self.periods.iter().flatten() {
-            ratios[count] = *ratio;
-            count += 1;
-        }
-        ratios[..count].sort_by(f64::total_cmp);
-        ratios[..count].get(count / 2).copied().unwrap_or(0.0)
     }
 }
 
 impl Trial {
-    /// None when the loss ended by itself, it seems: a burst does, and so does TCP's small loss at a policer's edge.
+    /// None when the loss ended by itself, it seems, as a burst does.
     fn verdict(&self, ratio: f64, rate: f64) -> Option<Verdict> {
         // Delivery fell by less than a quarter of what the window did.
-        if rate > self.rate * (3.0 + self.left) / 4.0 {
+        let unmoved = rate > self.rate * (3.0 + self.left) / 4.0;
+        let fell = ratio < self.ratio * FELL || ratio > MOST_OWN;
+        if unmoved && fell {
             Some(Verdict::Convicted)
         } else if ratio > self.ratio * PERSISTS {
             Some(Verdict::Acquitted)

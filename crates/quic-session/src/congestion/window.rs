@@ -186,14 +186,6 @@ impl FairWindow {
 
     /// Packets were lost, or marked, the latest of them sent then.
     pub fn on_loss(&mut self, now: Instant, sent: Instant, loss: Loss) {
-        let dbg_w = self.window;
-        self.on_loss_(now, sent, loss);
-        if std::env::var_os("CCDBG").is_some() && dbg_w != self.window {
-            eprintln!("{:?} {:p} {loss:?} w {dbg_w:.0} -> {:.0} pipe {:.0} base {:?} recent {:?} stands {} ratio {} suspected {} usual {:?} least {:?}", now, self, self.window, self.pipe(), self.queue.base(), self.queue.recent(), self.queue.stands(), self.loss.ratio(), self.loss.is_suspected(now), self.loss.usual(), self.loss.least());
-        }
-    }
-    #[allow(missing_docs)]
-    pub fn on_loss_(&mut self, now: Instant, sent: Instant, loss: Loss) {
         if let Loss::Bytes(bytes) = loss {
             self.loss.lost(bytes);
         }
@@ -204,10 +196,7 @@ impl FairWindow {
                 Loss::Mark => self.cut(now, BETA_MARK, CLEAR_AFTER_QUEUE),
                 _ if self.queue.stands() => self.cut(now, BETA, CLEAR_AFTER_QUEUE),
                 _ if self.loss.is_excessive(now, self.mtu as f64) => {
-                    let before = self.window;
-                    self.cut(now, BETA, self.queue.base() * CLEAR_AFTER_EXCESS);
-                    let left = self.window / before;
-                    self.loss.cut(now, left);
+                    self.cut_for_excess(now);
                 }
                 _ => {}
             }
@@ -329,6 +318,17 @@ impl FairWindow {
         self.hold_until = Some(now + hold);
         self.clear_since = None;
         self.cuts = self.cuts.saturating_add(1);
+    }
+
+    fn cut_for_excess(&mut self, now: Instant) {
+        // A window of which half is not used would be cut without effect, and without effect there is no evidence.
+        let used = self.round.peak.max(self.round.last_peak) as f64;
+        let before = self.window.min(used);
+        self.cut(now, BETA, self.queue.base() * CLEAR_AFTER_EXCESS);
+        if !self.loss.is_suspected(now) {
+            self.window = before * BETA;
+        }
+        self.loss.cut(now, self.window / before.max(1.0));
     }
 
     fn start_over(&mut self, now: Instant) {

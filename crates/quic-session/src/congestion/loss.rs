@@ -134,6 +134,7 @@ impl LossRatio {
             Some(Suspicion { own: Some(own), .. }) => {
                 own.min(MOST_OWN) + SUSPECT_MARGIN + 3.0 * BURST * (own / packets.max(1.0)).sqrt()
             }
+            None if self.trial.is_some() => return false,
             None => {
                 // One standard deviation of a ratio near a quarter is 0.43/√n, near a tenth 0.3/√n.
                 let least = self.least().unwrap_or(0.0);

@@ -346,7 +346,10 @@ impl FairWindow {
         let verdict = self.loss.round(now, self.mtu as f64);
         match verdict {
             // What was delivered is then what the path takes.
-            Some(Verdict::Convicted) => self.window = self.window.min(self.pipe() * HEADROOM),
+            Some(Verdict::Convicted) => {
+                self.window = self.window.min(self.pipe() * HEADROOM);
+                self.curve.restart();
+            }
             Some(Verdict::Acquitted) => self.hold_until = None,
             None => {}
         }

@@ -19,8 +19,6 @@ const MOST_OWN: f64 = 0.2;
 const SUSPECT_MARGIN: f64 = 0.02;
 /// A period has at least this many packets: with fewer, a single burst would be a ratio.
 const LEAST_PACKETS: f64 = 256.0;
-/// A loss that falls below this part of what it was before a cut may be the window's doing.
-const FELL: f64 = 0.6;
 /// A loss that stays above this part of what it was before a cut goes on.
 const PERSISTS: f64 = 0.3;
 /// Loss comes in bursts, so that its ratio deviates by so many times what single losses would.
@@ -29,8 +27,8 @@ const BURST: f64 = 2.0;
 const LEAST_TRIAL: f64 = 0.8;
 const MIXED_ROUNDS: u8 = 2;
 /// How long a path is suspected after its first conviction; each other one doubles that.
-const SUSPICION: Duration = Duration::from_secs(10);
-const MOST_DOUBLINGS: u32 = 3;
+const SUSPICION: Duration = Duration::from_millis(2500);
+const MOST_DOUBLINGS: u32 = 5;
 
 #[derive(Clone, Debug)]
 pub(super) struct LossRatio {
@@ -187,6 +185,7 @@ impl LossRatio {
         match verdict {
             Some(Verdict::Convicted) => self.convict(now),
             Some(Verdict::Acquitted) => {
+                self.convictions = 0;
                 self.periods = [None; PERIODS];
                 self.push(ratio.min(MOST_OWN));
             }
@@ -262,7 +261,9 @@ impl Trial {
     fn verdict(&self, ratio: f64, rate: f64) -> Option<Verdict> {
         // Delivery fell by less than a quarter of what the window did.
         let unmoved = rate > self.rate * (3.0 + self.left) / 4.0;
-        let fell = ratio < self.ratio * FELL || ratio > MOST_OWN;
+        // The packets before the cut tell the same, by at least half: as much was lost as the cut then left away.
+        let fell = 1.0 - self.ratio <= (1.0 + self.left) / 2.0 * (1.0 - ratio);
+        let fell = fell || ratio > MOST_OWN;
         if unmoved && fell {
             Some(Verdict::Convicted)
         } else if ratio > self.ratio * PERSISTS {

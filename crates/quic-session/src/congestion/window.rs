@@ -297,7 +297,6 @@ impl FairWindow {
 
     fn leave_startup(&mut self) {
         self.phase = Phase::Sharing;
-        self.window = self.pipe().clamp(self.window / 2.0, self.window);
         self.curve.restart();
     }
 
@@ -347,7 +346,8 @@ impl FairWindow {
         match verdict {
             // What was delivered is then what the path takes.
             Some(Verdict::Convicted) => {
-                self.window = self.window.min(self.pipe() * HEADROOM);
+                // A policer's bucket lets bursts through, so that the best rate is above its own.
+                self.window = self.window.min(self.pipe() * BETA);
                 self.curve.restart();
             }
             Some(Verdict::Acquitted) => self.hold_until = None,

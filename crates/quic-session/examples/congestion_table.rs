@@ -22,7 +22,10 @@ fn seconds(s: u64) -> Duration {
 fn transfer(control: CongestionControl, scene: Scene, bytes: u64) -> f64 {
     let limit = seconds(40);
     let outcome = scene
-        .flow(Duration::ZERO, Flow::Quic(control.factory(), Source::bulk(bytes)))
+        .flow(
+            Duration::ZERO,
+            Flow::Quic(control.factory(), Source::bulk(bytes)),
+        )
         .run(limit)
         .remove(0);
     match outcome.finished {
@@ -35,13 +38,26 @@ fn open_path(control: CongestionControl) {
     print!("{control:5} open path, RTT 50 ms, 200 MB, MB/s:");
     for loss in [0.0, 0.01, 0.05, 0.15] {
         let scene = Scene::open(RTT, Loss::Random(loss));
-        print!("  {:.0}%: {:.1}", loss * 100.0, transfer(control, scene, 200_000_000));
+        print!(
+            "  {:.0}%: {:.1}",
+            loss * 100.0,
+            transfer(control, scene, 200_000_000)
+        );
     }
-    let burst = Scene::open(RTT, Loss::Burst { mean: 0.05, spell: 20.0 });
+    let burst = Scene::open(
+        RTT,
+        Loss::Burst {
+            mean: 0.05,
+            spell: 20.0,
+        },
+    );
     print!("  bursts 5%: {:.1}", transfer(control, burst, 200_000_000));
     let mut reordered = Scene::open(RTT, Loss::Random(0.0));
     reordered.forward.reorder = (0.02, Duration::from_millis(5));
-    println!("  reordered 2%: {:.1}", transfer(control, reordered, 200_000_000));
+    println!(
+        "  reordered 2%: {:.1}",
+        transfer(control, reordered, 200_000_000)
+    );
 }
 
 /// Mbit/s of each flow from the tenth second to the 60th.
@@ -60,28 +76,58 @@ fn bulk(control: CongestionControl) -> Flow {
 fn shared(control: CongestionControl) {
     let line = |scene: Scene| {
         let rates = share(scene);
-        print!("  {}", rates.iter().map(|rate| format!("{rate:.1}")).collect::<Vec<_>>().join(":"));
+        print!(
+            "  {}",
+            rates
+                .iter()
+                .map(|rate| format!("{rate:.1}"))
+                .collect::<Vec<_>>()
+                .join(":")
+        );
     };
     for queue in [0.25, 0.5, 1.0, 2.0, 4.0] {
         let path = || Scene::bottleneck(20e6, RTT, queue);
         print!("{control:5} 20 Mbit/s, queue {queue} BDP, Mbit/s: beside TCP");
-        line(path().flow(seconds(0), bulk(control)).flow(seconds(0), Flow::Tcp));
+        line(
+            path()
+                .flow(seconds(0), bulk(control))
+                .flow(seconds(0), Flow::Tcp),
+        );
         print!("  TCP first");
-        line(path().flow(seconds(5), bulk(control)).flow(seconds(0), Flow::Tcp));
+        line(
+            path()
+                .flow(seconds(5), bulk(control))
+                .flow(seconds(0), Flow::Tcp),
+        );
         print!("  two");
-        line(path().flow(seconds(0), bulk(control)).flow(seconds(5), bulk(control)));
+        line(
+            path()
+                .flow(seconds(0), bulk(control))
+                .flow(seconds(5), bulk(control)),
+        );
         print!("  alone");
         line(path().flow(seconds(0), bulk(control)));
         print!("  1% loss");
-        line(path().loss(Loss::Random(0.01)).flow(seconds(0), bulk(control)));
+        line(
+            path()
+                .loss(Loss::Random(0.01))
+                .flow(seconds(0), bulk(control)),
+        );
         print!("  5% loss");
-        line(path().loss(Loss::Random(0.05)).flow(seconds(0), bulk(control)));
+        line(
+            path()
+                .loss(Loss::Random(0.05))
+                .flow(seconds(0), bulk(control)),
+        );
         println!();
     }
 }
 
 fn main() {
-    let wanted: Vec<CongestionControl> = std::env::args().skip(1).map(|name| name.parse().unwrap()).collect();
+    let wanted: Vec<CongestionControl> = std::env::args()
+        .skip(1)
+        .map(|name| name.parse().unwrap())
+        .collect();
     for control in CongestionControl::ALL {
         if wanted.is_empty() || wanted.contains(&control) {
             open_path(control);

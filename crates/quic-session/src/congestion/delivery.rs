@@ -35,7 +35,11 @@ impl Delivery {
     /// So many bytes were acked, the newest sent then, on a path with this RTT.
     pub(super) fn acked(&mut self, now: Instant, sent: Instant, bytes: u64, rtt: Duration) {
         self.total = self.total.saturating_add(bytes);
-        while self.checkpoints.get(1).is_some_and(|second| second.0 <= sent) {
+        while self
+            .checkpoints
+            .get(1)
+            .is_some_and(|second| second.0 <= sent)
+        {
             self.checkpoints.pop_front();
         }
         if let Some(&(at, total)) = self.checkpoints.front()

@@ -43,7 +43,12 @@ impl Drain {
     }
 
     /// The newest acked packet was sent then; so much remains in flight. The path's RTT, once it is known.
-    pub(super) fn acked(&mut self, now: Instant, newest: Instant, in_flight: u64) -> Option<Duration> {
+    pub(super) fn acked(
+        &mut self,
+        now: Instant,
+        newest: Instant,
+        in_flight: u64,
+    ) -> Option<Duration> {
         if in_flight as f64 <= self.target {
             self.low_since.get_or_insert(now);
         }

@@ -233,7 +233,8 @@ impl LossRatio {
     pub(super) fn is_usual(&self, mtu: f64) -> bool {
         let packets = self.packets(mtu);
         let least = self.least().unwrap_or(0.0);
-        packets < LEAST_PACKETS / 4.0 || self.ratio() <= 1.5 * least + SUSPECT_MARGIN + 1.0 / packets.sqrt()
+        packets < LEAST_PACKETS / 4.0
+            || self.ratio() <= 1.5 * least + SUSPECT_MARGIN + 1.0 / packets.sqrt()
     }
 
     fn start_period(&mut self) {

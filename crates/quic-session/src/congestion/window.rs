@@ -76,6 +76,8 @@ pub struct FairWindow {
     cuts: u32,
     /// The window before them.
     before_cuts: f64,
+    /// What a cut for excessive loss undid.
+    before_trial: Option<(f64, Phase)>,
 }
 
 /// What a round shows: it ends when what was sent after its start is acked.
@@ -119,6 +121,7 @@ impl FairWindow {
             drain: None,
             cuts: 0,
             before_cuts: 0.0,
+            before_trial: None,
         };
         window.bound();
         window
@@ -170,7 +173,8 @@ impl FairWindow {
         if batch.packets > 1 || rtt < self.queue.base() || self.queue.base().is_zero() {
             self.queue.sample(now, rtt);
         }
-        self.delivery.acked(now, newest, batch.bytes, self.queue.base());
+        self.delivery
+            .acked(now, newest, batch.bytes, self.queue.base());
         self.loss.acked(now, newest, batch.bytes);
         self.round.peak = self.round.peak.max(in_flight.saturating_add(batch.bytes));
         self.note_clear(now);
@@ -307,6 +311,7 @@ impl FairWindow {
 
     fn cut(&mut self, now: Instant, beta: f64, hold: Duration) {
         self.phase = Phase::Sharing;
+        self.before_trial = None;
         if self.cuts == 0 {
             self.before_cuts = self.window;
         }
@@ -323,9 +328,11 @@ impl FairWindow {
         // A window of which half is not used would be cut without effect, and without effect there is no evidence.
         let used = self.round.peak.max(self.round.last_peak) as f64;
         let before = self.window.min(used);
+        let undo = Some((before, self.phase));
         self.cut(now, BETA, self.queue.base() * CLEAR_AFTER_EXCESS);
         if !self.loss.is_suspected(now) {
             self.window = before * BETA;
+            self.before_trial = undo;
         }
         self.loss.cut(now, self.window / before.max(1.0));
     }
@@ -350,7 +357,14 @@ impl FairWindow {
                 self.window = self.window.min(self.pipe() * BETA);
                 self.curve.restart();
             }
-            Some(Verdict::Acquitted) => self.hold_until = None,
+            // The cut was for nothing.
+            Some(Verdict::Acquitted) => {
+                self.hold_until = None;
+                if let Some((window, phase)) = self.before_trial {
+                    self.window = self.window.max(window);
+                    self.phase = phase;
+                }
+            }
             None => {}
         }
         self.round = Round {

@@ -3,7 +3,13 @@
 //! Time is simulated and every draw comes from a seed, so a run is the same each time and on each machine (but for quinn's BBR,
 //! which draws from the system). Loss detection, acks and pacing are quinn's, not a model of them; only the encryption is left out.
 
-#![allow(dead_code, unreachable_pub, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
+#![allow(
+    dead_code,
+    unreachable_pub,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic
+)]
 
 mod link;
 mod loss;
@@ -15,8 +21,8 @@ mod tcp;
 mod tcp_cubic;
 mod world;
 
-pub use link::{Change, Link};
+pub use link::Change;
 pub use loss::Loss;
 pub use quic::Source;
 pub use scene::{Flow, Scene};
-pub use world::{Outcome, World};
+pub use world::Outcome;

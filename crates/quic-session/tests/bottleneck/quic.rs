@@ -43,7 +43,9 @@ impl Source {
         Self(
             bursts
                 .iter()
-                .flat_map(|&(at, bytes)| (0..bytes.div_ceil(frame)).map(move |_| (at, frame as usize)))
+                .flat_map(|&(at, bytes)| {
+                    (0..bytes.div_ceil(frame)).map(move |_| (at, frame as usize))
+                })
                 .collect(),
         )
     }
@@ -125,7 +127,11 @@ impl QuicPair {
                 },
             ],
             releases: source.0.iter().map(|frame| start + frame.0).collect(),
-            frames: source.0.into_iter().map(|(at, n)| (start + at, n)).collect(),
+            frames: source
+                .0
+                .into_iter()
+                .map(|(at, n)| (start + at, n))
+                .collect(),
             writing: None,
             zeros: Bytes::from(vec![0; 1 << 20]),
             delivered: 0,
@@ -138,7 +144,13 @@ impl QuicPair {
         }
     }
 
-    fn receive(&mut self, now: Duration, end: End, data: &[u8], ecn: Option<quinn_proto::EcnCodepoint>) {
+    fn receive(
+        &mut self,
+        now: Duration,
+        end: End,
+        data: &[u8],
+        ecn: Option<quinn_proto::EcnCodepoint>,
+    ) {
         let at = self.epoch + now;
         let mut reply = Vec::new();
         let side = &mut self.sides[end as usize];
@@ -153,7 +165,11 @@ impl QuicPair {
                 }
             }
             Some(DatagramEvent::NewConnection(incoming)) => {
-                side.connection = Some(side.endpoint.accept(incoming, at, &mut reply, None).unwrap());
+                side.connection = Some(
+                    side.endpoint
+                        .accept(incoming, at, &mut reply, None)
+                        .unwrap(),
+                );
             }
             Some(DatagramEvent::Response(_)) | None => {}
         }
@@ -257,7 +273,8 @@ impl QuicPair {
         };
         while end == End::Receiver || self.cpu_free <= now {
             self.buffer.clear();
-            let Some(transmit) = connection.poll_transmit(self.epoch + now, BATCH, &mut self.buffer)
+            let Some(transmit) =
+                connection.poll_transmit(self.epoch + now, BATCH, &mut self.buffer)
             else {
                 return;
             };
@@ -282,7 +299,9 @@ impl Pair for QuicPair {
             None => {
                 let at = self.epoch + now;
                 if let Some((_, connection)) = &mut self.sides[end as usize].connection
-                    && connection.poll_timeout().is_some_and(|timeout| timeout <= at)
+                    && connection
+                        .poll_timeout()
+                        .is_some_and(|timeout| timeout <= at)
                 {
                     connection.handle_timeout(at);
                 }
@@ -303,7 +322,11 @@ impl Pair for QuicPair {
         if end == End::Receiver {
             return timer;
         }
-        let release = self.frames.front().map(|frame| frame.0).filter(|&at| at > self.now);
+        let release = self
+            .frames
+            .front()
+            .map(|frame| frame.0)
+            .filter(|&at| at > self.now);
         let cpu = Some(self.cpu_free).filter(|&at| at > self.now);
         [timer, release, cpu].into_iter().flatten().min()
     }

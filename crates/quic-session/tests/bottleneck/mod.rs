@@ -21,8 +21,10 @@ mod tcp;
 mod tcp_cubic;
 mod world;
 
+#[allow(unused_imports)]
 pub use link::Change;
 pub use loss::Loss;
 pub use quic::Source;
 pub use scene::{Flow, Scene};
+#[allow(unused_imports)]
 pub use world::Outcome;

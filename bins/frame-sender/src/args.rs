@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bin_support::default_store;
 use clap::{Parser, ValueEnum};
+use stream_service::{CongestionControl, UnknownControl};
 
 /// Sends every frame of a video to a frame-worker and proves that each has one result.
 ///
@@ -36,6 +37,9 @@ pub(crate) struct Args {
     /// websocket
     #[arg(long, env = "FRAMEWAY_LANES", value_name = "LANES", default_value = "auto", value_parser = lanes)]
     pub(crate) lanes: Lanes,
+    /// How QUIC decides what may be in flight: fair (a loss counts only where a queue stands), cubic, or bbr
+    #[arg(long = "cc", env = "FRAMEWAY_CC", value_name = "CONTROL", default_value = "fair", value_parser = control)]
+    pub(crate) congestion: CongestionControl,
     /// every-frame: each frame, in order, one result each; realtime: the newest wins, at the video's own rate
     #[arg(long, env = "FRAMEWAY_MODE", value_enum, default_value_t = Mode::EveryFrame)]
     pub(crate) mode: Mode,
@@ -153,4 +157,8 @@ fn lanes(text: &str) -> Result<Lanes, String> {
         },
         _ => Err(wrong()),
     }
+}
+
+fn control(text: &str) -> Result<CongestionControl, UnknownControl> {
+    text.parse()
 }

@@ -69,6 +69,7 @@ fn options(args: Args, display: Arc<Display>) -> Result<SendOptions, Failure> {
     };
     options.output_quality = args.output_quality;
     options.pictures = args.pictures;
+    options.congestion = args.congestion;
     options.data_output = (args.data_output != "all").then_some(args.data_output);
     options.results = args.results;
     options.ledger = args.ledger;

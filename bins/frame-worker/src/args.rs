@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use bin_support::address;
 use clap::Parser;
+use stream_service::{CongestionControl, UnknownControl};
 
 /// Takes every frame of a video over WebRTC, runs it through processors, and answers each once.
 ///
@@ -36,6 +37,9 @@ pub(crate) struct Args {
     /// Do not serve QUIC
     #[arg(long, env = "FRAMEWAY_NO_QUIC", conflicts_with = "quic")]
     pub(crate) no_quic: bool,
+    /// How QUIC decides what may be in flight: fair (a loss counts only where a queue stands), cubic, or bbr
+    #[arg(long = "cc", env = "FRAMEWAY_CC", value_name = "CONTROL", default_value = "fair", value_parser = control)]
+    pub(crate) congestion: CongestionControl,
     /// Certificate chain (PEM) that QUIC shows instead of a self-signed one; with --tls-key
     #[arg(
         long,
@@ -92,4 +96,8 @@ pub(crate) struct Args {
 fn duration(text: &str) -> Result<Duration, String> {
     humantime::parse_duration(text)
         .map_err(|error| format!("{error}; write for example 250ms or 2s"))
+}
+
+fn control(text: &str) -> Result<CongestionControl, UnknownControl> {
+    text.parse()
 }

@@ -41,6 +41,7 @@ fn config(args: Args) -> Result<WorkerConfig, Failure> {
     if let (Some(certificates), Some(key)) = (args.tls_cert, args.tls_key) {
         config.quic_identity = stream_service::QuicIdentity::Pem { certificates, key };
     }
+    config.congestion = args.congestion;
     config.advertised = args.public_ip;
     let token = args.token_file.as_deref().map(read_token).transpose();
     config.token = token.map_err(Failure::Usage)?;

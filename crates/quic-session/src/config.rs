@@ -9,7 +9,7 @@ use std::time::Duration;
 use quinn::congestion::ControllerFactory;
 
 use crate::limits::{DEFAULT_INVITATION_LIFETIME, MAX_CHANNELS, MAX_HANDSHAKES, MAX_MESSAGE_BYTES};
-use crate::{CertificateHash, ConfigError};
+use crate::{CertificateHash, ConfigError, CongestionControl};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -80,9 +80,9 @@ pub struct EndpointConfig {
     /// Bytes of one stream that the peer may send before they are read. Default 1 MiB, range 64 KiB–64 MiB; a larger frame
     /// waits for its beginning to be read.
     pub stream_window_bytes: usize,
-    /// The congestion controller of all connections. Default `None`: quinn's CUBIC (RFC 9438), which is fair to TCP and slow
-    /// where packets are lost.
-    pub congestion: Option<Arc<dyn ControllerFactory + Send + Sync>>,
+    /// The congestion controller of all connections: [`CongestionControl::factory`](crate::CongestionControl::factory), or one of
+    /// your own. Default [`Fair`](crate::CongestionControl::Fair).
+    pub congestion: Arc<dyn ControllerFactory + Send + Sync>,
     /// Settings of sessions that name none of their own. Default [`SessionConfig::browser`].
     pub session: SessionConfig,
 }
@@ -104,7 +104,7 @@ impl EndpointConfig {
             socket_buffer_bytes: 4 * MIB,
             max_mtu_bytes: 1452,
             stream_window_bytes: MIB,
-            congestion: None,
+            congestion: CongestionControl::default().factory(),
             session: SessionConfig::browser(),
         }
     }

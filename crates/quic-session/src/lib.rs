@@ -4,6 +4,7 @@
 // In data-path order: a token makes a session, its streams bring messages, its channels take them.
 mod certificate;
 mod config;
+pub mod congestion;
 pub mod driver;
 mod error;
 mod framing;
@@ -21,6 +22,7 @@ pub use certificate::{CertificateHash, ParseHashError, Validity};
 pub use config::{
     AddressValidation, ConnectConfig, EndpointConfig, Identity, SessionConfig, Trust,
 };
+pub use congestion::{CongestionControl, FairConfig, UnknownControl};
 pub use driver::{CertificateResolver, Endpoint, Invitation, SessionWaker};
 pub use error::{BindError, ConfigError, ConnectError, IdentityError, InviteError, SessionError};
 pub use framing::{Deframer, FramingError};

@@ -22,5 +22,5 @@ pub use process::sender::{
     SendError, SendOptions, SendTiming, Summary, send,
 };
 pub use process::worker::{Worker, WorkerConfig, WorkerError};
-pub use quic_session::Identity as QuicIdentity;
+pub use quic_session::{CongestionControl, Identity as QuicIdentity, UnknownControl};
 pub use service::{Service, ServiceConfig, ServiceError};

@@ -59,6 +59,11 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
         "one crate knows the QUIC library, so that it can be replaced",
     ),
     (
+        "quinn-proto",
+        &["quic-session"],
+        "one crate knows the QUIC library, so that it can be replaced",
+    ),
+    (
         "web-transport-quinn",
         &["quic-session"],
         "one crate knows the QUIC library, so that it can be replaced",

@@ -37,9 +37,7 @@ fn transport(config: &EndpointConfig) -> TransportConfig {
         .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES))
         .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES)
         .max_concurrent_uni_streams(HTTP3_STREAMS.into());
-    if let Some(congestion) = &config.congestion {
-        transport.congestion_controller_factory(Arc::clone(congestion));
-    }
+    transport.congestion_controller_factory(Arc::clone(&config.congestion));
     transport
 }
 

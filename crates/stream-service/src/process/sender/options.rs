@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use datachannel_transport::TimingSummary;
 use progressive_loader::driver::Store;
+use quic_session::CongestionControl;
 use serde::{Deserialize, Serialize};
 
 use crate::model::lane_choice::{ChoiceReason, LaneKind};
@@ -79,6 +80,8 @@ pub struct SendOptions {
     pub quality: u8,
     /// What carries the frames. Default what works best.
     pub lanes: LaneWish,
+    /// How a QUIC lane decides what may be in flight. Default fair.
+    pub congestion: CongestionControl,
     /// Every frame (default), or the newest.
     pub mode: ProcessMode,
     /// What comes back. Default the results alone.
@@ -121,6 +124,7 @@ impl SendOptions {
             encoding: PayloadEncoding::Jpeg,
             quality: 85,
             lanes: LaneWish::Auto,
+            congestion: CongestionControl::default(),
             mode: ProcessMode::EveryFrame,
             output: ProcessOutput::Data,
             output_quality: 85,

@@ -220,6 +220,7 @@ fn lanes_of(options: &SendOptions, link: &Arc<SendLink>) -> Result<Lanes, SendEr
     let mut quic = quic_session::EndpointConfig::new(bind);
     quic.identity = quic_session::Identity::ClientOnly;
     quic.idle_timeout = QUIC_IDLE_TIMEOUT;
+    quic.congestion = options.congestion.factory();
     if local {
         quic.max_mtu_bytes = LOOPBACK_MTU_BYTES;
     }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use frame_pipeline::{PipelineConfig, ProcessorFactory};
+use quic_session::CongestionControl;
 use tokio::net::TcpListener;
 use webrtc_session::{EndpointConfig, SessionConfig};
 
@@ -30,6 +31,8 @@ pub struct WorkerConfig {
     pub quic: Option<SocketAddr>,
     /// The certificate that it shows. Default: self-signed, told to senders by its hash.
     pub quic_identity: quic_session::Identity,
+    /// How its lanes decide what may be in flight. Default fair.
+    pub congestion: CongestionControl,
     /// Addresses that senders are told to send to. Default: those of this machine that `udp` covers.
     pub advertised: Vec<IpAddr>,
     /// What every request but `/healthz` must carry as a bearer token. Default: nothing is asked for, and
@@ -52,6 +55,7 @@ impl WorkerConfig {
             udp: SocketAddr::from(([127, 0, 0, 1], 0)),
             quic: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
             quic_identity: quic_session::Identity::SelfSigned { names: Vec::new() },
+            congestion: CongestionControl::default(),
             advertised: Vec::new(),
             token: None,
             insecure: false,
@@ -113,6 +117,7 @@ impl Worker {
         let quic = config.quic.map(|bind| {
             let mut quic = quic_session::EndpointConfig::new(bind);
             quic.identity = config.quic_identity;
+            quic.congestion = config.congestion.factory();
             if bind.ip().is_loopback() {
                 quic.max_mtu_bytes = LOOPBACK_MTU_BYTES;
             }

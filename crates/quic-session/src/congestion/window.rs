@@ -210,8 +210,11 @@ impl FairWindow {
 
     /// Begins a drain when one is due, ends the one that has seen enough.
     fn drain(&mut self, now: Instant, newest: Instant, in_flight: u64) {
+        // A sender that leaves its window unused has little in the queue, and a frame to lose by waiting.
+        let due = self.queue.is_stale(now) || self.cuts >= VAIN_CUTS;
+        let full = self.is_full();
         match &mut self.drain {
-            None if self.queue.is_stale(now) || self.cuts >= VAIN_CUTS => {
+            None if due && full => {
                 let target = (self.pipe() * DRAIN_SHARE).max(self.least() as f64);
                 self.drain = Some(Drain::new(self.queue.recent(), target));
             }
@@ -220,19 +223,23 @@ impl FairWindow {
                 if let Some(rtt) = drain.acked(now, newest, in_flight) {
                     let share = drain.share(self.queue.base(), rtt);
                     self.drain = None;
-                    if share < LEAST_SHARE && self.loss.is_usual(self.mtu as f64) {
-                        self.queue.measured(now, rtt);
-                        self.undo_cuts();
-                    } else if share > MOST_SHARE {
-                        self.queue.measured(now, rtt);
-                    } else {
-                        self.queue.hidden(now);
-                    }
-                    self.cuts = 0;
-                    self.yield_to_others(share);
+                    self.end_drain(now, rtt, share);
                 }
             }
         }
+    }
+
+    fn end_drain(&mut self, now: Instant, rtt: Duration, share: f64) {
+        if share < LEAST_SHARE && self.loss.is_usual(self.mtu as f64) {
+            self.queue.measured(now, rtt);
+            self.undo_cuts();
+        } else if share > MOST_SHARE {
+            self.queue.measured(now, rtt);
+        } else {
+            self.queue.hidden(now);
+        }
+        self.cuts = 0;
+        self.yield_to_others(share);
     }
 
     /// The path is longer: what was cut for its delay was cut for nothing.
@@ -278,15 +285,14 @@ impl FairWindow {
     }
 
     fn grow(&mut self, now: Instant, newest: Instant, acked: f64) {
-        let in_flight = self.round.peak.max(self.round.last_peak) as f64;
         if self.cut_at.is_some_and(|cut| newest <= cut) {
             return;
         }
         match self.phase {
             Phase::Startup if self.queue.fills() => self.leave_startup(),
             // A window of which not half is used is not known to be too small (RFC 7661 §4.1).
-            Phase::Startup if in_flight * 2.0 >= self.window => self.window += acked,
-            Phase::Sharing if in_flight * 1.25 >= self.window => {
+            Phase::Startup if self.used() * 2.0 >= self.window => self.window += acked,
+            Phase::Sharing if self.is_full() => {
                 if let Some(gain) = self.clear_gain(now) {
                     self.window += acked * gain;
                     self.curve.restart();
@@ -297,6 +303,16 @@ impl FairWindow {
             }
             _ => {}
         }
+    }
+
+    /// The most that was in flight in the last round or two.
+    fn used(&self) -> f64 {
+        self.round.peak.max(self.round.last_peak) as f64
+    }
+
+    /// Four fifths of the window are used: it may be what limits.
+    fn is_full(&self) -> bool {
+        self.used() * 1.25 >= self.window
     }
 
     fn leave_startup(&mut self) {
@@ -326,8 +342,7 @@ impl FairWindow {
 
     fn cut_for_excess(&mut self, now: Instant) {
         // A window of which half is not used would be cut without effect, and without effect there is no evidence.
-        let used = self.round.peak.max(self.round.last_peak) as f64;
-        let before = self.window.min(used);
+        let before = self.window.min(self.used());
         let undo = Some((before, self.phase));
         self.cut(now, BETA, self.queue.base() * CLEAR_AFTER_EXCESS);
         if !self.loss.is_suspected(now) {

@@ -368,7 +368,9 @@ impl FrameSender {
         self.settled
     }
 
-    fn window(&self) -> Window {
+    /// What may be under way: as the receiver grants it, and no more than is configured.
+    #[must_use]
+    pub fn window(&self) -> Window {
         let most = self.config.max_window;
         Window {
             frames: self.granted.frames.min(most.frames),

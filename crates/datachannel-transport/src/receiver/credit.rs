@@ -48,12 +48,12 @@ impl CreditSizer {
         (span > 0.0).then(|| (last.1 - first.1) as f64 / span)
     }
 
-    /// Frames to grant: the rate times twice the round trip, above what the workers hold. All of them until the rate
-    /// is known, so that a link starts at full speed.
+    /// Frames to grant: the rate times twice the round trip, above what the workers hold. Twice what they hold until the rate
+    /// is known, so that a link starts quickly and a short one never holds more than it needs.
     #[must_use]
     pub fn frames(&self, round_trip: Option<Duration>) -> u32 {
         let (Some(rate), Some(round_trip)) = (self.frames_per_second(), round_trip) else {
-            return self.most_frames;
+            return self.least_frames.saturating_mul(2).min(self.most_frames);
         };
         let travelling = (2.0 * rate * round_trip.as_secs_f64()).ceil();
         let wanted = f64::from(self.least_frames) + travelling;
@@ -76,10 +76,11 @@ mod tests {
     }
 
     #[test]
-    fn everything_is_granted_until_the_rate_is_known() {
+    fn twice_what_is_held_is_granted_until_the_rate_is_known() {
         let sizer = CreditSizer::new(8, 256);
-        assert_eq!(sizer.frames(Some(Duration::from_millis(50))), 256);
-        assert_eq!(served_at(10).frames(None), 256);
+        assert_eq!(sizer.frames(Some(Duration::from_millis(50))), 16);
+        assert_eq!(served_at(10).frames(None), 16);
+        assert_eq!(CreditSizer::new(8, 10).frames(None), 10);
     }
 
     #[test]

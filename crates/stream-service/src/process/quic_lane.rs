@@ -2,16 +2,31 @@
 //!
 //! Called by the session's task; hands all of it to the lane's end of the link.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
 use datachannel_transport::LaneId;
 use quic_session::{
-    ChannelId, ChannelInfo, ChannelUse, SessionHandler, SessionState, SessionWaker,
+    ChannelId, ChannelInfo, ChannelUse, SessionConfig, SessionHandler, SessionState, SessionWaker,
 };
 
 use super::lane::{LaneEnd, LinkEnd};
-use super::protocol::QUIC_MESSAGE_BYTES;
+use super::protocol::{
+    LOOPBACK_SEND_BUFFER_BYTES, QUIC_MESSAGE_BYTES, QUIC_RECEIVE_BUFFER_BYTES,
+    QUIC_SEND_BUFFER_BYTES,
+};
+
+/// How such a session is set up, at either end: `own` is the address of this one's socket.
+pub(crate) fn session_config(own: SocketAddr) -> SessionConfig {
+    let mut config = SessionConfig::own_peer();
+    config.send_buffer_bytes = QUIC_SEND_BUFFER_BYTES;
+    config.receive_buffer_bytes = QUIC_RECEIVE_BUFFER_BYTES;
+    if own.ip().is_loopback() {
+        config.send_buffer_bytes = LOOPBACK_SEND_BUFFER_BYTES;
+    }
+    config
+}
 
 /// A session that is one lane of a link.
 pub(crate) struct QuicLane<L: LinkEnd>(LaneEnd<L, ChannelId>);

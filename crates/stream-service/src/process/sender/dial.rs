@@ -3,6 +3,7 @@
 //! Used by `lanes`; feeds `link` with the lane. Whether the worker knows the link decides between joining it and making it
 //! anew (`protocol`).
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -24,7 +25,7 @@ use crate::process::protocol::{
     FRAMES_LABEL, LinkQuery, OFFER_PATH, PICTURES_LABEL, PICTURES_PROTOCOL, ProcessMode, QUIC_LANE,
     QUIC_PATH, QuicPlace, RESULTS_LABEL, RESULTS_PROTOCOL, SOCKET_LANE, SOCKET_PATH,
 };
-use crate::process::quic_lane::QuicLane;
+use crate::process::quic_lane::{QuicLane, session_config};
 use crate::process::socket_lane::{SocketChannel, carry};
 
 /// The longest that an HTTP request may take.
@@ -78,7 +79,7 @@ pub(super) struct Dialer {
     to: String,
     token: Option<String>,
     endpoint: Endpoint,
-    quic: quic_session::Endpoint,
+    quic: Option<quic_session::Endpoint>,
     link: Arc<SendLink>,
     link_name: u64,
     mode: ProcessMode,
@@ -99,7 +100,7 @@ impl Dialer {
     pub(super) fn new(
         options: &SendOptions,
         endpoint: Endpoint,
-        quic: quic_session::Endpoint,
+        quic: Option<quic_session::Endpoint>,
         link: Arc<SendLink>,
         link_name: u64,
         session: SessionConfig,
@@ -170,6 +171,9 @@ impl Dialer {
 
     /// A lane that goes by WebTransport.
     async fn quic(&self, lane: LaneId, attach: bool) -> Result<Session, Answer> {
+        let Some(quic) = &self.quic else {
+            return Err(never("QUIC was not asked for".to_owned()));
+        };
         let query = self.query(QUIC_LANE, attach).to_query();
         let request = self.http.post(format!("{}{QUIC_PATH}?{query}", self.to));
         let response = self.with_token(request).send().await;
@@ -180,15 +184,22 @@ impl Dialer {
             .channels()
             .map(|(label, protocol)| quic_session::ChannelSpec::new(label).with_protocol(protocol));
         let channels: Vec<_> = channels.collect();
-        let (url, config) = self.webtransport(&place).map_err(never)?;
-        let session = self.quic.connect(&url, config, handler, &channels).await;
+        let own = quic
+            .local_addr()
+            .map_err(|error| later(error.to_string()))?;
+        let (url, config) = self.webtransport(&place, own).map_err(never)?;
+        let session = quic.connect(&url, config, handler, &channels).await;
         session
             .map(Session::Quic)
             .map_err(|error| later(format!("{}: QUIC: {error}", self.to)))
     }
 
     /// Where to connect, and whom to trust there.
-    fn webtransport(&self, place: &str) -> Result<(String, ConnectConfig), String> {
+    fn webtransport(
+        &self,
+        place: &str,
+        own: SocketAddr,
+    ) -> Result<(String, ConnectConfig), String> {
         let to = &self.to;
         let place: QuicPlace = serde_json::from_str(place).map_err(|error| {
             format!("{to} says in words unknown here where its QUIC is: {error}")
@@ -206,6 +217,7 @@ impl Dialer {
             hashes => Trust::Hashes(hashes),
         };
         let mut config = ConnectConfig::new(trust);
+        config.session = session_config(own);
         config.timeout = QUIC_TIMEOUT;
         Ok((url.into(), config))
     }
@@ -395,7 +407,11 @@ impl Dialer {
         match session {
             // It may have ended by itself.
             Session::Data(session) => drop(self.endpoint.close(session).await),
-            Session::Quic(session) => drop(self.quic.close(session)),
+            Session::Quic(session) => {
+                if let Some(quic) = &self.quic {
+                    let _ = quic.close(session);
+                }
+            }
             Session::Socket(task) => drop(task),
         }
     }

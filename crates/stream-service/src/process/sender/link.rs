@@ -31,6 +31,9 @@ use crate::model::lane_choice::LaneChoice;
 use crate::model::meters::RateMeter;
 use crate::process::protocol::ProcessMode;
 
+/// Frames held beyond those that may be under way: what the reader is ahead by.
+const READ_AHEAD_FRAMES: usize = 32;
+
 /// A link as the sender has it.
 pub(super) struct SendLink {
     state: Mutex<State>,
@@ -395,7 +398,14 @@ impl State {
 
     /// With no more frames held than this the reading thread is worth waking.
     fn low_water(&self) -> usize {
-        self.config.max_window.frames as usize * 3 / 4
+        self.capacity() * 3 / 4
+    }
+
+    /// Frames worth holding: those that may be under way, and some read ahead. A short path needs few.
+    fn capacity(&self) -> usize {
+        let most = self.config.max_window.frames as usize;
+        let under_way = self.frames.window().frames as usize;
+        (under_way + READ_AHEAD_FRAMES).min(most)
     }
 
     /// What room there is depends on: frames held, results taken.

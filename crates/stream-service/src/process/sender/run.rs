@@ -217,14 +217,10 @@ fn lanes_of(options: &SendOptions, link: &Arc<SendLink>) -> Result<Lanes, SendEr
     let config = EndpointConfig::new(bind);
     let endpoint = Endpoint::bind(config)?;
     let name = random_name();
-    let mut quic = quic_session::EndpointConfig::new(bind);
-    quic.identity = quic_session::Identity::ClientOnly;
-    quic.idle_timeout = QUIC_IDLE_TIMEOUT;
-    quic.congestion = options.congestion.factory();
-    if local {
-        quic.max_mtu_bytes = LOOPBACK_MTU_BYTES;
-    }
-    let quic = quic_session::Endpoint::bind(quic)?;
+    let quic = match options.lanes {
+        LaneWish::Auto | LaneWish::Quic => Some(quic_endpoint(options, bind)?),
+        LaneWish::Data(_) | LaneWish::WebSocket => None,
+    };
     let dialer = Dialer::new(options, endpoint, quic, Arc::clone(link), name, session)
         .map_err(SendError::Usage)?;
     Ok(Lanes {
@@ -235,6 +231,20 @@ fn lanes_of(options: &SendOptions, link: &Arc<SendLink>) -> Result<Lanes, SendEr
         give_up_after: options.give_up_after,
         connected: AtomicBool::new(false),
     })
+}
+
+fn quic_endpoint(
+    options: &SendOptions,
+    bind: SocketAddr,
+) -> Result<quic_session::Endpoint, quic_session::BindError> {
+    let mut quic = quic_session::EndpointConfig::new(bind);
+    quic.identity = quic_session::Identity::ClientOnly;
+    quic.idle_timeout = QUIC_IDLE_TIMEOUT;
+    quic.congestion = options.congestion.factory();
+    if bind.ip().is_loopback() {
+        quic.max_mtu_bytes = LOOPBACK_MTU_BYTES;
+    }
+    quic_session::Endpoint::bind(quic)
 }
 
 /// A number that no other sender of the same worker has: the standard library seeds its hashers at random.

@@ -40,8 +40,9 @@ pub(super) use snapshot::LinkSnapshot;
 use snapshot::StageWindows;
 use upstream::Upstream;
 
-/// Frames that one link may have under way. One ack lists as many, so that each is told when it arrives.
-pub(super) const MAX_WINDOW_FRAMES: u32 = 64;
+/// Frames that one link may have under way: with 100 kB each, 64 MB/s where a frame's confirmation takes 200 ms. One ack lists half as
+/// many; the others are told as those before them are confirmed.
+pub(super) const MAX_WINDOW_FRAMES: u32 = 128;
 /// Frames that it may always have under way: what a pause of the sender's or the worker's scheduler is bridged with.
 const MIN_WINDOW_FRAMES: u32 = 32;
 /// Their payload bytes: two raw 4K pictures.
@@ -100,7 +101,11 @@ impl WorkerLink {
             ProcessMode::EveryFrame => ReceiverConfig::every_frame(now),
             ProcessMode::Realtime => ReceiverConfig::realtime(now),
         };
-        let frames = FrameReceiver::new(ReceiverConfig {
+        let credit = CreditSizer::new(
+            (2 * holds).clamp(MIN_WINDOW_FRAMES, MAX_WINDOW_FRAMES),
+            MAX_WINDOW_FRAMES,
+        );
+        let mut frames = FrameReceiver::new(ReceiverConfig {
             confirm: Confirm::Explicit,
             epoch: query.link.map(|_| query.epoch),
             window,
@@ -108,6 +113,15 @@ impl WorkerLink {
             resume: query.resume(),
             ..base
         })?;
+        if query.mode == ProcessMode::EveryFrame && query.link.is_some() {
+            let frames_at_first = credit.frames(None).max(MIN_UNITS_WINDOW);
+            let bytes = window.bytes;
+            // Within the configured window by `CreditSizer`'s bounds.
+            let _ = frames.set_window(Window {
+                frames: frames_at_first,
+                bytes,
+            });
+        }
         let units = Arc::new(Units::default());
         let state = State {
             upstream: Upstream::default(),
@@ -124,10 +138,7 @@ impl WorkerLink {
             next_index: first_index(query),
             answered: first_index(query),
             ended: false,
-            credit: CreditSizer::new(
-                (2 * holds).clamp(MIN_WINDOW_FRAMES, MAX_WINDOW_FRAMES),
-                MAX_WINDOW_FRAMES,
-            ),
+            credit,
             arrivals: RateMeter::new(now),
             stages: StageWindows::default(),
             idle_since: Some(now),
@@ -293,8 +304,12 @@ impl State {
         self.frames.confirm(until);
         self.credit.confirmed(now, until);
         let least = self.order.as_ref().map_or(0, |_| MIN_UNITS_WINDOW);
+        // Not the present round trip: that grows with what waits in the lanes, which is what is decided here.
         let window = Window {
-            frames: self.credit.frames(self.frames.round_trip()).max(least),
+            frames: self
+                .credit
+                .frames(self.frames.shortest_round_trip())
+                .max(least),
             bytes: MAX_WINDOW_BYTES,
         };
         if self.frames.window() != window {

@@ -17,7 +17,7 @@ use super::routes::{App, refused};
 use crate::controller::Problem;
 use crate::process::lane::LinkEnd as _;
 use crate::process::protocol::{LinkQuery, OFFER_PATH, QuicPlace};
-use crate::process::quic_lane::QuicLane;
+use crate::process::quic_lane::{QuicLane, session_config};
 
 impl App {
     /// Ends a session, or the wait for it.
@@ -56,17 +56,17 @@ pub(super) async fn invite(
     } = place.map_err(|error| refused(&error))?;
     app.vacate(replaced).await;
     let handler = Box::new(QuicLane::new(Arc::clone(&link), lane));
-    let invitation = quic.invite_with(handler, quic_session::SessionConfig::own_peer());
+    let own = quic.local_addr().map_err(|error| {
+        Problem::bad_request(format!("the QUIC socket has no address: {error}"))
+    })?;
+    let invitation = quic.invite_with(handler, session_config(own));
     let invitation = invitation.map_err(|error| {
         link.closed(Instant::now(), lane, "nobody could be invited");
         unavailable(&error)
     })?;
-    let port = quic.local_addr().map_err(|error| {
-        Problem::bad_request(format!("the QUIC socket has no address: {error}"))
-    })?;
     let hashes = quic.certificate_hashes();
     let place = QuicPlace {
-        port: port.port(),
+        port: own.port(),
         path: invitation.path.clone(),
         certificate_hashes: hashes.iter().map(ToString::to_string).collect(),
     };

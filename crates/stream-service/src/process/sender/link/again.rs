@@ -11,8 +11,8 @@ use crate::process::protocol::ProcessMode;
 use crate::process::sender::groups::Groups;
 
 impl State {
-    /// Whether an access unit can be taken so that all that a new worker needs can still wait at once. Of other frames the
-    /// sender itself says it.
+    /// Whether a frame can be taken: an access unit so that all that a new worker needs can still wait at once, any other
+    /// where it is not far ahead of what may be under way. Realtime frames always can.
     pub(super) fn has_room_for(&self, frame: &OutgoingFrame) -> bool {
         let (
             Some(groups),
@@ -21,7 +21,8 @@ impl State {
             },
         ) = (&self.groups, self.config.mode)
         else {
-            return true;
+            let every_frame = self.mode == ProcessMode::EveryFrame;
+            return !every_frame || self.frames.held_frames() < self.capacity();
         };
         let bytes = groups.held().1 + frame.payload.len() as u64;
         self.frames.held_frames() < self.config.max_window.frames as usize

@@ -93,35 +93,11 @@ impl WorkerLink {
         query: &LinkQuery,
         holds: u32,
     ) -> Result<Self, datachannel_transport::ConfigError> {
-        let window = Window {
-            frames: MAX_WINDOW_FRAMES,
-            bytes: MAX_WINDOW_BYTES,
-        };
-        let base = match query.mode {
-            ProcessMode::EveryFrame => ReceiverConfig::every_frame(now),
-            ProcessMode::Realtime => ReceiverConfig::realtime(now),
-        };
         let credit = CreditSizer::new(
             (2 * holds).clamp(MIN_WINDOW_FRAMES, MAX_WINDOW_FRAMES),
             MAX_WINDOW_FRAMES,
         );
-        let mut frames = FrameReceiver::new(ReceiverConfig {
-            confirm: Confirm::Explicit,
-            epoch: query.link.map(|_| query.epoch),
-            window,
-            max_frame_bytes: MAX_FRAME_BYTES,
-            resume: query.resume(),
-            ..base
-        })?;
-        if query.mode == ProcessMode::EveryFrame && query.link.is_some() {
-            let frames_at_first = credit.frames(None).max(MIN_UNITS_WINDOW);
-            let bytes = window.bytes;
-            // Within the configured window by `CreditSizer`'s bounds.
-            let _ = frames.set_window(Window {
-                frames: frames_at_first,
-                bytes,
-            });
-        }
+        let frames = receiver(now, query, &credit)?;
         let units = Arc::new(Units::default());
         let state = State {
             upstream: Upstream::default(),
@@ -212,6 +188,36 @@ impl WorkerLink {
         self.pump(now, &mut state);
         state.wake(None);
     }
+}
+
+/// What takes the frames in. A link that confirms them begins with a window as long as `credit` gives before it knows anything.
+fn receiver(
+    now: Instant,
+    query: &LinkQuery,
+    credit: &CreditSizer,
+) -> Result<FrameReceiver, datachannel_transport::ConfigError> {
+    let base = match query.mode {
+        ProcessMode::EveryFrame => ReceiverConfig::every_frame(now),
+        ProcessMode::Realtime => ReceiverConfig::realtime(now),
+    };
+    let mut frames = FrameReceiver::new(ReceiverConfig {
+        confirm: Confirm::Explicit,
+        epoch: query.link.map(|_| query.epoch),
+        window: Window {
+            frames: MAX_WINDOW_FRAMES,
+            bytes: MAX_WINDOW_BYTES,
+        },
+        max_frame_bytes: MAX_FRAME_BYTES,
+        resume: query.resume(),
+        ..base
+    })?;
+    if query.mode == ProcessMode::EveryFrame && query.link.is_some() {
+        frames.set_window(Window {
+            frames: credit.frames(None).max(MIN_UNITS_WINDOW),
+            bytes: MAX_WINDOW_BYTES,
+        })?;
+    }
+    Ok(frames)
 }
 
 /// The pipeline counts a realtime link's frames from 0: their sequence has gaps.

@@ -8,6 +8,7 @@ mod json;
 mod link;
 mod links;
 mod order;
+mod origin;
 mod payloads;
 mod quic;
 mod routes;

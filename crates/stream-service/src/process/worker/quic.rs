@@ -9,10 +9,11 @@ use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use quic_session::{Invitation, InviteError};
 
 use super::links::{Place, Seat};
+use super::origin::refuse_foreign;
 use super::routes::{App, refused};
 use crate::controller::Problem;
 use crate::process::lane::LinkEnd as _;
@@ -37,8 +38,10 @@ impl App {
 /// A place in a link for a WebTransport session.
 pub(super) async fn invite(
     State(app): State<App>,
+    headers: HeaderMap,
     query: Result<Query<LinkQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
+    refuse_foreign(&headers)?;
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let Some(quic) = &app.quic else {
         let detail = "this worker serves no QUIC; it does with --quic HOST:PORT";

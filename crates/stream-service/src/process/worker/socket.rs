@@ -13,9 +13,11 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures_util::future::ready;
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
+use http::HeaderMap;
 use tokio::sync::Notify;
 
 use super::links::{Place, Seat};
+use super::origin::refuse_foreign;
 use super::routes::{App, refused};
 use crate::controller::Problem;
 use crate::process::lane::LinkEnd as _;
@@ -28,9 +30,11 @@ const MAX_SOCKET_MESSAGE_BYTES: usize = MAX_MESSAGE_BYTES + 1;
 /// A lane of a link that is a WebSocket: where no UDP passes.
 pub(super) async fn socket(
     State(app): State<App>,
+    headers: HeaderMap,
     query: Result<Query<LinkQuery>, QueryRejection>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
+    refuse_foreign(&headers)?;
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     let upgrade = upgrade.map_err(|error| Problem::bad_request(error.body_text()))?;
     if query.link.is_none() {

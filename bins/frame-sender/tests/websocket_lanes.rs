@@ -29,7 +29,13 @@ fn asked_for_it_carries_every_frame_through_deaths_of_both_ends() {
 #[test]
 fn where_udp_leads_nowhere_auto_finds_it() {
     // An address of documentation (RFC 5737): nothing comes back from there.
-    let worker = Worker::start(&["--processor", "none", "--public-ip", "192.0.2.1"]);
+    let worker = Worker::start(&[
+        "--processor",
+        "none",
+        "--public-ip",
+        "192.0.2.1",
+        "--no-quic",
+    ]);
     let run = Run::new(worker.address(), INPUT, &[]);
     let done = run.complete();
     done.assert_whole(FRAMES);

@@ -45,6 +45,8 @@ use upstream::Upstream;
 pub(super) const MAX_WINDOW_FRAMES: u32 = 128;
 /// Frames that it may always have under way: what a pause of the sender's or the worker's scheduler is bridged with.
 const MIN_WINDOW_FRAMES: u32 = 32;
+/// The same in realtime: one on its way and one whole, and as many again for a path with a round trip of two frames.
+const MIN_REALTIME_FRAMES: u32 = 4;
 /// Their payload bytes: two raw 4K pictures.
 const MAX_WINDOW_BYTES: u64 = 32 << 20;
 /// Largest frame taken.
@@ -97,7 +99,7 @@ impl WorkerLink {
             (2 * holds).clamp(MIN_WINDOW_FRAMES, MAX_WINDOW_FRAMES),
             MAX_WINDOW_FRAMES,
         );
-        let frames = receiver(now, query, &credit)?;
+        let frames = receiver(now, query, holds, &credit)?;
         let units = Arc::new(Units::default());
         let state = State {
             upstream: Upstream::default(),
@@ -194,17 +196,22 @@ impl WorkerLink {
 fn receiver(
     now: Instant,
     query: &LinkQuery,
+    holds: u32,
     credit: &CreditSizer,
 ) -> Result<FrameReceiver, datachannel_transport::ConfigError> {
-    let base = match query.mode {
-        ProcessMode::EveryFrame => ReceiverConfig::every_frame(now),
-        ProcessMode::Realtime => ReceiverConfig::realtime(now),
+    let (base, most_frames) = match query.mode {
+        ProcessMode::EveryFrame => (ReceiverConfig::every_frame(now), MAX_WINDOW_FRAMES),
+        // Whatever waits here cannot be replaced by what is newer.
+        ProcessMode::Realtime => {
+            let frames = (2 * holds).clamp(MIN_REALTIME_FRAMES, MAX_WINDOW_FRAMES);
+            (ReceiverConfig::realtime(now), frames)
+        }
     };
     let mut frames = FrameReceiver::new(ReceiverConfig {
         confirm: Confirm::Explicit,
         epoch: query.link.map(|_| query.epoch),
         window: Window {
-            frames: MAX_WINDOW_FRAMES,
+            frames: most_frames,
             bytes: MAX_WINDOW_BYTES,
         },
         max_frame_bytes: MAX_FRAME_BYTES,

@@ -47,11 +47,14 @@ fn random_loss_costs_little() {
 #[test]
 fn bursts_of_loss_do_not_stop_it() {
     for (mean, least) in [(0.01, 55.0), (0.05, 35.0), (0.15, 20.0)] {
-        for seed in [1, 2] {
+        // One draw of bursts may look like a policer for a while (docs/congestion.md): the middle one of five counts.
+        let mut rates = [1, 2, 3, 4, 5].map(|seed| {
             let loss = Loss::Burst { mean, spell: 20.0 };
-            let rate = transfer(Fair, open(loss).seed(seed), 100_000_000);
-            assert!(rate >= least, "{mean}, seed {seed}: {rate:.1} MB/s");
-        }
+            transfer(Fair, open(loss).seed(seed), 100_000_000)
+        });
+        rates.sort_by(f64::total_cmp);
+        assert!(rates[2] >= least, "{mean}: {rates:.1?} MB/s");
+        assert!(rates[0] >= least / 2.0, "{mean}: {rates:.1?} MB/s");
     }
 }
 

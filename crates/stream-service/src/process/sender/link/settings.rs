@@ -73,16 +73,7 @@ pub(super) fn pictures(
     epoch: u32,
     first: u64,
 ) -> Result<FrameReceiver, datachannel_transport::ConfigError> {
-    let mut config = ReceiverConfig::every_frame(now);
-    config.epoch = Some(epoch);
-    config.max_frame_bytes = MAX_PICTURE_BYTES;
-    config.window = Window {
-        frames: 64,
-        bytes: 2 * u64::from(MAX_PICTURE_BYTES),
-    };
-    config.ping_interval = Some(PING_INTERVAL);
-    config.resume.next_sequence = first;
-    FrameReceiver::new(config)
+    answers(now, epoch, first, MAX_PICTURE_BYTES, 64)
 }
 
 /// Results as they come: numbered as their frames are.
@@ -91,12 +82,23 @@ pub(super) fn results(
     epoch: u32,
     first: u64,
 ) -> Result<FrameReceiver, datachannel_transport::ConfigError> {
+    answers(now, epoch, first, MAX_RESULT_BYTES, 256)
+}
+
+/// So many under way, and two of the largest.
+fn answers(
+    now: Instant,
+    epoch: u32,
+    first: u64,
+    max_frame_bytes: u32,
+    frames: u32,
+) -> Result<FrameReceiver, datachannel_transport::ConfigError> {
     let mut config = ReceiverConfig::every_frame(now);
     config.epoch = Some(epoch);
-    config.max_frame_bytes = MAX_RESULT_BYTES;
+    config.max_frame_bytes = max_frame_bytes;
     config.window = Window {
-        frames: 256,
-        bytes: 2 * u64::from(MAX_RESULT_BYTES),
+        frames,
+        bytes: 2 * u64::from(max_frame_bytes),
     };
     config.ping_interval = Some(PING_INTERVAL);
     config.resume.next_sequence = first;

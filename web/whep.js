@@ -10,6 +10,7 @@
  * reason there is no trickle.
  */
 import { ApiError, request } from './api.js';
+import { offering } from './sdp.js';
 
 /** The label the server looks for (docs/wire.md runs on it). */
 const CHANNEL_LABEL = 'frames';
@@ -65,7 +66,7 @@ export async function prepareOffer() {
     const channel = peer.createDataChannel(CHANNEL_LABEL, { ordered: true });
     channel.binaryType = 'arraybuffer';
     await peer.setLocalDescription();
-    return { peer, channel, sdp: peer.localDescription?.sdp ?? '' };
+    return { peer, channel, sdp: offering(peer.localDescription?.sdp ?? '') };
   } catch (error) {
     peer.close();
     throw new SessionError('unsupported', `This browser cannot make a WebRTC connection: ${error instanceof Error ? error.message : error}`);

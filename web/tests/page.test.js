@@ -8,6 +8,7 @@ import { ServerClock } from '../clock.js';
 import { EventParser } from '../events.js';
 import { bitrate, milliseconds, size, timestamp, UNKNOWN } from '../format.js';
 import { Rate, Spread } from '../meter.js';
+import { offering } from '../sdp.js';
 import { describe, describeError } from '../text.js';
 import { parseIceServers } from '../whep.js';
 
@@ -113,4 +114,10 @@ test('a refused value names its range', () => {
 test('ICE servers are read from Link headers', () => {
   const header = '<turn:turn.example.org?transport=tcp>; rel="ice-server"; username="u"; credential="c"; credential-type="password", <stun:stun.example.org>; rel="ice-server", </x>; rel="next"';
   assert.deepEqual(parseIceServers(header), [{ urls: 'turn:turn.example.org?transport=tcp', username: 'u', credential: 'c' }, { urls: 'stun:stun.example.org' }]);
+});
+
+test('an offer of Chromium says what datagrams it takes, for all sections; others say nothing', () => {
+  const sdp = 'v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:0\r\n';
+  assert.equal(offering(sdp, true), sdp.replace('t=0 0\r\n', 't=0 0\r\na=x-max-datagram-size:12000\r\n'));
+  assert.equal(offering(sdp, false), sdp);
 });

@@ -63,6 +63,13 @@ impl EndpointConfig {
 
 /// The largest datagram that str0m makes.
 const LARGEST_MTU_BYTES: usize = 1500;
+/// A datagram of this size has, with the kernel's bookkeeping, room in 16 KiB, and BoringSSL reads no more than a record's
+/// 16 KiB at once.
+const LARGEST_DATAGRAM_BYTES: usize = 12_000;
+/// The largest that fits Ethernet's 1500, bytes; a larger MTU is meant for loopback.
+const LARGEST_ETHERNET_MTU_BYTES: usize = 1472;
+/// IPv6's header and UDP's, bytes.
+const HEADER_BYTES: usize = 48;
 
 /// Settings of one session.
 #[derive(Debug, Clone)]
@@ -72,6 +79,9 @@ pub struct SessionConfig {
     /// The same, in a session that answers an offer and whose peer's first check comes from a loopback address. Range
     /// 576–1500.
     pub loopback_mtu_bytes: usize,
+    /// The largest datagram made of several DTLS records, bytes, in a session that answers an offer which says
+    /// `a=x-max-datagram-size` and whose peer's first check comes from a loopback address. Range 0 (each record alone) to 12,000.
+    pub loopback_datagram_bytes: usize,
     /// Bytes that a session with one channel may have buffered, which is written and not yet acknowledged: this bounds
     /// what is in flight, and so the goodput at `sctp_buffered_bytes` per round trip. Range 2 KiB–64 MiB.
     pub sctp_buffered_bytes: usize,
@@ -101,6 +111,7 @@ impl SessionConfig {
     /// |---|---|---|
     /// | `mtu_bytes` | 1200 | what browsers send themselves; fits every path that carries WebRTC |
     /// | `loopback_mtu_bytes` | 1500 | loopback carries 64 KiB; more than this str0m does not make |
+    /// | `loopback_datagram_bytes` | 12,000 | eight SCTP packets: a browser's cost goes by the datagram; larger ones are lost in it |
     /// | `sctp_buffered_bytes` | 64 KiB | Chromium's UDP receive buffer is 128 KiB: with more in flight it overflows, and goodput falls tenfold |
     /// | `sctp_buffered_max_bytes` | 0 | the same, whatever the round trip |
     /// | `channel_reserve_bytes` | 16 KiB | one message of the size that is fastest towards Chromium |
@@ -114,6 +125,7 @@ impl SessionConfig {
         Self {
             mtu_bytes: 1200,
             loopback_mtu_bytes: LARGEST_MTU_BYTES,
+            loopback_datagram_bytes: LARGEST_DATAGRAM_BYTES,
             sctp_buffered_bytes: 64 * KIB,
             sctp_buffered_max_bytes: 0,
             channel_reserve_bytes: 16 * KIB,
@@ -146,6 +158,16 @@ impl SessionConfig {
         }
     }
 
+    /// What loopback's own MTU leaves of the settings for it, where somebody has made that smaller than Ethernet's.
+    pub(crate) fn fit_loopback(&mut self, interface_mtu_bytes: usize) {
+        let payload_bytes = interface_mtu_bytes.saturating_sub(HEADER_BYTES).max(576);
+        if self.mtu_bytes > LARGEST_ETHERNET_MTU_BYTES {
+            self.mtu_bytes = self.mtu_bytes.min(payload_bytes);
+        }
+        self.loopback_mtu_bytes = self.loopback_mtu_bytes.min(payload_bytes);
+        self.loopback_datagram_bytes = self.loopback_datagram_bytes.min(payload_bytes);
+    }
+
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         for (field, bytes) in [
             ("mtu_bytes", self.mtu_bytes),
@@ -153,6 +175,13 @@ impl SessionConfig {
         ] {
             in_range(field, bytes, 576, LARGEST_MTU_BYTES, "576 to 1500 bytes")?;
         }
+        in_range(
+            "loopback_datagram_bytes",
+            self.loopback_datagram_bytes,
+            0,
+            LARGEST_DATAGRAM_BYTES,
+            "0 to 12,000 bytes",
+        )?;
         in_range(
             "sctp_buffered_bytes",
             self.sctp_buffered_bytes,
@@ -219,6 +248,20 @@ fn in_range(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_smaller_loopback_takes_smaller_datagrams() {
+        let mut config = SessionConfig::own_host();
+        config.fit_loopback(65_536);
+        assert_eq!(
+            (config.mtu_bytes, config.loopback_datagram_bytes),
+            (1500, 12_000)
+        );
+        config.fit_loopback(1500);
+        assert_eq!((config.mtu_bytes, config.loopback_mtu_bytes), (1452, 1452));
+        assert_eq!(config.loopback_datagram_bytes, 1452);
+        assert!(config.validate().is_ok());
+    }
 
     #[test]
     fn the_presets_are_valid() {

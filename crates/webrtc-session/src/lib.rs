@@ -12,6 +12,7 @@ pub mod driver;
 mod error;
 mod handler;
 mod id;
+mod joined;
 mod negotiation;
 mod offer;
 mod paced_dtls;

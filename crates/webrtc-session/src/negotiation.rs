@@ -147,6 +147,7 @@ pub(crate) fn answer_offer(
         .channels
         .set_peer_max_message_bytes(offer.max_message_bytes);
     session.negotiation.remote_ufrag = offer.ufrag;
+    session.negotiation.max_datagram_bytes = offer.max_datagram_bytes;
     Ok((session, answer))
 }
 
@@ -221,13 +222,18 @@ impl Session {
         Ok(())
     }
 
-    /// The peer is heard from for the first time: over loopback, its twin takes the session's place.
-    pub(crate) fn settle_mtu(&mut self, source: SocketAddr) {
-        if let Some(twin) = self.negotiation.loopback.take()
-            && source.ip().is_loopback()
-        {
+    /// The peer is heard from for the first time: over loopback, its twin takes the session's place, and datagrams are as
+    /// large as both sides allow.
+    pub(crate) fn settle_path(&mut self, source: SocketAddr) {
+        let twin = self.negotiation.loopback.take();
+        if !source.ip().is_loopback() {
+            return;
+        }
+        if let Some(twin) = twin {
             self.rtc = *twin;
         }
+        let told = self.negotiation.max_datagram_bytes;
+        self.joined.limit_bytes = told.min(self.config.loopback_datagram_bytes);
     }
 
     /// Offers new ICE credentials for the living connection. The caller drains.

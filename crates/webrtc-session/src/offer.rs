@@ -16,6 +16,10 @@ pub(crate) const MAX_CANDIDATES: usize = 32;
 /// RFC 8841 §6.1: without `a=max-message-size` the peer takes this much.
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 64 * 1024;
 
+/// `a=x-max-datagram-size:BYTES`, ours: who offers reads datagrams of up to this size that hold several DTLS records.
+/// RFC 6347 §4.1.1 allows them; aiortc, for one, reads a single record of each.
+const MAX_DATAGRAM_ATTRIBUTE: &str = "x-max-datagram-size";
+
 /// Who made the description: an ICE-lite endpoint can answer one that is not, and nothing else.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -30,6 +34,8 @@ pub(crate) struct Description {
     pub(crate) sdp: String,
     /// The largest message the peer takes, bytes.
     pub(crate) max_message_bytes: usize,
+    /// The largest datagram of several DTLS records that the peer reads, bytes; 0 when it does not say.
+    pub(crate) max_datagram_bytes: usize,
     /// The peer's half of the usernames of connectivity checks.
     pub(crate) ufrag: String,
     /// The kinds of the media sections (`audio`, `video`), which are answered as inactive.
@@ -57,6 +63,9 @@ pub(crate) fn inspect(sdp: &str, role: Role) -> Result<Description, SdpError> {
     Ok(Description {
         sdp: without_useless_candidates(sdp),
         max_message_bytes: max_message_bytes(sdp),
+        max_datagram_bytes: attribute(sdp, MAX_DATAGRAM_ATTRIBUTE)
+            .and_then(|bytes| bytes.trim().parse().ok())
+            .unwrap_or(0),
         ufrag: attribute(sdp, "ice-ufrag").unwrap_or_default().to_owned(),
         media: media
             .iter()
@@ -186,10 +195,26 @@ mod tests {
     fn reads_what_matters_and_drops_useless_candidates() {
         let description = inspect(OFFER, Role::Offer).unwrap();
         assert_eq!(description.max_message_bytes, 262_144);
+        assert_eq!(description.max_datagram_bytes, 0);
         assert_eq!(description.ufrag, "abcd");
         assert_eq!(description.media, ["video"]);
         assert!(description.sdp.contains("192.0.2.7 4000"));
         assert!(!description.sdp.contains(".local") && !description.sdp.contains("tcptype"));
+    }
+
+    #[test]
+    fn a_peer_says_how_large_its_datagrams_may_be() {
+        let told = |value: &str| {
+            let offer = OFFER.replacen(
+                "t=0 0",
+                &format!("t=0 0\r\na=x-max-datagram-size:{value}"),
+                1,
+            );
+            inspect(&offer, Role::Offer).unwrap().max_datagram_bytes
+        };
+        assert_eq!(told("12000"), 12_000);
+        assert_eq!(told("-1"), 0);
+        assert_eq!(told("large"), 0);
     }
 
     #[test]

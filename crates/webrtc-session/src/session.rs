@@ -12,6 +12,7 @@ use str0m::{Event, IceConnectionState, Input, Output, Rtc};
 
 use crate::ack_clock::AckClock;
 use crate::channels::Channels;
+use crate::joined::JoinedRecords;
 use crate::{CloseReason, SessionConfig, SessionHandler, SessionId, SessionState, SessionStats};
 
 /// Takes the datagrams a session sends.
@@ -38,6 +39,7 @@ pub(crate) struct Session {
     pub(crate) config: SessionConfig,
     pub(crate) channels: Channels,
     pub(crate) negotiation: Negotiation,
+    pub(crate) joined: JoinedRecords,
     pub(crate) ack_clock: AckClock,
     pub(crate) counters: Counters,
     pub(crate) state: SessionState,
@@ -61,6 +63,8 @@ pub(crate) struct Negotiation {
     pub(crate) candidates_added: usize,
     /// The session as it is to be if its peer turns out to come over loopback; until it is heard.
     pub(crate) loopback: Option<Box<Rtc>>,
+    /// The largest datagram of several DTLS records that the peer said it reads, bytes; 0 when it said nothing.
+    pub(crate) max_datagram_bytes: usize,
 }
 
 #[derive(Debug, Default)]
@@ -90,6 +94,7 @@ impl Session {
             channels: Channels::new(&config),
             config,
             negotiation: Negotiation::default(),
+            joined: JoinedRecords::default(),
             ack_clock: AckClock::default(),
             counters: Counters::default(),
             state: SessionState::Connecting,
@@ -127,7 +132,9 @@ impl Session {
     ) {
         self.counters.packets_received += 1;
         self.counters.bytes_received += datagram.len() as u64;
-        self.settle_mtu(source);
+        if self.remote_address.is_none() {
+            self.settle_path(source);
+        }
         self.heard(now, source);
         let input = Receive::new(Protocol::Udp, source, destination, datagram);
         let used =
@@ -174,13 +181,15 @@ impl Session {
             match self.rtc.poll_output() {
                 Ok(Output::Timeout(at)) => {
                     self.rtc_deadline = at;
+                    self.counters.packets_sent += self.joined.flush(outbox);
                     return;
                 }
                 Ok(Output::Transmit(transmit)) => {
-                    self.counters.packets_sent += 1;
                     self.counters.bytes_sent += transmit.contents.len() as u64;
                     let destination = self.follow_peer(now, transmit.destination);
-                    outbox.send(transmit.source, destination, &transmit.contents);
+                    self.counters.packets_sent +=
+                        self.joined
+                            .push(transmit.source, destination, &transmit.contents, outbox);
                 }
                 Ok(Output::Event(event)) => self.on_event(now, event, outbox),
                 Err(error) => self.finish(now, CloseReason::Transport(error.to_string()), outbox),
@@ -224,6 +233,7 @@ impl Session {
         if self.is_closed() {
             return;
         }
+        self.counters.packets_sent += self.joined.flush(outbox);
         // Both fail only where there is nobody left to tell.
         let _ = self.rtc.close();
         while self.rtc.is_alive() {

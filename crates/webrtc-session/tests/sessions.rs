@@ -6,7 +6,9 @@ mod support;
 
 use std::time::Duration;
 
-use support::{Seen, connect, loopback, numbered, pair, scripted, scripted_refusing};
+use support::{
+    Seen, connect, connect_with_offer, loopback, numbered, pair, scripted, scripted_refusing,
+};
 use webrtc_session::{AcceptError, ChannelSpec, CloseReason, Endpoint, SessionError, SessionState};
 
 #[tokio::test]
@@ -230,6 +232,25 @@ async fn a_peer_on_loopback_gets_loopbacks_larger_datagrams() {
     );
     assert!(usual <= 1200, "{usual}");
     assert!((1201..=1500).contains(&large), "{large}");
+}
+
+#[tokio::test]
+async fn a_peer_that_reads_several_records_of_a_datagram_gets_them() {
+    let (server, client) = (
+        Endpoint::bind(loopback()).unwrap(),
+        Endpoint::bind(loopback()).unwrap(),
+    );
+    let says = |offer: String| offer.replacen("\r\nm=", "\r\na=x-max-datagram-size:6000\r\nm=", 1);
+    let channels = [ChannelSpec::reliable("frames")];
+    let mut pair = connect_with_offer(&server, &client, &channels, says).await;
+    let messages: Vec<Vec<u8>> = (0..200).map(|number| numbered(number, 16_000)).collect();
+    pair.server_peer.send(None, messages.clone());
+    for expected in &messages {
+        assert_eq!(&pair.client_peer.message().await.1, expected);
+    }
+    let stats = pair.server.stats(pair.server_session).await.unwrap();
+    let mean = stats.bytes_sent / stats.packets_sent;
+    assert!((2000..=6000).contains(&mean), "{mean}");
 }
 
 #[tokio::test]

@@ -1,6 +1,7 @@
 // @ts-check
 /** Receives frames with the viewer page's own receiver, acknowledges them, and counts. Served by goodput.rs. */
 import { FrameReceiver } from '/web/receiver.js';
+import { offering } from '/web/sdp.js';
 
 const receiver = new FrameReceiver();
 const counts = { frames: 0, bytes: 0, first_ms: 0, last_ms: 0, refused: 0 };
@@ -21,5 +22,5 @@ channel.addEventListener('message', (event) => {
 });
 
 await peer.setLocalDescription();
-const response = await fetch('/offer', { method: 'POST', body: peer.localDescription?.sdp });
+const response = await fetch('/offer', { method: 'POST', body: offering(peer.localDescription?.sdp ?? '') });
 await peer.setRemoteDescription({ type: 'answer', sdp: await response.text() });

@@ -159,6 +159,10 @@ fn pages(bench: Arc<Bench>) -> Router {
             "/web/wire.js",
             script(include_str!("../../../../web/wire.js")),
         )
+        .route(
+            "/web/sdp.js",
+            script(include_str!("../../../../web/sdp.js")),
+        )
         .route("/offer", post(offer))
         .with_state(bench)
 }

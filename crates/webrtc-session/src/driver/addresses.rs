@@ -75,6 +75,15 @@ impl LocalAddresses {
     }
 }
 
+/// The MTU of the loopback interface, bytes, where the system tells (Linux). Elsewhere, and unless somebody has changed it, it is
+/// larger than any datagram sent here.
+pub(super) fn loopback_mtu_bytes() -> usize {
+    std::fs::read_to_string("/sys/class/net/lo/mtu")
+        .ok()
+        .and_then(|mtu| mtu.trim().parse().ok())
+        .unwrap_or(16_384)
+}
+
 fn reachable_at(bound: IpAddr) -> Vec<IpAddr> {
     if !bound.is_unspecified() {
         return vec![bound];

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 
-use super::addresses::LocalAddresses;
+use super::addresses::{LocalAddresses, loopback_mtu_bytes};
 use super::inbox::{Full, INBOX_REQUESTS, Reply, Request};
 use super::run::Driver;
 use super::socket::UdpIo;
@@ -123,9 +123,10 @@ impl Endpoint {
         &self,
         offer_sdp: &str,
         handler: Box<dyn SessionHandler>,
-        config: SessionConfig,
+        mut config: SessionConfig,
     ) -> Result<Accepted, AcceptError> {
         config.validate()?;
+        config.fit_loopback(loopback_mtu_bytes());
         let max_sessions = self.shared.config.max_sessions;
         if self.totals().sessions >= max_sessions as u64 {
             return Err(AcceptError::Busy { max_sessions });
@@ -178,9 +179,10 @@ impl Endpoint {
         &self,
         handler: Box<dyn SessionHandler>,
         channels: &[ChannelSpec],
-        config: SessionConfig,
+        mut config: SessionConfig,
     ) -> Result<(String, PendingSession), ConnectError> {
         config.validate().map_err(BindError::from)?;
+        config.fit_loopback(loopback_mtu_bytes());
         if channels.is_empty() || channels.len() > config.max_channels {
             return Err(ConnectError::Channels {
                 channels: channels.len(),

@@ -210,10 +210,20 @@ pub struct Pair {
 }
 
 pub async fn connect(server: &Endpoint, client: &Endpoint, channels: &[ChannelSpec]) -> Pair {
+    connect_with_offer(server, client, channels, |offer| offer).await
+}
+
+/// The same, with the offer changed on its way.
+pub async fn connect_with_offer(
+    server: &Endpoint,
+    client: &Endpoint,
+    channels: &[ChannelSpec],
+    change: impl FnOnce(String) -> String,
+) -> Pair {
     let (client_handler, mut client_peer) = scripted();
     let (server_handler, mut server_peer) = scripted();
     let (offer, pending) = client.connect(client_handler, channels).await.unwrap();
-    let accepted = server.accept(&offer, server_handler).await.unwrap();
+    let accepted = server.accept(&change(offer), server_handler).await.unwrap();
     let client_session = pending.accept_answer(&accepted.answer_sdp).await.unwrap();
     for channel in channels {
         client_peer.channel(&channel.label).await;

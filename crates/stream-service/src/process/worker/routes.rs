@@ -14,6 +14,7 @@ use webrtc_session::driver::Endpoint;
 use webrtc_session::{AcceptError, SessionConfig};
 
 use super::links::{JoinError, Links, Seat};
+use super::metrics::exposition;
 use super::quic::invite;
 use super::socket::socket;
 use crate::controller::{Problem, Token, content_type, read_body, require_token};
@@ -177,39 +178,13 @@ async fn ready(State(app): State<App>) -> Response {
 
 /// Prometheus' text format.
 async fn metrics(State(app): State<App>) -> Response {
-    let links = app.links.snapshots(Instant::now());
-    let sum = |of: fn(&super::link::LinkSnapshot) -> u64| links.iter().map(of).sum::<u64>();
-    let lines = [
-        gauge(
-            "frameway_worker_links",
-            "Links that are open or may be resumed.",
-            links.len() as u64,
-        ),
-        gauge(
-            "frameway_worker_lanes",
-            "Sessions of all links.",
-            sum(|link| link.lanes as u64),
-        ),
-        gauge(
-            "frameway_worker_frames_processing",
-            "Frames in the pipelines.",
-            sum(|link| link.frames_processing),
-        ),
-        gauge(
-            "frameway_worker_held_bytes",
-            "Payload bytes of frames that are not confirmed.",
-            sum(|link| link.bytes_held),
-        ),
-    ];
+    let quic = app.quic.as_ref().map(quic_session::Endpoint::totals);
+    let text = exposition(&app.links.snapshots(Instant::now()), quic.as_ref());
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
     )];
-    (kind, lines.concat()).into_response()
-}
-
-fn gauge(name: &str, help: &str, value: u64) -> String {
-    format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n")
+    (kind, text).into_response()
 }
 
 async fn unknown_route(uri: Uri) -> Response {

@@ -9,9 +9,18 @@ use quic_session::EndpointStats;
 use super::link::LinkSnapshot;
 
 /// All of it.
-pub(super) fn exposition(links: &[LinkSnapshot], quic: Option<&EndpointStats>) -> String {
+pub(super) fn exposition(
+    links: &[LinkSnapshot],
+    broken: u64,
+    quic: Option<&EndpointStats>,
+) -> String {
     let mut text = Text::default();
     links_of(&mut text, links);
+    text.counter(
+        "frameway_worker_links_broken_total",
+        "Links ended because their sender broke the protocol, or their pipeline failed.",
+        &[("", broken)],
+    );
     if let Some(quic) = quic {
         sessions_of(&mut text, quic);
         refusals_of(&mut text, quic);

@@ -50,6 +50,24 @@ impl App {
             }
         }
     }
+
+    /// Ends a session once it has said what it has to, its goodbye for one. Whether there was one.
+    pub(super) async fn part(&self, seat: Seat) -> bool {
+        match seat {
+            Seat::Data(session) => {
+                let closed = self.endpoint.close_after_drain(session, DRAIN).await;
+                closed.is_ok()
+            }
+            Seat::Quic(invitation) => {
+                self.dismiss(&invitation, Some(DRAIN));
+                true
+            }
+            Seat::Socket(end) => {
+                end.notify_one();
+                true
+            }
+        }
+    }
 }
 
 pub(super) fn router(app: App, token: Option<String>) -> Router {
@@ -130,19 +148,9 @@ async fn known(
 }
 
 async fn close(State(app): State<App>, Path(lane): Path<u32>) -> Result<Response, Problem> {
-    let closed = match app.links.session(LaneId(lane)) {
-        Some(Seat::Data(session)) => app.endpoint.close_after_drain(session, DRAIN).await.is_ok(),
-        Some(Seat::Quic(invitation)) => {
-            app.dismiss(&invitation, Some(DRAIN));
-            true
-        }
-        Some(Seat::Socket(end)) => {
-            end.notify_one();
-            true
-        }
-        None => false,
-    };
-    if closed {
+    if let Some(seat) = app.links.session(LaneId(lane))
+        && app.part(seat).await
+    {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     Err(Problem::not_found(format!(
@@ -179,7 +187,8 @@ async fn ready(State(app): State<App>) -> Response {
 /// Prometheus' text format.
 async fn metrics(State(app): State<App>) -> Response {
     let quic = app.quic.as_ref().map(quic_session::Endpoint::totals);
-    let text = exposition(&app.links.snapshots(Instant::now()), quic.as_ref());
+    let links = app.links.snapshots(Instant::now());
+    let text = exposition(&links, app.links.broken(), quic.as_ref());
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",

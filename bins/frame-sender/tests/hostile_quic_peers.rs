@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, VarInt};
 use raw_quic::{Place, RawClient, framed, opening};
-use support::{DEADLINE, Run, Worker};
+use support::{Run, Worker};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use web_transport_quinn::proto::Settings;

@@ -3,22 +3,16 @@
 
 mod support;
 
-use std::net::SocketAddr;
+use std::time::Duration;
 
 use support::{Run, Worker};
 use testkit::LinkConfig;
-use testkit::driver::{BadLink, BadLinkConfig, Ways};
+use testkit::driver::Ways;
 
 const FRAMES: u64 = 1_500;
 
 fn input() -> String {
     format!("opaque:?bytes=20000&frames={FRAMES}")
-}
-
-fn link_to(worker: &Worker, config: LinkConfig) -> BadLink {
-    let server = worker.address().strip_prefix("http://").unwrap();
-    let server: SocketAddr = server.parse().unwrap();
-    BadLink::to_http(server, BadLinkConfig::both(config)).unwrap()
 }
 
 #[test]
@@ -53,13 +47,12 @@ fn pictures_come_back_by_it_too() {
 #[test]
 fn cuts_cost_no_frame() {
     let worker = Worker::start(&["--processor", "sleep:2ms", "--workers", "2"]);
-    let link = link_to(&worker, LinkConfig::datagrams());
-    let to = format!("http://{}", link.address());
-    let run = Run::new(&to, &input(), &["--lanes", "quic"]);
+    let link = worker.behind(LinkConfig::datagrams());
+    let run = Run::through(&link, &input(), &["--lanes", "quic"]);
     let running = run.start();
     for results in [200, 600, 1000] {
         run.reached(results);
-        let lasting = std::time::Duration::from_millis(1500);
+        let lasting = Duration::from_millis(1500);
         link.control().cut_for(Ways::Both, lasting, true);
     }
     running.finish().assert_whole(FRAMES);
@@ -69,9 +62,8 @@ fn cuts_cost_no_frame() {
 #[test]
 fn where_its_port_is_blocked_data_channels_take_over_and_it_comes_back() {
     let worker = Worker::start(&["--processor", "sleep:6ms", "--workers", "1"]);
-    let link = link_to(&worker, LinkConfig::datagrams());
-    let to = format!("http://{}", link.address());
-    let run = Run::new(&to, &input(), &[]);
+    let link = worker.behind(LinkConfig::datagrams());
+    let run = Run::through(&link, &input(), &[]);
     let running = run.start();
     run.reached(100);
     link.control().block_webtransport(true);
@@ -87,6 +79,100 @@ fn where_its_port_is_blocked_data_channels_take_over_and_it_comes_back() {
         "{done:?}"
     );
     assert_eq!(done.summary["carrier"], "quic", "{done:?}");
+}
+
+/// Where in the log that is said first.
+fn said_at(log: &str, what: &[&str]) -> usize {
+    let mut lines = log.lines();
+    let at = lines.position(|line| what.iter().all(|it| line.contains(it)));
+    at.unwrap_or_else(|| panic!("{what:?} is nowhere in {log}"))
+}
+
+/// A path on which `auto` opens eight peer connections.
+fn long_path() -> LinkConfig {
+    LinkConfig {
+        delay: Duration::from_millis(5),
+        ..LinkConfig::datagrams()
+    }
+}
+
+#[test]
+fn blocked_from_the_start_it_holds_nothing_up() {
+    let worker = Worker::start(&["--processor", "sleep:4ms", "--workers", "1"]);
+    let link = worker.behind(long_path());
+    link.control().block_webtransport(true);
+    let run = Run::through(&link, &input(), &[]).logging("stream_service=debug");
+    let done = run.complete();
+    done.assert_whole(FRAMES);
+    run.assert_each_frame_once(FRAMES);
+    assert_eq!(done.summary["carrier"], "data", "{done:?}");
+    assert_eq!(done.summary["carrier_changes"], 0, "{done:?}");
+    assert!(link.control().stats().blocked > 0, "{done:?}");
+    // Data channels carried before QUIC's time was over.
+    let carried = said_at(&done.stderr, &["carries the frames", "Data", "First"]);
+    let given_up = said_at(&done.stderr, &["lane not open yet", "number=16"]);
+    assert!(carried < given_up, "{}", done.stderr);
+}
+
+#[test]
+fn a_cut_while_it_is_blocked_costs_no_frame() {
+    let worker = Worker::start(&["--processor", "sleep:4ms", "--workers", "1"]);
+    let link = worker.behind(long_path());
+    link.control().block_webtransport(true);
+    let run = Run::through(&link, &input(), &[]);
+    let running = run.start();
+    for (results, http_too) in [(200, false), (700, true)] {
+        run.reached(results);
+        let lasting = Duration::from_millis(3500);
+        link.control().cut_for(Ways::Both, lasting, http_too);
+    }
+    let done = running.finish();
+    done.assert_whole(FRAMES);
+    run.assert_each_frame_once(FRAMES);
+    assert!(done.summary["resumed"].as_u64() >= Some(1), "{done:?}");
+    let stats = link.control().stats();
+    assert!(stats.blocked > 0 && stats.up.dropped_cut > 0, "{stats:?}");
+}
+
+#[test]
+fn a_client_that_moves_keeps_its_lane() {
+    let worker = Worker::start(&["--processor", "sleep:2ms", "--workers", "1"]);
+    let link = worker.behind(LinkConfig::datagrams());
+    let run = Run::through(&link, &input(), &["--lanes", "quic"]);
+    let running = run.start();
+    for (moves, results) in (1..).zip([200, 600, 1000]) {
+        run.reached(results);
+        link.control().move_clients();
+        worker.metric_reaches("frameway_worker_quic_migrations_total", moves);
+    }
+    assert!(
+        run.results_written() < FRAMES as usize,
+        "it moves in mid-stream"
+    );
+    let done = running.finish();
+    done.assert_whole(FRAMES);
+    run.assert_each_frame_once(FRAMES);
+    // One session all along, and nothing was sent again by another.
+    assert_eq!(
+        worker.metric("frameway_worker_quic_sessions_started_total"),
+        1
+    );
+    assert_eq!(done.summary["resumed"], 0, "{done:?}");
+    assert_eq!(done.summary["repeated"], 0, "{done:?}");
+}
+
+#[test]
+fn a_client_that_moves_loses_nothing_whatever_carries() {
+    for lanes in ["auto", "data:2"] {
+        let worker = Worker::start(&["--processor", "sleep:2ms", "--workers", "1"]);
+        let link = worker.behind(LinkConfig::datagrams());
+        let run = Run::through(&link, &input(), &["--lanes", lanes]);
+        let running = run.start();
+        run.reached(300);
+        link.control().move_clients();
+        running.finish().assert_whole(FRAMES);
+        run.assert_each_frame_once(FRAMES);
+    }
 }
 
 #[test]

@@ -89,6 +89,10 @@ pub struct EndpointStats {
     pub closed_not_reading: u64,
     /// Sessions ended because the peer was silent.
     pub closed_silent: u64,
+    /// Sessions ended because their transport failed: a malformed capsule, an HTTP/3 stream that broke off.
+    pub closed_transport: u64,
+    /// Times that a session's peer was found at another address (connection migration, RFC 9000 §9).
+    pub migrations: u64,
     /// Streams stopped, over all sessions: they never ended, or belonged to no channel.
     pub streams_refused: u64,
     /// Certificates that took over from another.

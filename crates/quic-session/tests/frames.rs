@@ -258,4 +258,6 @@ async fn a_client_that_moves_keeps_its_session() {
     transfer.all_arrive(frames, 100_000).await;
     wait_until("it is seen elsewhere", || stats().migrations >= 1).await;
     assert_ne!(stats().remote_address, before);
+    assert_eq!(transfer.server.totals().migrations, stats().migrations);
+    assert_eq!(transfer.server.totals().sessions_started, 1);
 }

@@ -287,10 +287,10 @@ async fn a_broken_capsule_ends_that_session() {
     let invitation = server.invite(handler).unwrap();
     let client = RawClient::new();
     // A CLOSE_WEBTRANSPORT_SESSION (0x2843) that claims a gigabyte; and one that is cut short.
-    for capsule in [
+    for (ended, capsule) in (1..).zip([
         &[0x68, 0x43, 0xc0, 0, 0, 0, 0x40, 0, 0, 0][..],
         &[0x68, 0x43, 0x08, 0],
-    ] {
+    ]) {
         let (handler, mut at_server) = scripted();
         let invitation = server.invite(handler).unwrap();
         let mut stream = client.bare_session(&server, &invitation).await;
@@ -301,6 +301,7 @@ async fn a_broken_capsule_ends_that_session() {
         let _ = stream.0.finish();
         let reason = at_server.closed().await;
         assert!(matches!(reason, CloseReason::Transport(_)), "{reason:?}");
+        assert_eq!(server.totals().closed_transport, ended);
     }
     drop(client.session(&server, &invitation).await);
     at_server.connected().await;
@@ -391,12 +392,13 @@ async fn a_stream_that_never_ends_is_refused() {
     for stream in &streams {
         stream.stopped().await.unwrap();
     }
-    // The session goes on.
+    // The session goes on, and they are counted already.
+    wait_until("they are counted", || server.totals().streams_refused == 3).await;
     control.write_all(&framed(&ping(1))).await.unwrap();
     assert_eq!(at_server.message().await, (CHANNEL, ping(1)));
     session.close(0, b"");
     at_server.closed().await;
-    wait_until("they are counted", || server.totals().streams_refused == 3).await;
+    assert_eq!(server.totals().streams_refused, 3);
 }
 
 #[tokio::test]

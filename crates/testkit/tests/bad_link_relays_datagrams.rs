@@ -61,6 +61,31 @@ fn both_ways_and_clients_are_kept_apart() {
 }
 
 #[test]
+fn clients_that_move_are_seen_elsewhere_and_notice_nothing() {
+    let (server, link) = server_behind(BadLinkConfig::default());
+    let client = client_of(&link);
+    client.send(b"here").unwrap();
+    let (_, before) = receive(&server);
+    link.control().move_clients();
+    // The relay moves them as soon as it looks.
+    let mut after = before;
+    let moved = wait_until(LIMIT, || {
+        client.send(b"there").unwrap();
+        after = receive(&server).1;
+        after != before
+    });
+    assert!(moved);
+    assert_ne!(after.port(), before.port());
+    if cfg!(target_os = "linux") {
+        assert_ne!(after.ip(), before.ip());
+    }
+    // What goes to where the client was is lost; what goes to where it is arrives.
+    server.send_to(b"old", before).unwrap();
+    server.send_to(b"new", after).unwrap();
+    assert_eq!(receive(&client), (b"new".to_vec(), link.address()));
+}
+
+#[test]
 fn a_delay_passes_before_a_datagram_arrives() {
     let delay = Duration::from_millis(60);
     let config = LinkConfig {

@@ -223,6 +223,97 @@ fn a_cut_and_the_end_reset_a_stream_that_is_under_way() {
     }
 }
 
+/// A link, a client and a server whose connection speaks something else than HTTP.
+fn upgraded() -> (BadLink, TcpStream, TcpStream) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let link = BadLink::to_http(address, BadLinkConfig::default()).unwrap();
+    let mut client = connect(&link);
+    client
+        .write_all(
+            b"GET /lane HTTP/1.1\r\nConnection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n\r\n",
+        )
+        .unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    server.set_read_timeout(Some(LIMIT)).unwrap();
+    let asked = "GET /lane HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n";
+    expect(&mut server, asked.as_bytes());
+    // The first bytes of the other protocol come with the head.
+    let answer =
+        "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\nhi";
+    server.write_all(answer.as_bytes()).unwrap();
+    expect(&mut client, answer.as_bytes());
+    (link, client, server)
+}
+
+fn expect(stream: &mut TcpStream, bytes: &[u8]) {
+    let mut got = vec![0; bytes.len()];
+    stream.read_exact(&mut got).unwrap();
+    assert_eq!(
+        got.escape_ascii().to_string(),
+        bytes.escape_ascii().to_string()
+    );
+}
+
+#[test]
+fn an_upgraded_connection_carries_bytes_both_ways_until_an_end_closes_it() {
+    let large = vec![7; 3 << 20];
+    for client_ends in [true, false] {
+        let (link, mut client, mut server) = upgraded();
+        thread::scope(|scope| {
+            scope.spawn(|| client.write_all(&large).unwrap());
+            expect(&mut server, &large);
+        });
+        server.write_all(b"back").unwrap();
+        expect(&mut client, b"back");
+        let (mut ends, mut hears) = match client_ends {
+            true => (client, server),
+            false => (server, client),
+        };
+        ends.write_all(b"last").unwrap();
+        drop(ends);
+        expect(&mut hears, b"last");
+        assert_eq!(hears.read(&mut [0; 1]).unwrap(), 0);
+        let stats = link.control().stats();
+        assert_eq!((stats.requests, stats.upgrades), (1, 1));
+    }
+}
+
+#[test]
+fn a_cut_and_the_end_reset_an_upgraded_connection() {
+    for dropped in [false, true] {
+        let (link, mut client, mut server) = upgraded();
+        link.control().cut(Ways::Both, false);
+        server.write_all(b"on").unwrap();
+        expect(&mut client, b"on");
+        let _link = if dropped {
+            drop(link);
+            None
+        } else {
+            link.control().cut(Ways::Both, true);
+            Some(link)
+        };
+        let error = client.read(&mut [0; 1]).unwrap_err();
+        assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
+        // The server sees it end, in whatever manner.
+        assert!(!matches!(server.read(&mut [0; 1]), Ok(1..)));
+    }
+}
+
+#[test]
+fn an_upgrade_that_is_not_granted_is_a_response_like_others() {
+    let link = link_before("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno");
+    let got = ask(
+        &link,
+        b"GET / HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n",
+    );
+    assert_eq!(
+        got,
+        "HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\nConnection: close\r\n\r\nno"
+    );
+    assert_eq!(link.control().stats().upgrades, 0);
+}
+
 #[test]
 fn the_address_must_be_one_that_peers_can_use() {
     let config = BadLinkConfig {

@@ -1,12 +1,15 @@
 //! What the end-to-end tests share: both real binaries on loopback, and what they wrote.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
-use testkit::driver::{ChildServer, wait_until};
+use testkit::LinkConfig;
+use testkit::driver::{BadLink, BadLinkConfig, ChildServer, wait_until};
 
 /// The longest that anything may take on a machine busy with other tests.
 pub(crate) const DEADLINE: Duration = Duration::from_secs(120);
@@ -48,7 +51,16 @@ impl Worker {
     }
 
     fn start_at(http: &str, arguments: Vec<String>) -> Self {
-        let mut command = Command::new(frame_worker());
+        Self::start_by(Command::new(frame_worker()), http, arguments)
+    }
+
+    /// In a network namespace of its own.
+    pub(crate) fn start_within(namespace: &str, http: &str, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|&it| it.to_owned()).collect();
+        Self::start_by(program_within(namespace, &frame_worker()), http, arguments)
+    }
+
+    fn start_by(mut command: Command, http: &str, arguments: Vec<String>) -> Self {
         command
             .env_remove("RUST_LOG")
             .args(["--http", http])
@@ -60,6 +72,29 @@ impl Worker {
     /// `http://HOST:PORT`.
     pub(crate) fn address(&self) -> &str {
         self.process.first_line()
+    }
+
+    pub(crate) fn http(&self) -> SocketAddr {
+        let address = self.address().strip_prefix("http://").unwrap();
+        address.parse().unwrap()
+    }
+
+    /// A bad network in front of it, the same both ways.
+    pub(crate) fn behind(&self, way: LinkConfig) -> BadLink {
+        BadLink::to_http(self.http(), BadLinkConfig::both(way)).unwrap()
+    }
+
+    /// A figure of `/metrics`, by its name and label.
+    pub(crate) fn metric(&self, name: &str) -> u64 {
+        let (status, text) = request(self.http(), "GET", "/metrics");
+        assert_eq!(status, 200, "{text}");
+        metric_in(&text, name)
+    }
+
+    /// Waits until a figure of `/metrics` is so high.
+    pub(crate) fn metric_reaches(&self, name: &str, value: u64) {
+        let reached = wait_until(DEADLINE, || self.metric(name) >= value);
+        assert!(reached, "{name} is {}, not {value}", self.metric(name));
     }
 
     /// Sends the process a signal, by its name without SIG.
@@ -76,6 +111,35 @@ impl Worker {
     }
 }
 
+/// `ip` becomes the program, so that signals reach it.
+fn program_within(namespace: &str, program: &Path) -> Command {
+    let mut command = Command::new("ip");
+    command.args(["netns", "exec", namespace]).arg(program);
+    command
+}
+
+pub(crate) fn metric_in(text: &str, name: &str) -> u64 {
+    let mut lines = text.lines().filter_map(|line| line.split_once(' '));
+    let found = lines.find(|(it, _)| *it == name);
+    let (_, value) = found.unwrap_or_else(|| panic!("no {name} in {text}"));
+    value.parse().unwrap()
+}
+
+/// A request without a body, and what comes back: status and body.
+pub(crate) fn request(to: SocketAddr, method: &str, path: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(to).unwrap();
+    stream.set_read_timeout(Some(DEADLINE)).unwrap();
+    let head = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut response = String::new();
+    stream.read_to_string(&mut response).unwrap();
+    let (head, body) = response.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap();
+    (status.parse().unwrap(), body.to_owned())
+}
+
 fn send_signal(pid: u32, name: &str) {
     let sent = Command::new("kill")
         .args(["-s", name, &pid.to_string()])
@@ -89,6 +153,8 @@ pub(crate) struct Run {
     to: String,
     input: String,
     extra: Vec<String>,
+    log: Option<String>,
+    namespace: Option<String>,
 }
 
 impl Run {
@@ -98,7 +164,26 @@ impl Run {
             to: to.to_owned(),
             input: input.to_owned(),
             extra: extra.iter().map(|&it| it.to_owned()).collect(),
+            log: None,
+            namespace: None,
         }
+    }
+
+    /// In a network namespace of its own.
+    pub(crate) fn within(mut self, namespace: &str) -> Self {
+        self.namespace = Some(namespace.to_owned());
+        self
+    }
+
+    /// With more on stderr: what `RUST_LOG` takes.
+    pub(crate) fn logging(mut self, filter: &str) -> Self {
+        self.log = Some(filter.to_owned());
+        self
+    }
+
+    /// The same by way of a bad network.
+    pub(crate) fn through(link: &BadLink, input: &str, extra: &[&str]) -> Self {
+        Self::new(&format!("http://{}", link.address()), input, extra)
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -106,8 +191,13 @@ impl Run {
     }
 
     fn command(&self) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_frame-sender"));
+        let program = Path::new(env!("CARGO_BIN_EXE_frame-sender"));
+        let mut command = match &self.namespace {
+            Some(namespace) => program_within(namespace, program),
+            None => Command::new(program),
+        };
         command.env_remove("RUST_LOG");
+        command.envs(self.log.iter().map(|filter| ("RUST_LOG", filter)));
         command.args(["--to", &self.to, "--input", &self.input]);
         command.arg("--results").arg(self.path("results.jsonl"));
         command.arg("--ledger").arg(self.path("ledger.jsonl"));

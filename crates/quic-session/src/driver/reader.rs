@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::timeout;
 use web_transport_quinn::{ReadError, ReadExactError, RecvStream, SendStream};
 
+use super::channel::code;
 use crate::framing::Deframer;
 use crate::preamble::{FRAME_PREAMBLE_BYTES, channel_of};
 use crate::{Preamble, PreambleError};
@@ -91,7 +92,11 @@ pub(super) async fn frame_stream(
 ) -> Result<(u8, RecvStream), OpenFault> {
     let mut first = [0; FRAME_PREAMBLE_BYTES];
     match timeout(patience, stream.read_exact(&mut first)).await {
-        Err(_) => return Err(OpenFault::Idle),
+        Err(_) => {
+            // Fails for a stream that ended already.
+            let _ = stream.stop(code::REFUSED);
+            return Err(OpenFault::Idle);
+        }
         Ok(read) => read?,
     }
     let channel = channel_of(first).map_err(OpenFault::Preamble)?;
@@ -103,7 +108,7 @@ pub(super) async fn control_stream(
     streams: (SendStream, RecvStream),
     patience: Duration,
 ) -> Result<(Preamble, SendStream, RecvStream), OpenFault> {
-    let (send, mut stream) = streams;
+    let (mut send, mut stream) = streams;
     let read = async {
         let mut bytes = Vec::new();
         loop {
@@ -118,8 +123,13 @@ pub(super) async fn control_stream(
             }
         }
     };
-    let preamble = timeout(patience, read)
+    let read: Result<Preamble, OpenFault> = timeout(patience, read)
         .await
-        .unwrap_or(Err(OpenFault::Idle))?;
+        .unwrap_or(Err(OpenFault::Idle));
+    let preamble = read.inspect_err(|_| {
+        // Dropped without a word it would look like a channel that ended in peace. Fails where it is over already.
+        let _ = send.reset(code::REFUSED);
+        let _ = stream.stop(code::REFUSED);
+    })?;
     Ok((preamble, send, stream))
 }

@@ -56,6 +56,8 @@ pub(super) struct Running {
     inbound: Inbound,
     outbound: Outbound,
     refused_channels: u32,
+    /// Streams refused that the endpoint's counter has.
+    refused_told: u64,
     drain: Drain,
     address: std::net::SocketAddr,
     _listed: Listed,
@@ -97,6 +99,7 @@ impl Starting {
             inbound,
             outbound,
             refused_channels: 0,
+            refused_told: 0,
             drain: Drain::Not,
             _listed: listed,
         };
@@ -121,9 +124,7 @@ impl Running {
         };
         tracing::debug!(%reason, "session ended");
         self.totals.closed(&reason);
-        self.totals
-            .streams_refused
-            .add(self.counters.streams_refused.get());
+        self.tell_refused();
         let mut text = reason.to_string();
         text.truncate(text.floor_char_boundary(MAX_REASON_BYTES));
         self.transport.close(reason.code(), text.as_bytes());
@@ -203,8 +204,17 @@ impl Running {
         if std::mem::replace(&mut self.address, address) != address {
             tracing::debug!(%address, "the peer is at another address");
             self.counters.migrations.add(1);
+            self.totals.migrations.add(1);
         }
+        self.tell_refused();
         Ok(())
+    }
+
+    /// The endpoint counts refused streams while the session lasts: one that never ends is just what is looked for.
+    fn tell_refused(&mut self) {
+        let refused = self.counters.streams_refused.get();
+        let told = std::mem::replace(&mut self.refused_told, refused);
+        self.totals.streams_refused.add(refused - told);
     }
 
     fn happened(&mut self, happened: Happened) -> Result<(), CloseReason> {

@@ -39,6 +39,8 @@ pub(super) struct Totals {
     pub(super) closed_protocol: Counter,
     pub(super) closed_not_reading: Counter,
     pub(super) closed_silent: Counter,
+    pub(super) closed_transport: Counter,
+    pub(super) migrations: Counter,
     pub(super) streams_refused: Counter,
     pub(super) certificates_renewed: Counter,
     pub(super) dropped_not_quic: Counter,
@@ -52,6 +54,7 @@ impl Totals {
             }
             CloseReason::PeerDoesNotRead(_) => self.closed_not_reading.add(1),
             CloseReason::Silent(_) => self.closed_silent.add(1),
+            CloseReason::Transport(_) => self.closed_transport.add(1),
             _ => {}
         }
     }
@@ -73,6 +76,8 @@ impl Totals {
             closed_protocol: self.closed_protocol.get(),
             closed_not_reading: self.closed_not_reading.get(),
             closed_silent: self.closed_silent.get(),
+            closed_transport: self.closed_transport.get(),
+            migrations: self.migrations.get(),
             streams_refused: self.streams_refused.get(),
             certificates_renewed: self.certificates_renewed.get(),
             dropped_not_quic: self.dropped_not_quic.get(),

@@ -1,7 +1,11 @@
-//! Opens a lane: an offer to the worker by HTTP, its answer, and the wait until both channels are open.
+//! Opens a lane: a request to the worker by HTTP (`ask`), what it leads to, and the wait until all channels are open.
 //!
 //! Used by `lanes`; feeds `link` with the lane. Whether the worker knows the link decides between joining it and making it
 //! anew (`protocol`).
+
+mod ask;
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -9,24 +13,20 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use datachannel_transport::LaneId;
-use reqwest::StatusCode;
+use quic_session::{ConnectConfig, Trust};
 use tokio::sync::Mutex;
 use tokio::task::AbortHandle;
 use webrtc_session::driver::Endpoint;
-use webrtc_session::{ChannelSpec, SessionConfig, SessionId};
+use webrtc_session::{PendingSession, SessionConfig, SessionId};
 
-use quic_session::{ConnectConfig, Trust};
-
+use self::ask::Answer;
 use super::link::SendLink;
 use super::options::{ProcessOutput, SendOptions};
-use super::socket::{accepted, asking};
-use crate::process::data_lane::DataLane;
 use crate::process::protocol::{
-    FRAMES_LABEL, LinkQuery, OFFER_PATH, PICTURES_LABEL, PICTURES_PROTOCOL, ProcessMode, QUIC_LANE,
-    QUIC_PATH, QuicPlace, RESULTS_LABEL, RESULTS_PROTOCOL, SOCKET_LANE, SOCKET_PATH,
+    FRAMES_LABEL, PICTURES_LABEL, PICTURES_PROTOCOL, ProcessMode, QUIC_LANE, QuicPlace,
+    RESULTS_LABEL, RESULTS_PROTOCOL, SOCKET_LANE,
 };
 use crate::process::quic_lane::{QuicLane, session_config};
-use crate::process::socket_lane::{SocketChannel, carry};
 
 /// The longest that an HTTP request may take.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(2);
@@ -63,6 +63,19 @@ enum Session {
     Socket(AbortOnDrop),
 }
 
+/// Room that the worker has made for a lane.
+enum Seat {
+    /// A session that waits for this answer.
+    Data {
+        pending: PendingSession,
+        answer: String,
+    },
+    /// Where WebTransport is served, in its words.
+    Quic(String),
+    /// Being a lane already.
+    Socket(AbortOnDrop),
+}
+
 /// A task that ends with its lane.
 #[derive(Debug)]
 struct AbortOnDrop(AbortHandle);
@@ -88,7 +101,7 @@ pub(super) struct Dialer {
     pictures: Option<u8>,
     session: SessionConfig,
     lanes_made: AtomicU32,
-    /// The epoch under which the worker has made the link; one offer at a time may make it.
+    /// The epoch under which the worker has made the link; one request at a time may make it, and holds this for no longer.
     made: Mutex<Option<u32>>,
 }
 
@@ -139,15 +152,33 @@ impl Dialer {
     /// Opens the lane of that number.
     pub(super) async fn dial(&self, number: u8) -> Result<OpenLane, DialError> {
         let lane = LaneId(self.lanes_made.fetch_add(1, Ordering::Relaxed));
+        let session = match self.ask(lane, number).await {
+            // Others may ask meanwhile: where no UDP passes this takes until its time is over.
+            Ok(seat) => self.take(lane, seat).await,
+            Err(Answer::Unknown) => Err(DialError::Later("the worker was started anew".to_owned())),
+            Err(Answer::Failed(error)) => Err(error),
+        };
+        let opened = match session {
+            Ok(session) => self.opened(OpenLane { lane, session }).await,
+            Err(error) => Err(error),
+        };
+        if opened.is_err() {
+            self.link.drop_lane(Instant::now(), lane);
+        }
+        opened
+    }
+
+    /// Has the worker make room for the lane in the link, or make the link; one request at a time, lest two make it.
+    async fn ask(&self, lane: LaneId, number: u8) -> Result<Seat, Answer> {
         let mut made = self.made.lock().await;
         let attach = *made == Some(self.link.epoch());
         self.link.add_lane(Instant::now(), lane, number);
-        let outcome = match number {
-            QUIC_LANE => self.quic(lane, attach).await,
-            SOCKET_LANE => self.socket(lane, attach).await,
-            _ => self.offer(lane, number, attach).await,
+        let asked = match number {
+            QUIC_LANE => self.ask_for_quic(attach).await,
+            SOCKET_LANE => self.ask_for_socket(lane, attach).await,
+            _ => self.ask_for_data(lane, number, attach).await,
         };
-        match &outcome {
+        match &asked {
             Ok(_) => *made = Some(self.link.epoch()),
             Err(Answer::Unknown) => {
                 // The worker was started since. Whatever it had not confirmed goes out again.
@@ -157,41 +188,45 @@ impl Dialer {
             }
             Err(Answer::Failed(_)) => {}
         }
-        drop(made);
-        let opened = match outcome {
-            Ok(session) => self.opened(OpenLane { lane, session }).await,
-            Err(Answer::Unknown) => Err(DialError::Later("the worker was started anew".to_owned())),
-            Err(Answer::Failed(error)) => Err(error),
-        };
-        if opened.is_err() {
-            self.link.drop_lane(Instant::now(), lane);
-        }
-        opened
+        asked
     }
 
-    /// A lane that goes by WebTransport.
-    async fn quic(&self, lane: LaneId, attach: bool) -> Result<Session, Answer> {
+    /// Takes what the worker has made room for.
+    async fn take(&self, lane: LaneId, seat: Seat) -> Result<Session, DialError> {
+        match seat {
+            Seat::Data { pending, answer } => {
+                let session = pending.session();
+                let accepted = pending.accept_answer(&answer).await;
+                if let Err(error) = accepted {
+                    // It never connected.
+                    let _ = self.endpoint.close(session).await;
+                    let why = format!("the worker's answer cannot be used: {error}");
+                    return Err(DialError::Never(why));
+                }
+                Ok(Session::Data(session))
+            }
+            Seat::Quic(place) => self.connect_quic(lane, &place).await,
+            Seat::Socket(task) => Ok(Session::Socket(task)),
+        }
+    }
+
+    async fn connect_quic(&self, lane: LaneId, place: &str) -> Result<Session, DialError> {
         let Some(quic) = &self.quic else {
-            return Err(never("QUIC was not asked for".to_owned()));
+            return Err(DialError::Never("QUIC was not asked for".to_owned()));
         };
-        let query = self.query(QUIC_LANE, attach).to_query();
-        let request = self.http.post(format!("{}{QUIC_PATH}?{query}", self.to));
-        let response = self.with_token(request).send().await;
-        let response = response.map_err(|error| self.unreachable(&error))?;
-        let place = self.answer(response).await?;
+        let own = quic
+            .local_addr()
+            .map_err(|error| DialError::Later(error.to_string()))?;
+        let (url, config) = self.webtransport(place, own).map_err(DialError::Never)?;
         let handler = Box::new(QuicLane::new(Arc::clone(&self.link), lane));
         let channels = self
             .channels()
             .map(|(label, protocol)| quic_session::ChannelSpec::new(label).with_protocol(protocol));
         let channels: Vec<_> = channels.collect();
-        let own = quic
-            .local_addr()
-            .map_err(|error| later(error.to_string()))?;
-        let (url, config) = self.webtransport(&place, own).map_err(never)?;
         let session = quic.connect(&url, config, handler, &channels).await;
         session
             .map(Session::Quic)
-            .map_err(|error| later(format!("{}: QUIC: {error}", self.to)))
+            .map_err(|error| DialError::Later(format!("{}: QUIC: {error}", self.to)))
     }
 
     /// Where to connect, and whom to trust there.
@@ -222,153 +257,12 @@ impl Dialer {
         Ok((url.into(), config))
     }
 
-    /// A lane that is a WebSocket.
-    async fn socket(&self, lane: LaneId, attach: bool) -> Result<Session, Answer> {
-        let query = self.query(SOCKET_LANE, attach).to_query();
-        let request = self.http.get(format!("{}{SOCKET_PATH}?{query}", self.to));
-        let (request, proof) = asking(self.with_token(request));
-        let response = request
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        if response.status() != StatusCode::SWITCHING_PROTOCOLS {
-            return self.answer(response).await.and_then(|_| {
-                let to = &self.to;
-                Err(never(format!(
-                    "{to} does not speak WebSocket at {SOCKET_PATH}"
-                )))
-            });
-        }
-        let socket = accepted(response, &proof).await;
-        let socket = socket.map_err(|why| later(format!("{}: {why}", self.to)))?;
-        let channels = self.channels().map(|(label, protocol)| SocketChannel {
-            label: label.to_owned(),
-            protocol: protocol.to_owned(),
-        });
-        let carried = carry(Arc::clone(&self.link), lane, socket, channels.collect());
-        let task = tokio::spawn(carried).abort_handle();
-        Ok(Session::Socket(AbortOnDrop(task)))
-    }
-
     /// A lane's channels: label, sub-protocol.
     fn channels(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
         let pictures = self.pictures.map(|_| (PICTURES_LABEL, PICTURES_PROTOCOL));
         [(FRAMES_LABEL, ""), (RESULTS_LABEL, RESULTS_PROTOCOL)]
             .into_iter()
             .chain(pictures)
-    }
-
-    async fn offer(&self, lane: LaneId, number: u8, attach: bool) -> Result<Session, Answer> {
-        let handler = Box::new(DataLane::new(Arc::clone(&self.link), lane));
-        let channels = self.channels();
-        let channels: Vec<_> = channels
-            .map(|(label, protocol)| ChannelSpec::reliable(label).speaking(protocol))
-            .collect();
-        let config = self.session.clone();
-        let connecting = self.endpoint.connect_with(handler, &channels, config).await;
-        let (offer, pending) = connecting.map_err(|error| never(error.to_string()))?;
-        let session = pending.session();
-        let answered = match self.ask(number, attach, offer).await {
-            Ok(sdp) => pending
-                .accept_answer(&sdp)
-                .await
-                .map_err(|error| never(format!("the worker's answer cannot be used: {error}"))),
-            Err(error) => Err(error),
-        };
-        if answered.is_err() {
-            // It never connected.
-            let _ = self.endpoint.close(session).await;
-        }
-        answered.map(Session::Data)
-    }
-
-    fn with_token(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
-        match &self.token {
-            Some(token) => request.bearer_auth(token),
-            None => request,
-        }
-    }
-
-    /// What names the link and one of its lanes.
-    fn query(&self, number: u8, attach: bool) -> LinkQuery {
-        let start = self.link.resume_point();
-        LinkQuery {
-            link: Some(self.link_name),
-            epoch: self.link.epoch(),
-            lane: number,
-            attach,
-            mode: self.mode,
-            next_sequence: start.next_sequence,
-            bytes: start.bytes,
-            hash: start.hash,
-            data_output: self.data_output.clone(),
-            pictures: self.pictures,
-        }
-    }
-
-    /// The worker's answer to an offer.
-    async fn ask(&self, number: u8, attach: bool, offer: String) -> Result<String, Answer> {
-        let query = self.query(number, attach).to_query();
-        let request = self.http.post(format!("{}{OFFER_PATH}?{query}", self.to));
-        let request = self.with_token(request);
-        let response = request
-            .header("content-type", "application/sdp")
-            .body(offer)
-            .send()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        self.answer(response).await
-    }
-
-    /// The body of a response that says yes.
-    async fn answer(&self, response: reqwest::Response) -> Result<String, Answer> {
-        let status = response.status();
-        let body = response
-            .text()
-            .await
-            .map_err(|error| self.unreachable(&error))?;
-        match status {
-            status if status.is_success() => Ok(body),
-            StatusCode::NOT_FOUND if body.contains("unknown-link") => Err(Answer::Unknown),
-            status if status.is_server_error() => Err(later(self.refusal(status, &body))),
-            status => Err(never(self.refusal(status, &body))),
-        }
-    }
-
-    fn refusal(&self, status: StatusCode, body: &str) -> String {
-        let problem: serde_json::Value = serde_json::from_str(body).unwrap_or_default();
-        let detail = problem.get("detail").and_then(serde_json::Value::as_str);
-        let to = &self.to;
-        match detail {
-            Some(detail) => format!("{to} answered {status}: {detail}"),
-            None => format!("{to} answered {status}; is it a frame-worker?"),
-        }
-    }
-
-    fn unreachable(&self, error: &reqwest::Error) -> Answer {
-        let mut cause: &dyn std::error::Error = error;
-        while let Some(source) = cause.source() {
-            cause = source;
-        }
-        later(format!(
-            "{} cannot be reached: {cause}; is the worker running?",
-            self.to
-        ))
-    }
-
-    /// Asks by HTTP whether the worker still has the link. `false`: it says no, or nobody listens there any more; when the
-    /// path is cut too, nothing is known and it is `true`.
-    pub(super) async fn is_known(&self) -> bool {
-        let query = LinkQuery {
-            link: Some(self.link_name),
-            epoch: self.link.epoch(),
-            ..LinkQuery::default()
-        };
-        let url = format!("{}{OFFER_PATH}?{}", self.to, query.to_query());
-        match self.with_token(self.http.get(url)).send().await {
-            Ok(response) => response.status().is_success(),
-            Err(error) => !error.is_connect() || error.is_timeout(),
-        }
     }
 
     /// Waits until its channels are open.
@@ -423,19 +317,4 @@ fn data_output(options: &SendOptions) -> Option<String> {
         ProcessOutput::Video => Some("none".to_owned()),
         ProcessOutput::Data | ProcessOutput::Both => options.data_output.clone(),
     }
-}
-
-/// What an offer can come to, other than an answer.
-enum Answer {
-    /// The worker does not know the link.
-    Unknown,
-    Failed(DialError),
-}
-
-fn later(why: String) -> Answer {
-    Answer::Failed(DialError::Later(why))
-}
-
-fn never(why: String) -> Answer {
-    Answer::Failed(DialError::Never(why))
 }

@@ -83,6 +83,8 @@ struct State {
     stages: StageWindows,
     idle_since: Option<Instant>,
     peer_left: bool,
+    /// Said goodbye to for good: what the sender says is not heard any more.
+    broken: bool,
 }
 
 impl WorkerLink {
@@ -121,6 +123,7 @@ impl WorkerLink {
             stages: StageWindows::default(),
             idle_since: Some(now),
             peer_left: false,
+            broken: false,
         };
         Ok(Self {
             state: Mutex::new(state),
@@ -154,6 +157,11 @@ impl WorkerLink {
         let state = self.lock();
         let idle = state.idle_since;
         idle.is_some_and(|since| since <= idle_since || state.peer_left)
+    }
+
+    /// Whether it ended before its time: the sender broke the protocol, or the pipeline failed.
+    pub(super) fn is_broken(&self) -> bool {
+        self.lock().broken
     }
 
     /// Ends the link: every lane's next message is the last.
@@ -410,6 +418,7 @@ impl State {
     }
 
     fn goodbye(&mut self, now: Instant, code: GoodbyeCode, text: &str) {
+        self.broken |= matches!(code, GoodbyeCode::ProtocolError | GoodbyeCode::Failed);
         if let Upstream::Json(json) = &mut self.upstream {
             json.close(text);
         }

@@ -3,8 +3,8 @@
 //! Fed by `routes` with offers; holds what a link needs to live on when its sessions die. Bounded: so many links, each for
 //! so long without a session.
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::collections::{HashMap, HashSet};
+use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -23,6 +23,10 @@ use crate::process::protocol::{LinkQuery, MAX_LANES, ProcessMode};
 pub(super) const MAX_LINKS: usize = 16;
 /// A link without a session is kept this long for its sender to come back.
 pub(super) const LINGER: Duration = Duration::from_secs(300);
+
+/// Sessions known before those whose lane is gone are looked for: those of all links, and as many that died since the last
+/// look.
+const MAX_SESSIONS: usize = 2 * MAX_LINKS * MAX_LANES as usize;
 
 /// What a lane's session is closed by.
 #[derive(Debug, Clone)]
@@ -81,6 +85,8 @@ pub(super) struct Links {
     table: Mutex<Table>,
     lanes_made: AtomicU32,
     links_made: AtomicU32,
+    /// Links that ended before their time.
+    broken: AtomicU64,
 }
 
 impl Links {
@@ -90,6 +96,7 @@ impl Links {
             table: Mutex::default(),
             lanes_made: AtomicU32::new(0),
             links_made: AtomicU32::new(0),
+            broken: AtomicU64::new(0),
         }
     }
 
@@ -104,6 +111,9 @@ impl Links {
         }
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         table.forget_idle(now);
+        if table.sessions.len() >= MAX_SESSIONS {
+            table.forget_sessions();
+        }
         let link = if query.attach {
             table.known(query)?
         } else {
@@ -189,10 +199,25 @@ impl Links {
         table.sessions.get(&lane).cloned()
     }
 
-    /// Lets go of links that nobody will come back to.
-    pub(super) fn sweep(&self, now: Instant) {
+    /// Lets go of links that nobody will come back to, and of those that are broken; what still carries the latter is the
+    /// caller's to close.
+    pub(super) fn sweep(&self, now: Instant) -> Vec<Seat> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let broken = table.take_broken();
+        self.broken
+            .fetch_add(broken.len() as u64, Ordering::Relaxed);
+        let lanes = broken.iter().flat_map(|link| link.lanes());
+        let seats = lanes
+            .filter_map(|lane| table.sessions.remove(&lane))
+            .collect();
         table.forget_idle(now);
+        table.forget_sessions();
+        seats
+    }
+
+    /// Links that ended before their time: their sender broke the protocol, or their pipeline failed.
+    pub(super) fn broken(&self) -> u64 {
+        self.broken.load(Ordering::Relaxed)
     }
 
     /// Tells every sender that this worker goes down.
@@ -236,9 +261,18 @@ impl Table {
             return;
         };
         self.links.retain(|_, entry| !entry.link.is_over(before));
-        if self.links.is_empty() {
-            self.sessions.clear();
-        }
+    }
+
+    fn take_broken(&mut self) -> Vec<Arc<WorkerLink>> {
+        let broken = self.links.extract_if(|_, entry| entry.link.is_broken());
+        broken.map(|(_, entry)| entry.link).collect()
+    }
+
+    /// Lanes that are gone need no closing any more.
+    fn forget_sessions(&mut self) {
+        let links = self.links.values();
+        let lanes: HashSet<LaneId> = links.flat_map(|entry| entry.link.lanes()).collect();
+        self.sessions.retain(|lane, _| lanes.contains(lane));
     }
 }
 

@@ -7,6 +7,7 @@
 mod json;
 mod link;
 mod links;
+mod metrics;
 mod order;
 mod origin;
 mod payloads;

@@ -14,6 +14,7 @@ use webrtc_session::driver::Endpoint;
 use webrtc_session::{AcceptError, SessionConfig};
 
 use super::links::{JoinError, Links, Seat};
+use super::metrics::exposition;
 use super::quic::invite;
 use super::socket::socket;
 use crate::controller::{Problem, Token, content_type, read_body, require_token};
@@ -46,6 +47,24 @@ impl App {
                 Seat::Data(session) => drop(self.endpoint.close(session).await),
                 Seat::Quic(invitation) => self.dismiss(&invitation, None),
                 Seat::Socket(end) => end.notify_one(),
+            }
+        }
+    }
+
+    /// Ends a session once it has said what it has to, its goodbye for one. Whether there was one.
+    pub(super) async fn part(&self, seat: Seat) -> bool {
+        match seat {
+            Seat::Data(session) => {
+                let closed = self.endpoint.close_after_drain(session, DRAIN).await;
+                closed.is_ok()
+            }
+            Seat::Quic(invitation) => {
+                self.dismiss(&invitation, Some(DRAIN));
+                true
+            }
+            Seat::Socket(end) => {
+                end.notify_one();
+                true
             }
         }
     }
@@ -129,19 +148,9 @@ async fn known(
 }
 
 async fn close(State(app): State<App>, Path(lane): Path<u32>) -> Result<Response, Problem> {
-    let closed = match app.links.session(LaneId(lane)) {
-        Some(Seat::Data(session)) => app.endpoint.close_after_drain(session, DRAIN).await.is_ok(),
-        Some(Seat::Quic(invitation)) => {
-            app.dismiss(&invitation, Some(DRAIN));
-            true
-        }
-        Some(Seat::Socket(end)) => {
-            end.notify_one();
-            true
-        }
-        None => false,
-    };
-    if closed {
+    if let Some(seat) = app.links.session(LaneId(lane))
+        && app.part(seat).await
+    {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     Err(Problem::not_found(format!(
@@ -177,39 +186,14 @@ async fn ready(State(app): State<App>) -> Response {
 
 /// Prometheus' text format.
 async fn metrics(State(app): State<App>) -> Response {
+    let quic = app.quic.as_ref().map(quic_session::Endpoint::totals);
     let links = app.links.snapshots(Instant::now());
-    let sum = |of: fn(&super::link::LinkSnapshot) -> u64| links.iter().map(of).sum::<u64>();
-    let lines = [
-        gauge(
-            "frameway_worker_links",
-            "Links that are open or may be resumed.",
-            links.len() as u64,
-        ),
-        gauge(
-            "frameway_worker_lanes",
-            "Sessions of all links.",
-            sum(|link| link.lanes as u64),
-        ),
-        gauge(
-            "frameway_worker_frames_processing",
-            "Frames in the pipelines.",
-            sum(|link| link.frames_processing),
-        ),
-        gauge(
-            "frameway_worker_held_bytes",
-            "Payload bytes of frames that are not confirmed.",
-            sum(|link| link.bytes_held),
-        ),
-    ];
+    let text = exposition(&links, app.links.broken(), quic.as_ref());
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",
     )];
-    (kind, lines.concat()).into_response()
-}
-
-fn gauge(name: &str, help: &str, value: u64) -> String {
-    format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n")
+    (kind, text).into_response()
 }
 
 async fn unknown_route(uri: Uri) -> Response {

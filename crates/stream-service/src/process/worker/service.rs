@@ -17,8 +17,8 @@ use crate::service::{ServiceError, Sockets, sockets};
 
 /// How long senders are given to hear that the worker goes down.
 const GOODBYE_WAIT: Duration = Duration::from_millis(300);
-/// How often links without a session are looked at.
-const SWEEP: Duration = Duration::from_secs(10);
+/// How often links without a session, and broken ones, are looked at.
+const SWEEP: Duration = Duration::from_secs(2);
 
 /// What a worker binds and does.
 #[derive(Clone)]
@@ -156,11 +156,12 @@ impl Worker {
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), WorkerError> {
         let (links, endpoint) = (Arc::clone(&self.app.links), self.app.endpoint.clone());
+        let sweeping = sweep(self.app.clone());
         let quic = self.app.quic.clone();
         let served = axum::serve(self.listener, router(self.app, self.token));
         tokio::select! {
             result = served.into_future() => result.map_err(ServiceError::Serve)?,
-            () = sweep(&links) => {}
+            () = sweeping => {}
             () = shutdown => {}
         }
         links.goodbye(Instant::now());
@@ -181,9 +182,12 @@ impl std::fmt::Debug for Worker {
     }
 }
 
-async fn sweep(links: &Links) {
+async fn sweep(app: App) {
     loop {
         tokio::time::sleep(SWEEP).await;
-        links.sweep(Instant::now());
+        for seat in app.links.sweep(Instant::now()) {
+            // It may have ended by itself.
+            app.part(seat).await;
+        }
     }
 }

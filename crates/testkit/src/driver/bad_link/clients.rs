@@ -39,6 +39,8 @@ pub(super) struct Client {
 pub(super) struct Clients {
     all: Vec<Client>,
     next_id: u64,
+    /// How often all of them have moved.
+    moves: u32,
 }
 
 impl Clients {
@@ -71,10 +73,24 @@ impl Clients {
             id,
             route,
             address,
-            upstream: upstream(server)?,
+            upstream: upstream(server, self.moves)?,
             last_active: now,
         });
         Ok(id)
+    }
+
+    /// Gives everybody another socket towards the server, once for each new count of `moves`.
+    pub(super) fn move_to(&mut self, moves: u32, server_of: impl Fn(usize) -> SocketAddr) {
+        if moves == self.moves {
+            return;
+        }
+        self.moves = moves;
+        for client in &mut self.all {
+            // Without another socket it stays where it is.
+            if let Ok(moved) = upstream(server_of(client.route), moves) {
+                client.upstream = moved;
+            }
+        }
     }
 
     /// The client is told something.
@@ -92,15 +108,23 @@ impl Clients {
     }
 }
 
-/// A socket that hears the server alone.
-fn upstream(server: SocketAddr) -> io::Result<UdpSocket> {
+/// A socket that hears the server alone, at an address that depends on how often clients have moved.
+fn upstream(server: SocketAddr, moves: u32) -> io::Result<UdpSocket> {
     let own = match (server.ip(), server.ip().is_loopback()) {
         (IpAddr::V4(_), true) => Ipv4Addr::LOCALHOST.into(),
         (IpAddr::V4(_), false) => Ipv4Addr::UNSPECIFIED.into(),
         (IpAddr::V6(_), true) => Ipv6Addr::LOCALHOST.into(),
         (IpAddr::V6(_), false) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
     };
-    let socket = udp_socket(SocketAddr::new(own, 0))?;
+    let elsewhere = match own {
+        IpAddr::V4(Ipv4Addr::LOCALHOST) => {
+            IpAddr::from(Ipv4Addr::from_bits(Ipv4Addr::LOCALHOST.to_bits() + moves))
+        }
+        other => other,
+    };
+    // All of 127.0.0.0/8 is this machine's on Linux, and one address alone elsewhere: there the port changes.
+    let socket = udp_socket(SocketAddr::new(elsewhere, 0));
+    let socket = socket.or_else(|_| udp_socket(SocketAddr::new(own, 0)))?;
     socket.connect(server)?;
     Ok(socket)
 }

@@ -59,6 +59,8 @@ pub struct BadLinkStats {
     pub servers: usize,
     /// HTTP requests passed on.
     pub requests: u64,
+    /// Of these, the ones that the server answered with another protocol, WebSocket for one.
+    pub upgrades: u64,
     /// HTTP connections refused: cut, too many, or no request.
     pub requests_refused: u64,
     /// Datagrams of WebTransport dropped while that is blocked; they are in no other count.
@@ -82,6 +84,8 @@ pub(super) struct State {
     /// Those of them that serve WebTransport, and whether nothing of theirs passes.
     webtransport: Vec<SocketAddr>,
     webtransport_blocked: bool,
+    /// How often clients have moved.
+    pub(super) moves: u32,
     /// Client's and server's streams of the HTTP connections.
     connections: HashMap<u64, Vec<TcpStream>>,
     next_connection: u64,
@@ -119,6 +123,7 @@ impl Shared {
             routes: Vec::new(),
             webtransport: Vec::new(),
             webtransport_blocked: false,
+            moves: 0,
             connections: HashMap::new(),
             next_connection: 0,
         };
@@ -268,6 +273,13 @@ impl LinkControl {
     /// Drops whatever goes to or from ports of WebTransport, as a firewall that takes QUIC for a threat; the rest passes.
     pub fn block_webtransport(&self, blocked: bool) {
         self.shared.lock().webtransport_blocked = blocked;
+    }
+
+    /// Has the server see each client at another address from now on, as when a router forgets its mapping or a phone
+    /// changes networks: another port, and another address where the server is on this machine. What the server sends to the
+    /// former ones goes nowhere. Clients notice nothing.
+    pub fn move_clients(&self) {
+        self.shared.lock().moves += 1;
     }
 
     /// Ends any cut: both ways, and HTTP's.

@@ -1,5 +1,5 @@
 //! One HTTP request through a bad link, and its response: descriptions and places of WebTransport sessions rewritten,
-//! everything else as it is.
+//! what was upgraded (a WebSocket) handed to `tunnel`, everything else as it is.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
@@ -7,6 +7,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::control::Shared;
+use super::http::SILENCE;
+use super::tunnel::tunnel;
 use crate::http_head::{Head, end_of_head};
 use crate::rewrite_candidates;
 
@@ -16,8 +18,6 @@ const MAX_HEAD_BYTES: usize = 64 << 10;
 const MAX_BODY_BYTES: usize = 1 << 20;
 /// How long a whole request may take to come.
 const REQUEST_DEADLINE: Duration = Duration::from_secs(10);
-/// How long a server may say nothing, and a client take nothing, in the middle of a stream too.
-pub(super) const SILENCE: Duration = Duration::from_secs(120);
 const CONNECT_DEADLINE: Duration = Duration::from_secs(5);
 /// How long, and how much, of a refused request is read on, so that the client gets to read why.
 const LINGER: Duration = Duration::from_secs(2);
@@ -65,6 +65,8 @@ enum Response {
     Whole(Vec<u8>),
     /// The beginning, and the connection on which the rest comes.
     Streamed(Vec<u8>, TcpStream),
+    /// The answer to an upgrade, and the connection that is no HTTP any more.
+    Upgraded(Vec<u8>, TcpStream),
 }
 
 impl Exchange {
@@ -75,6 +77,7 @@ impl Exchange {
             let counts = &mut self.shared.lock().counts;
             counts.requests += u64::from(!is_refused);
             counts.requests_refused += u64::from(is_refused);
+            counts.upgrades += u64::from(matches!(response, Ok(Response::Upgraded(..))));
         }
         // Who reads it may be gone; there is nobody to tell.
         let _ = match response {
@@ -82,6 +85,9 @@ impl Exchange {
             Ok(Response::Streamed(begin, mut server)) => client
                 .write_all(&begin)
                 .and_then(|()| io::copy(&mut server, &mut client).map(drop)),
+            Ok(Response::Upgraded(begin, server)) => client
+                .write_all(&begin)
+                .and_then(|()| tunnel(&client, &server)),
             Err(refusal) => client.write_all(&refusal.to_bytes()),
         };
         // In a cut the client sees a reset, not an orderly end.
@@ -104,6 +110,12 @@ impl Exchange {
             Ok(read) => read,
             Err(refusal) => return refuse("502 Bad Gateway", refusal.why),
         };
+        if asks_to_upgrade(&request.head) && head.start_line.contains(" 101 ") {
+            return Ok(Response::Upgraded(
+                [head.to_bytes(), begin].concat(),
+                server,
+            ));
+        }
         head.set("Connection", "close");
         let told = match () {
             () if request.head.start_line.starts_with("HEAD ") => None,
@@ -212,7 +224,8 @@ fn read_request(client: &mut TcpStream) -> Result<Request, Refusal> {
     };
     head.remove("Expect");
     head.remove("Keep-Alive");
-    head.set("Connection", "close");
+    let upgrade = asks_to_upgrade(&head);
+    head.set("Connection", if upgrade { "Upgrade" } else { "close" });
     Ok(Request { head, body })
 }
 
@@ -285,6 +298,13 @@ fn read_on(client: &mut TcpStream) {
 
 fn content_length(head: &Head) -> Option<usize> {
     head.get("Content-Length")?.parse().ok()
+}
+
+/// Whether it asks for another protocol on its connection (RFC 9110 §7.8).
+fn asks_to_upgrade(request: &Head) -> bool {
+    let connection = request.get("Connection").unwrap_or_default();
+    let mut options = connection.split(',').map(str::trim);
+    request.get("Upgrade").is_some() && options.any(|it| it.eq_ignore_ascii_case("upgrade"))
 }
 
 /// Whether it asks a Frameway server for a place for a WebTransport session.

@@ -9,8 +9,10 @@ use std::time::Duration;
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::control::{Shared, reset_on_close};
-use super::exchange::{Exchange, SILENCE};
+use super::exchange::Exchange;
 
+/// How long a server may say nothing, and a client take nothing, in the middle of a stream too.
+pub(super) const SILENCE: Duration = Duration::from_secs(120);
 /// How soon the end is noticed.
 const STOP_CHECK: Duration = Duration::from_millis(20);
 

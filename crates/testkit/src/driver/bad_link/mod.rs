@@ -9,6 +9,7 @@ mod control;
 mod exchange;
 mod http;
 mod relay;
+mod tunnel;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -110,7 +111,7 @@ impl BadLink {
 
     /// Passes HTTP/1.1 requests on to `server`, and rewrites the candidates in its `application/sdp` answers, so that
     /// the datagrams go through this link as well. Candidates that are not host, UDP, IPv4 and loopback are dropped.
-    /// HTTP itself is not impaired, but can be cut.
+    /// HTTP itself is not impaired, but can be cut; so it is with WebSockets, which pass as any upgrade does.
     ///
     /// The answering peer must be ICE-lite, as Frameway's servers are: one that checks by itself would find the way
     /// around.

@@ -55,6 +55,9 @@ impl Relay {
                 self.receive_from_clients(at);
             }
             self.send_due();
+            let moves = self.shared.lock().moves;
+            let routes = &self.routes;
+            self.clients.move_to(moves, |route| routes[route].server);
             self.clients.expire(Instant::now());
             self.shared.lock().counts.clients = self.clients.all().len();
         }

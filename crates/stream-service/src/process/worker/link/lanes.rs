@@ -29,6 +29,11 @@ impl WorkerLink {
         });
     }
 
+    /// The lanes that there are.
+    pub(in crate::process::worker) fn lanes(&self) -> Vec<LaneId> {
+        self.lock().lanes.iter().map(|lane| lane.id).collect()
+    }
+
     /// The lanes that bear the sender's `number`, but for `except`: what a new session takes the place of.
     pub(in crate::process::worker) fn lanes_numbered(
         &self,

@@ -1,0 +1,157 @@
+//! What `GET /metrics` of a worker says: its links, and what its QUIC endpoint let in, refused and closed.
+//!
+//! Fed by `routes` with snapshots. Prometheus' text format; no label takes a value that a peer chooses.
+
+use std::fmt::Write as _;
+
+use quic_session::EndpointStats;
+
+use super::link::LinkSnapshot;
+
+/// All of it.
+pub(super) fn exposition(
+    links: &[LinkSnapshot],
+    broken: u64,
+    quic: Option<&EndpointStats>,
+) -> String {
+    let mut text = Text::default();
+    links_of(&mut text, links);
+    text.counter(
+        "frameway_worker_links_broken_total",
+        "Links ended because their sender broke the protocol, or their pipeline failed.",
+        &[("", broken)],
+    );
+    if let Some(quic) = quic {
+        sessions_of(&mut text, quic);
+        refusals_of(&mut text, quic);
+    }
+    text.0
+}
+
+fn links_of(text: &mut Text, links: &[LinkSnapshot]) {
+    let sum = |of: fn(&LinkSnapshot) -> u64| links.iter().map(of).sum::<u64>();
+    text.gauge(
+        "frameway_worker_links",
+        "Links that are open or may be resumed.",
+        links.len() as u64,
+    );
+    text.gauge(
+        "frameway_worker_lanes",
+        "Sessions of all links.",
+        sum(|link| link.lanes as u64),
+    );
+    text.gauge(
+        "frameway_worker_frames_processing",
+        "Frames in the pipelines.",
+        sum(|link| link.frames_processing),
+    );
+    text.gauge(
+        "frameway_worker_held_bytes",
+        "Payload bytes of frames that are not confirmed.",
+        sum(|link| link.bytes_held),
+    );
+}
+
+fn sessions_of(text: &mut Text, quic: &EndpointStats) {
+    text.gauge(
+        "frameway_worker_quic_sessions",
+        "WebTransport sessions that are open.",
+        quic.sessions,
+    );
+    text.gauge(
+        "frameway_worker_quic_invitations",
+        "WebTransport sessions that are expected.",
+        quic.invitations,
+    );
+    text.gauge(
+        "frameway_worker_quic_handshakes",
+        "Connections that are no session yet.",
+        quic.handshakes,
+    );
+    text.counter(
+        "frameway_worker_quic_sessions_started_total",
+        "WebTransport sessions ever open.",
+        &[("", quic.sessions_started)],
+    );
+    text.counter(
+        "frameway_worker_quic_migrations_total",
+        "Times that a session's peer was found at another address.",
+        &[("", quic.migrations)],
+    );
+}
+
+fn refusals_of(text: &mut Text, quic: &EndpointStats) {
+    text.counter(
+        "frameway_worker_quic_datagrams_dropped_total",
+        "Datagrams that cannot be QUIC.",
+        &[("", quic.dropped_not_quic)],
+    );
+    text.counter(
+        "frameway_worker_quic_retries_total",
+        "Connections that were asked to prove their address.",
+        &[("", quic.retries_sent)],
+    );
+    text.counter(
+        "frameway_worker_quic_refused_total",
+        "Connections that became no session.",
+        &[
+            ("busy", quic.refused_busy),
+            ("handshake", quic.handshakes_failed),
+            ("timeout", quic.handshakes_timed_out),
+            ("malformed", quic.refused_malformed),
+            ("path", quic.refused_path),
+            ("token", quic.refused_token),
+        ],
+    );
+    text.counter(
+        "frameway_worker_quic_invitations_expired_total",
+        "Sessions that were expected and did not come in time.",
+        &[("", quic.invitations_expired)],
+    );
+    text.counter(
+        "frameway_worker_quic_closed_total",
+        "Sessions closed for what their peer did.",
+        &[
+            ("protocol", quic.closed_protocol),
+            ("not_reading", quic.closed_not_reading),
+            ("silent", quic.closed_silent),
+            ("transport", quic.closed_transport),
+        ],
+    );
+    text.counter(
+        "frameway_worker_quic_streams_refused_total",
+        "Streams that never ended, or belonged to no channel.",
+        &[("", quic.streams_refused)],
+    );
+}
+
+/// Lines of the format.
+#[derive(Default)]
+struct Text(String);
+
+impl Text {
+    fn gauge(&mut self, name: &str, help: &str, value: u64) {
+        self.head(name, help, "gauge");
+        self.value(name, "", value);
+    }
+
+    /// By reason; with a single empty one, without the label.
+    fn counter(&mut self, name: &str, help: &str, values: &[(&str, u64)]) {
+        self.head(name, help, "counter");
+        for (reason, value) in values {
+            self.value(name, reason, *value);
+        }
+    }
+
+    fn head(&mut self, name: &str, help: &str, kind: &str) {
+        // A String takes whatever is written.
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn value(&mut self, name: &str, reason: &str, value: u64) {
+        let _ = match reason {
+            "" => writeln!(self.0, "{name} {value}"),
+            reason => writeln!(self.0, "{name}{{reason=\"{reason}\"}} {value}"),
+        };
+    }
+}

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 #![forbid(unsafe_code)]
 
+mod adapt;
+mod bitrate;
 mod cache;
 pub mod driver;
 mod encoder;
@@ -10,14 +12,21 @@ mod ladder;
 mod quality;
 mod rendition;
 mod stats;
+mod target;
 
+pub use adapt::{
+    ClientConfig, ClientQuality, ClientStats, Goal, ModelBased, QualityPolicy, SentFrame,
+    SizeModel, Stepwise, WINDOW_FRAMES, WINDOW_SECONDS,
+};
+pub use bitrate::{Bitrate, BitrateError};
 pub use cache::{
     CacheConfig, DEFAULT_MAX_BYTES, DEFAULT_MAX_FRAMES, EncodeCache, EncodeParams, EncodedJpeg,
     StreamKey,
 };
 pub use encoder::JpegEncoder;
 pub use error::EncodeError;
-pub use ladder::{LadderError, QualityLadder};
+pub use ladder::{LadderError, MAX_RUNGS, QualityLadder, QualityRange, RangeError};
 pub use quality::{Quality, QualityError, QualityLevel};
 pub use rendition::{Renderer, fit_within};
 pub use stats::{EncodeStats, Percentiles, WINDOW_ENCODES};
+pub use target::{LinkSample, TargetBitrate, TargetConfig, TcpMeter, TcpQueue};

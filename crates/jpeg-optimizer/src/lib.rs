@@ -3,11 +3,15 @@
 
 mod adapt;
 mod bitrate;
+mod buffers;
 mod cache;
+mod codec;
+mod decode;
 pub mod driver;
 mod encoder;
 mod entries;
 mod error;
+mod identity;
 mod ladder;
 mod quality;
 mod rendition;
@@ -23,8 +27,13 @@ pub use cache::{
     CacheConfig, DEFAULT_MAX_BYTES, DEFAULT_MAX_FRAMES, EncodeCache, EncodeParams, EncodedJpeg,
     StreamKey,
 };
+pub use decode::{
+    ChromaSampling, DecodeLimits, DecodeScale, JpegDecoder, JpegError, JpegHeader,
+    MAX_DECODE_BYTES, MAX_DECODE_PIXELS, MAX_DECODE_SCANS,
+};
 pub use encoder::JpegEncoder;
 pub use error::EncodeError;
+pub use identity::{ContentHash, IdentifyBy, SameFrames};
 pub use ladder::{LadderError, MAX_RUNGS, QualityLadder, QualityRange, RangeError};
 pub use quality::{Quality, QualityError, QualityLevel};
 pub use rendition::{Renderer, fit_within};

@@ -34,6 +34,7 @@ fn cache(max_frames: usize, max_bytes: usize) -> EncodeCache {
     driver::encode_cache(CacheConfig {
         max_frames,
         max_bytes,
+        ..CacheConfig::default()
     })
 }
 

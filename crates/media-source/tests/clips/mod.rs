@@ -1,5 +1,7 @@
 //! Moving pictures that bitrates are judged on: the test pattern always, filmed clips where they lie beside the project.
 
+pub(crate) mod playback;
+
 use std::fs::File;
 use std::io::BufReader;
 use std::path::Path;

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use frame_buffer::FrameId;
 use jpeg_optimizer::{Bitrate, ClientConfig, ClientQuality, QualityPolicy, SentFrame};
 
-use super::clips::Clip;
+use super::Clip;
 
 /// Targets, as shares of the clip's bitrate at quality 70: within what qualities 30 to 90 come to.
 pub(crate) const TARGETS: [f64; 5] = [1.0, 0.7, 1.35, 0.8, 1.1];

@@ -6,6 +6,7 @@ mod bitrate;
 mod buffers;
 mod cache;
 mod codec;
+mod config;
 mod decode;
 pub mod driver;
 mod encoder;
@@ -26,6 +27,10 @@ pub use bitrate::{Bitrate, BitrateError};
 pub use cache::{
     CacheConfig, DEFAULT_MAX_BYTES, DEFAULT_MAX_FRAMES, EncodeCache, EncodeParams, EncodedJpeg,
     StreamKey,
+};
+pub use config::{
+    MAX_CACHE_FRAMES, RawBitrate, RawStreamingConfig, StreamingConfig, StreamingConfigError,
+    StreamingDocument,
 };
 pub use decode::{
     ChromaSampling, DecodeLimits, DecodeScale, JpegDecoder, JpegError, JpegHeader,

@@ -41,8 +41,7 @@ impl Link {
 
     /// One frame, and the time until the next. 40 kB at quality 70, 9.6 Mbit/s.
     fn frame(&mut self, capacity_bps: f64) {
-        self.client.set_target(self.target.target());
-        self.client.set_floor(self.target.floor());
+        self.client.follow(&self.target);
         let quality = self.client.next_quality();
         let bytes = (40_000.0 * 2_f64.powf((f64::from(quality.get()) - 70.0) / 22.0)) as usize;
         self.client.sent(SentFrame {
@@ -93,6 +92,8 @@ fn latency_lowers_the_floor_first_and_then_the_target() {
         if link.target.floor() < Quality::DEFAULT_FLOOR && order.is_empty() {
             assert_eq!(link.target.target(), None);
             assert!(link.target.latency() > Duration::from_millis(100));
+            link.client.follow(&link.target);
+            assert!(link.client.stats().latency_ms > 100.0);
             order.push("floor");
         }
         if link.target.target().is_some() && order.len() == 1 {

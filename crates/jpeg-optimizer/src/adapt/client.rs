@@ -3,12 +3,14 @@
 //! Fed by the fan-out with what was sent and by [`crate::target`] with what may be; feeds it with the quality of the
 //! next frame.
 
+use std::time::Duration;
+
 use serde::Serialize;
 
 use super::meter::{FrameWindow, Seconds};
 use super::mixer::Mixer;
 use super::{Goal, QualityPolicy, SentFrame};
-use crate::{Bitrate, Quality, QualityLadder, QualityRange};
+use crate::{Bitrate, Quality, QualityLadder, QualityRange, TargetBitrate};
 
 /// What a client's quality moves on.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -40,6 +42,8 @@ pub struct ClientStats {
     pub frames: u64,
     /// Bytes sent.
     pub bytes: u64,
+    /// Time that a frame waits in the client's link, in milliseconds, as last told; 0 before.
+    pub latency_ms: f64,
 }
 
 /// Chooses the quality of each frame for one client.
@@ -57,6 +61,7 @@ pub struct ClientQuality {
     changes: u64,
     frames: u64,
     bytes: u64,
+    latency: Duration,
 }
 
 impl ClientQuality {
@@ -75,6 +80,7 @@ impl ClientQuality {
             changes: 0,
             frames: 0,
             bytes: 0,
+            latency: Duration::ZERO,
         }
     }
 
@@ -84,6 +90,13 @@ impl ClientQuality {
             self.target = target;
             self.mixer.reset();
         }
+    }
+
+    /// Takes target, floor and latency from what governs this client's bitrate.
+    pub fn follow(&mut self, target: &TargetBitrate) {
+        self.set_target(target.target());
+        self.set_floor(target.floor());
+        self.latency = target.latency();
     }
 
     /// Lowers or restores the least quality (see [`crate::TargetBitrate::floor`]).
@@ -139,6 +152,7 @@ impl ClientQuality {
             quality_changes: self.changes,
             frames: self.frames,
             bytes: self.bytes,
+            latency_ms: self.latency.as_secs_f64() * 1e3,
         }
     }
 }

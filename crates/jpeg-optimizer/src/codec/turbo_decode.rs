@@ -31,7 +31,7 @@ impl Decompressor {
 
     /// Bytes beside the picture: its planes as they are coded, or RGB.
     pub(crate) fn scratch_bytes(header: &JpegHeader, scale: DecodeScale) -> usize {
-        header.samples() / (scale.divisor() as usize).pow(2)
+        header.samples / (scale.divisor() as usize).pow(2)
     }
 
     pub(crate) fn decode(

@@ -34,8 +34,10 @@ pub struct JpegHeader {
     pub progressive: bool,
     /// Scans: 1 for nearly all that are not progressive.
     pub scans: usize,
-    /// Samples of all components together.
-    samples: usize,
+    /// Samples of all components, whole blocks at the edges included.
+    pub(crate) samples: usize,
+    /// Whether the marker that ends it is there.
+    pub(super) is_complete: bool,
 }
 
 /// SOF: the frame header.
@@ -90,11 +92,6 @@ impl JpegHeader {
             0
         }
     }
-
-    /// Samples of all components, whole blocks at the edges included.
-    pub(crate) fn samples(&self) -> usize {
-        self.samples
-    }
 }
 
 struct Reader<'a> {
@@ -141,11 +138,15 @@ impl<'a> Reader<'a> {
     /// From the first scan's marker on.
     fn count_scans(mut self, frame: &Frame, limits: DecodeLimits) -> Result<JpegHeader, JpegError> {
         let mut scans = 1;
+        let mut is_complete = false;
         let first = self.segment("a scan header")?.first().copied();
         if frame.progressive || first.is_some_and(|of| of < frame.components) {
             while let Some(marker) = self.next_marker() {
                 match marker {
-                    0xd9 => break,
+                    0xd9 => {
+                        is_complete = true;
+                        break;
+                    }
                     0xda => {
                         scans += 1;
                         if scans > limits.max_scans {
@@ -157,6 +158,10 @@ impl<'a> Reader<'a> {
                     _ => drop(self.segment("a segment between scans")?),
                 }
             }
+        } else {
+            // From the end, where it is but for padding: one look at most frames.
+            let data = self.jpeg.get(self.at..).unwrap_or_default();
+            is_complete = data.windows(2).rev().any(|pair| pair == [0xff, 0xd9]);
         }
         Ok(JpegHeader {
             size: PictureSize {
@@ -168,6 +173,7 @@ impl<'a> Reader<'a> {
             progressive: frame.progressive,
             scans,
             samples: frame.samples,
+            is_complete,
         })
     }
 

@@ -197,6 +197,12 @@ impl JpegDecoder {
     /// [`JpegError`]; the decoder stays usable.
     pub fn decode_scaled(&mut self, jpeg: &[u8], scale: DecodeScale) -> Result<Picture, JpegError> {
         let header = self.header(jpeg)?;
+        if !header.is_complete {
+            return Err(JpegError::Truncated {
+                len_bytes: jpeg.len(),
+                within: "its last scan",
+            });
+        }
         let picture_bytes = picture_bytes(scale.apply(header.size));
         let needed_bytes = picture_bytes
             + Decompressor::scratch_bytes(&header, scale)

@@ -11,7 +11,8 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use frame_buffer::{ColorRange, Picture, PictureSize, VideoFrame};
 
-use crate::entries::{Entries, Evicted, FrameKey, JpegKey, Slot};
+use crate::entries::{Entries, Evicted, Found, FrameKey, JpegKey, Slot};
+use crate::identity::{ContentHash, Contents, IdentifyBy, Identity};
 use crate::rendition::check_size;
 use crate::stats::Window;
 use crate::{EncodeError, EncodeStats, JpegEncoder, Quality, Renderer};
@@ -30,6 +31,8 @@ pub struct CacheConfig {
     /// Bytes held; default [`DEFAULT_MAX_BYTES`]. Where a single frame exceeds it, its renditions
     /// are made again for each quality.
     pub max_bytes: usize,
+    /// Which frames are the same; default: those of one number.
+    pub identify_by: IdentifyBy,
 }
 
 impl Default for CacheConfig {
@@ -37,6 +40,7 @@ impl Default for CacheConfig {
         Self {
             max_frames: DEFAULT_MAX_FRAMES,
             max_bytes: DEFAULT_MAX_BYTES,
+            identify_by: IdentifyBy::default(),
         }
     }
 }
@@ -75,6 +79,8 @@ pub struct EncodedJpeg {
     pub quality: Quality,
     /// Size in pixels.
     pub size: PictureSize,
+    /// What the frame shows, where frames are identified by that.
+    pub content: Option<ContentHash>,
 }
 
 /// A shared cache of encodes. Wrap it in an `Arc` and give it to every viewer.
@@ -92,6 +98,7 @@ pub struct EncodeCache {
 #[derive(Debug, Default)]
 struct State {
     entries: Entries,
+    contents: Contents,
     /// Counters; what is held is filled in when asked.
     stats: EncodeStats,
     encode_times: Window,
@@ -129,9 +136,17 @@ impl EncodeCache {
         frame: &VideoFrame,
         params: EncodeParams,
     ) -> Result<EncodedJpeg, EncodeError> {
-        let (frame_key, jpeg_key) = keys(stream, frame, params);
+        let jpeg_key = jpeg_key(frame, params);
         check_size(frame.picture.size(), jpeg_key.size)?;
-        let slot = self.with_entries(|entries| entries.jpeg_slot(frame_key, jpeg_key));
+        let (identity, content) = self.identity(stream, frame);
+        let frame_key = FrameKey {
+            stream,
+            frame: identity,
+        };
+        let slot = match self.find(frame_key, jpeg_key) {
+            Found::Ready(jpeg) => return Ok(jpeg),
+            Found::Slot(slot) => slot,
+        };
 
         let mut attempt = None;
         let result = slot.get_or_init(|| {
@@ -143,6 +158,7 @@ impl EncodeCache {
                 bytes: jpeg?,
                 quality: jpeg_key.quality,
                 size: jpeg_key.size,
+                content,
             })
         });
         match attempt {
@@ -160,9 +176,17 @@ impl EncodeCache {
         frame: &VideoFrame,
         params: EncodeParams,
     ) -> Option<EncodedJpeg> {
-        let (frame_key, jpeg_key) = keys(stream, frame, params);
         let mut state = self.lock();
-        let jpeg = state.entries.get(frame_key, jpeg_key)?;
+        let identity = match self.config.identify_by {
+            IdentifyBy::Id => Identity::Id(frame.id),
+            // Nobody has asked for a frame whose content is not known.
+            IdentifyBy::Content => Identity::Content(state.contents.get(stream, frame.id)?),
+        };
+        let frame_key = FrameKey {
+            stream,
+            frame: identity,
+        };
+        let jpeg = state.entries.get(frame_key, jpeg_key(frame, params))?;
         state.stats.hits += 1;
         Some(jpeg)
     }
@@ -180,10 +204,49 @@ impl EncodeCache {
             frames: state.entries.frames(),
             jpegs: state.entries.jpegs(),
             bytes: state.entries.bytes(),
+            hit_ratio: ratio(state.stats.hits, state.stats.misses),
             encode_ms: state.encode_times.percentiles(),
             rendition_ms: state.rendition_times.percentiles(),
             ..state.stats
         }
+    }
+
+    /// One lock for a hit; bounds are restored when something new comes in.
+    fn find(&self, key: FrameKey, jpeg: JpegKey) -> Found {
+        let mut state = self.lock();
+        let found = state.entries.find(key, jpeg);
+        if matches!(found, Found::Ready(_)) {
+            state.stats.hits += 1;
+            return found;
+        }
+        let evicted = self.evict(&mut state);
+        drop(state);
+        drop(evicted); // Memory is freed outside the lock.
+        found
+    }
+
+    /// The frame's name. Its content is hashed by whoever comes first, outside the lock; two that come at once both do.
+    fn identity(&self, stream: StreamKey, frame: &VideoFrame) -> (Identity, Option<ContentHash>) {
+        if self.config.identify_by == IdentifyBy::Id {
+            return (Identity::Id(frame.id), None);
+        }
+        let known = self.lock().contents.get(stream, frame.id);
+        let content = known.unwrap_or_else(|| {
+            let content = ContentHash::of(&frame.picture);
+            let mut state = self.lock();
+            let is_same = state.contents.insert(stream, frame.id, content);
+            state.stats.same_frames += u64::from(is_same);
+            content
+        });
+        (Identity::Content(content), Some(content))
+    }
+
+    fn evict(&self, state: &mut State) -> Evicted {
+        let evicted = state
+            .entries
+            .evict(self.config.max_frames, self.config.max_bytes);
+        state.stats.evicted_frames += evicted.frames() as u64;
+        evicted
     }
 
     /// The picture to encode: the source's own where size and range fit, else one that the
@@ -239,10 +302,7 @@ impl EncodeCache {
         let (value, evicted): (T, Evicted) = {
             let mut state = self.lock();
             let value = change(&mut state.entries);
-            let evicted = state
-                .entries
-                .evict(self.config.max_frames, self.config.max_bytes);
-            state.stats.evicted_frames += evicted.frames() as u64;
+            let evicted = self.evict(&mut state);
             (value, evicted)
         };
         drop(evicted); // Memory is freed outside the lock.
@@ -271,14 +331,14 @@ impl fmt::Debug for EncodeCache {
     }
 }
 
-fn keys(stream: StreamKey, frame: &VideoFrame, params: EncodeParams) -> (FrameKey, JpegKey) {
-    let frame_key = FrameKey {
-        stream,
-        frame: frame.id,
-    };
-    let jpeg_key = JpegKey {
+fn jpeg_key(frame: &VideoFrame, params: EncodeParams) -> JpegKey {
+    JpegKey {
         quality: params.quality,
         size: params.size.unwrap_or(frame.picture.size()),
-    };
-    (frame_key, jpeg_key)
+    }
+}
+
+/// Hits of all requests; 0 before the first.
+fn ratio(hits: u64, misses: u64) -> f64 {
+    hits as f64 / (hits + misses).max(1) as f64
 }

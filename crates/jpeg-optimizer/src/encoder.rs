@@ -1,14 +1,15 @@
-//! I420 to JPEG through libjpeg-turbo, planes as they lie.
+//! I420 to JPEG, from any number of threads.
 //!
-//! Fed with full-range pictures; its JPEGs go to the cache. 4:2:0 in, 4:2:0 out: no colour
-//! conversion, no resampling, no copy of the planes.
+//! Fed with full-range pictures; its JPEGs go to the cache. 4:2:0 in, 4:2:0 out; the library that does it is
+//! [`codec`](crate::codec)'s choice.
 
 use std::sync::{Mutex, PoisonError};
 
 use bytes::Bytes;
-use frame_buffer::{Picture, PictureSize};
-use turbojpeg::{Compressor, OutputBuf, Subsamp, YuvPlanesImage};
+use frame_buffer::Picture;
 
+use crate::buffers::BufferPool;
+use crate::codec::Compressor;
 use crate::{EncodeError, Quality};
 
 /// Idle compressors kept: as many as encode at once on the machines this is made for. A
@@ -20,16 +21,8 @@ const MAX_IDLE_OUTPUT_BYTES: usize = 32 << 20;
 /// Encodes pictures, from any number of threads at once, with pooled compressors and buffers.
 #[derive(Debug, Default)]
 pub struct JpegEncoder {
-    idle: Mutex<Vec<Worker>>,
-}
-
-/// A compressor with the buffer that it writes to.
-#[derive(Debug)]
-struct Worker {
-    compressor: Compressor,
-    /// Large enough for the worst case, so that libjpeg-turbo never reallocates; only the part
-    /// that JPEGs reach is ever touched.
-    output: Vec<u8>,
+    idle: Mutex<Vec<Compressor>>,
+    buffers: BufferPool,
 }
 
 impl JpegEncoder {
@@ -42,66 +35,35 @@ impl JpegEncoder {
     /// ([`frame_buffer::ColorRange::Full`]), which JPEG means; [`crate::Renderer`] makes it.
     ///
     /// # Errors
-    /// [`EncodeError::Codec`] when libjpeg-turbo refuses, as it does when memory runs out.
+    /// [`EncodeError::Codec`] when the library refuses, as it does when memory runs out.
     pub fn encode(&self, picture: &Picture, quality: Quality) -> Result<Bytes, EncodeError> {
-        let failed = |error: turbojpeg::Error| EncodeError::Codec {
+        let failed = |reason: String| EncodeError::Codec {
             size: picture.size(),
             quality,
-            reason: error.to_string(),
+            reason,
         };
-        let mut worker = self.take().map_err(failed)?;
-        let jpeg = worker.encode(picture, quality).map_err(failed)?;
-        self.give_back(worker);
+        let mut compressor = self.take().map_err(failed)?;
+        // A copy of the exact length: a tenth of the bytes read, and the cache's bound is true.
+        let jpeg = compressor.encode(picture, quality).map_err(failed)?;
+        let jpeg = self.buffers.copy(jpeg);
+        self.give_back(compressor);
         Ok(jpeg)
     }
 
-    fn take(&self) -> Result<Worker, turbojpeg::Error> {
+    fn take(&self) -> Result<Compressor, String> {
         let idle = self
             .idle
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .pop();
-        match idle {
-            Some(worker) => Ok(worker),
-            None => Ok(Worker {
-                compressor: Compressor::new()?,
-                output: Vec::new(),
-            }),
-        }
+        idle.map_or_else(Compressor::new, Ok)
     }
 
-    /// A worker that failed is not given back: its state is libjpeg-turbo's secret.
-    fn give_back(&self, worker: Worker) {
+    /// One that failed is not given back: its state is the library's secret.
+    fn give_back(&self, compressor: Compressor) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.len() < MAX_IDLE && worker.output.len() <= MAX_IDLE_OUTPUT_BYTES {
-            idle.push(worker);
+        if idle.len() < MAX_IDLE && compressor.held_bytes() <= MAX_IDLE_OUTPUT_BYTES {
+            idle.push(compressor);
         }
-    }
-}
-
-impl Worker {
-    fn encode(&mut self, picture: &Picture, quality: Quality) -> Result<Bytes, turbojpeg::Error> {
-        let PictureSize { width, height } = picture.size();
-        let [width, height] = [width as usize, height as usize];
-        let most_bytes = turbojpeg::compressed_buf_len(width, height, Subsamp::Sub2x2)?;
-        if self.output.len() < most_bytes {
-            self.output = vec![0; most_bytes];
-        }
-        let planes = YuvPlanesImage {
-            y_plane: picture.y_even(),
-            u_plane: picture.u(),
-            v_plane: picture.v(),
-            width,
-            height,
-            y_stride: picture.y_stride(),
-            u_stride: picture.c_stride(),
-            v_stride: picture.c_stride(),
-            subsamp: Subsamp::Sub2x2,
-        };
-        self.compressor.set_quality(i32::from(quality.get()))?;
-        let mut output = OutputBuf::borrowed(&mut self.output);
-        self.compressor.compress_yuv_planes(&planes, &mut output)?;
-        // A copy of the exact length: a tenth of the bytes read, and the cache's bound is true.
-        Ok(Bytes::copy_from_slice(&output))
     }
 }

@@ -6,9 +6,10 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, OnceLock};
 
-use frame_buffer::{FrameId, Picture, PictureSize};
+use frame_buffer::{Picture, PictureSize};
 
 use crate::cache::{EncodedJpeg, StreamKey};
+use crate::identity::Identity;
 use crate::{EncodeError, Quality};
 
 /// Counted for each entry beside its samples or JPEG: its key, slot and list nodes. It bounds
@@ -22,7 +23,7 @@ pub(crate) type Slot<T> = Arc<OnceLock<Result<T, EncodeError>>>;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FrameKey {
     pub(crate) stream: StreamKey,
-    pub(crate) frame: FrameId,
+    pub(crate) frame: Identity,
 }
 
 /// One JPEG of a frame.
@@ -53,6 +54,15 @@ struct Entry<K, T> {
     bytes: usize,
 }
 
+/// What a request finds.
+#[derive(Debug)]
+pub(crate) enum Found {
+    /// The JPEG is there.
+    Ready(EncodedJpeg),
+    /// It is being made, or is to be made by whoever asked.
+    Slot(Slot<EncodedJpeg>),
+}
+
 /// What was evicted, to be dropped outside the lock.
 #[derive(Debug, Default)]
 pub(crate) struct Evicted {
@@ -77,20 +87,29 @@ fn bytes_of<K, T>(entries: &[Entry<K, T>]) -> usize {
 }
 
 impl Entries {
-    /// The slot of a JPEG, empty if it is new. The frame becomes the most recently used.
-    pub(crate) fn jpeg_slot(&mut self, key: FrameKey, jpeg: JpegKey) -> Slot<EncodedJpeg> {
-        let mut frame = match self.position(key) {
-            Some(index) => self.frames.remove(index),
-            None => None,
+    /// A JPEG, or its slot, empty if it is new. The frame becomes the most recently used.
+    pub(crate) fn find(&mut self, key: FrameKey, jpeg: JpegKey) -> Found {
+        let newest = self.frames.len().wrapping_sub(1);
+        match self.position(key) {
+            Some(index) if index == newest => {}
+            Some(index) => {
+                let frame = self.frames.remove(index);
+                self.frames.extend(frame);
+            }
+            None => self.frames.push_back(FrameEntry {
+                key,
+                renditions: Vec::new(),
+                jpegs: Vec::new(),
+            }),
         }
-        .unwrap_or_else(|| FrameEntry {
-            key,
-            renditions: Vec::new(),
-            jpegs: Vec::new(),
-        });
-        let slot = slot_of(&mut frame.jpegs, jpeg, &mut self.bytes);
-        self.frames.push_back(frame);
-        slot
+        let Some(frame) = self.frames.back_mut() else {
+            return Found::Slot(Slot::default());
+        };
+        let known = frame.jpegs.iter().find(|entry| entry.key == jpeg);
+        if let Some(Ok(ready)) = known.and_then(|entry| entry.slot.get()) {
+            return Found::Ready(ready.clone());
+        }
+        Found::Slot(slot_of(&mut frame.jpegs, jpeg, &mut self.bytes))
     }
 
     /// The slot of a rendition; one that nobody shares when the frame was evicted meanwhile.

@@ -15,6 +15,12 @@ impl Quality {
     pub const MIN: Self = Self(1);
     /// Best pictures.
     pub const MAX: Self = Self(100);
+    /// The least that a client is sent by default.
+    pub const DEFAULT_FLOOR: Self = Self(30);
+    /// The best that a client is sent by default.
+    pub const DEFAULT_CEILING: Self = Self(95);
+    /// The least that a client is sent while its link is late.
+    pub const LATE_FLOOR: Self = Self(10);
 
     /// A checked quality.
     ///

@@ -22,10 +22,14 @@ pub struct Percentiles {
 /// Counters since the cache was made, and what it holds.
 #[derive(Debug, Clone, Copy, PartialEq, Default, Serialize)]
 pub struct EncodeStats {
-    /// Requests answered without an encode of their own, those that waited for one included.
+    /// Requests answered without an encode of their own, those that waited for one included: encodes saved.
     pub hits: u64,
     /// Requests that had to encode.
     pub misses: u64,
+    /// Hits of all requests: 0 to 1, 0 before the first.
+    pub hit_ratio: f64,
+    /// Frames that show what an earlier one of the last few showed, where frames are identified by content.
+    pub same_frames: u64,
     /// Encodes that failed, among the misses.
     pub failed: u64,
     /// Pictures scaled, or brought to full range, before an encode.

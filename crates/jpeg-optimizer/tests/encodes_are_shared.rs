@@ -10,7 +10,8 @@ use std::time::{Duration, Instant};
 use common::picture;
 use frame_buffer::{FrameId, FramePool, Picture, PictureSize, VideoFrame};
 use jpeg_optimizer::{
-    CacheConfig, EncodeCache, EncodeError, EncodeParams, Quality, QualityLevel, StreamKey, driver,
+    CacheConfig, EncodeCache, EncodeError, EncodeParams, IdentifyBy, Quality, QualityLevel,
+    SameFrames, StreamKey, driver,
 };
 use proptest::prelude::*;
 
@@ -34,6 +35,7 @@ fn cache(max_frames: usize, max_bytes: usize) -> EncodeCache {
     driver::encode_cache(CacheConfig {
         max_frames,
         max_bytes,
+        ..CacheConfig::default()
     })
 }
 
@@ -208,4 +210,81 @@ proptest! {
         let stats = cache.stats();
         prop_assert_eq!(stats.hits + stats.misses, requests.len() as u64);
     }
+}
+
+fn by_content() -> EncodeCache {
+    driver::encode_cache(CacheConfig {
+        identify_by: IdentifyBy::Content,
+        ..CacheConfig::default()
+    })
+}
+
+#[test]
+fn a_still_picture_is_encoded_once_for_as_long_as_it_stands() {
+    let cache = by_content();
+    let stream = StreamKey::unique();
+    let other = picture(66, 48);
+    let mut bytes = Vec::new();
+    for id in 0..30 {
+        // A copy in other memory, as a decoder makes it.
+        let still = if id == 29 {
+            other.clone()
+        } else {
+            picture(64, 48)
+        };
+        let frame = frame(id, &still);
+        assert!(cache.get(stream, &frame, params(70)).is_none());
+        for _ in 0..4 {
+            bytes.push(cache.get_or_encode(stream, &frame, params(70)).unwrap());
+        }
+        assert!(cache.get(stream, &frame, params(70)).is_some());
+    }
+    let stats = cache.stats();
+    assert_eq!((stats.misses, stats.same_frames, stats.frames), (2, 28, 2));
+    assert_eq!(bytes[0].bytes.as_ptr(), bytes[115].bytes.as_ptr());
+    assert!(bytes[0] != bytes[119] && bytes[0].content != bytes[119].content);
+    assert!(stats.hit_ratio > 0.97);
+}
+
+#[test]
+fn a_client_is_not_sent_what_it_shows_already() {
+    let cache = by_content();
+    let stream = StreamKey::unique();
+    let mut same = SameFrames::new(Duration::from_secs(1));
+    let start = Instant::now();
+    let mut takes = |id: u64, quality: u8, source: &Picture| {
+        let frame = frame(id, source);
+        let jpeg = cache
+            .get_or_encode(stream, &frame, params(quality))
+            .unwrap();
+        same.takes(start + frame.pts, &jpeg)
+    };
+    let (a, b) = (picture(64, 48), picture(48, 64));
+    let sent: Vec<_> = (0..60).filter(|&id| takes(id, 70, &a)).collect();
+    assert_eq!(sent, [0, 25, 50]); // 40 ms a frame, once a second.
+    assert!(takes(60, 90, &a) && !takes(61, 90, &a));
+    assert!(takes(62, 90, &b) && takes(63, 90, &a));
+    assert_eq!(same.dropped(), 58);
+
+    let by_id = driver::encode_cache(CacheConfig::default());
+    let jpeg = by_id
+        .get_or_encode(stream, &frame(0, &a), params(70))
+        .unwrap();
+    assert!((0..3).all(|_| same.takes(start, &jpeg)));
+}
+
+#[test]
+fn a_stream_whose_frames_are_dropped_allocates_no_more_for_its_jpegs() {
+    let cache = driver::encode_cache(CacheConfig::default());
+    let stream = StreamKey::unique();
+    let source = picture(64, 48);
+    let memory: std::collections::HashSet<_> = (0..100)
+        .map(|id| {
+            cache
+                .get_or_encode(stream, &frame(id, &source), params(70))
+                .unwrap()
+        })
+        .map(|jpeg| jpeg.bytes.as_ptr())
+        .collect();
+    assert!(memory.len() <= 7, "{} buffers", memory.len());
 }

@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
-use jpeg_optimizer::{LadderError, Quality, QualityError, QualityLadder, QualityLevel};
+use jpeg_optimizer::{
+    Bitrate, BitrateError, LadderError, Quality, QualityError, QualityLadder, QualityLevel,
+    QualityRange,
+};
 use proptest::prelude::*;
 
 fn quality(quality: u8) -> Quality {
@@ -47,14 +50,24 @@ fn ladders_refuse_what_is_none() {
         assert_eq!(error, QualityError::OutOfRange { got }.into());
         assert!(error.to_string().contains("1 to 100"));
     }
-    let unsorted = QualityLadder::new(&[90, 50, 70]).unwrap();
-    assert_eq!(unsorted, QualityLadder::default());
+    assert_eq!(
+        QualityLadder::new(&[90, 50, 70]),
+        Err(LadderError::Unsorted { got: quality(70) })
+    );
+    assert_eq!(
+        QualityLadder::new(&[1, 2, 3, 4, 5, 6, 7, 8, 9]),
+        Err(LadderError::TooMany { got: 9 })
+    );
+    for order in [[90, 70, 50], [50, 70, 90]] {
+        let ladder = QualityLadder::new(&order).unwrap();
+        assert_eq!(ladder, QualityLadder::default());
+    }
 }
 
 proptest! {
     #[test]
     fn no_rung_is_nearer_than_the_one_snapped_to(
-        rungs in proptest::collection::hash_set(1..=100_u8, 1..10),
+        rungs in proptest::collection::btree_set(1..=100_u8, 1..=8),
         wanted in 1..=100_u8,
     ) {
         let rungs: Vec<u8> = rungs.into_iter().collect();
@@ -63,4 +76,42 @@ proptest! {
         let nearest = rungs.iter().map(|rung| rung.abs_diff(wanted)).min();
         prop_assert_eq!(Some(snapped.abs_diff(wanted)), nearest);
     }
+}
+
+#[test]
+fn a_client_is_sent_rungs_in_its_range_and_its_floor() {
+    let sent = |floor, ceiling| {
+        let range = QualityRange::new(quality(floor), quality(ceiling)).unwrap();
+        let within = QualityLadder::default().within(range);
+        within.iter().map(|rung| rung.get()).collect::<Vec<_>>()
+    };
+    assert_eq!(sent(30, 95), [30, 50, 70, 90]);
+    assert_eq!(sent(50, 95), [50, 70, 90]);
+    assert_eq!(sent(60, 80), [60, 70, 80]);
+    assert_eq!(sent(91, 91), [91]);
+    let error = QualityRange::new(quality(60), quality(50)).unwrap_err();
+    assert!(error.to_string().contains("60 is above"));
+}
+
+#[test]
+fn bitrates_are_read_and_checked() {
+    for (text, bps) in [
+        ("800k", 800_000),
+        ("2.5M", 2_500_000),
+        ("4 Mbit/s", 4_000_000),
+        ("64000", 64_000),
+        ("1gbps", 1_000_000_000),
+    ] {
+        assert_eq!(text.parse::<Bitrate>().unwrap().bps(), bps, "{text}");
+    }
+    for got_bps in [0, 9_999, 1_000_000_001, 10_000_000_000, u64::MAX] {
+        let refused = Err(BitrateError::OutOfRange { got_bps });
+        assert_eq!(Bitrate::new(got_bps), refused);
+    }
+    assert!(Bitrate::from_kbps(u64::MAX).is_err());
+    for text in ["", "fast", "-3k", "1e6", "3 kB/s", "1.2.3M", "k"] {
+        assert!(text.parse::<Bitrate>().is_err(), "{text}");
+    }
+    assert_eq!(Bitrate::clamped(f64::NAN), Bitrate::MIN);
+    assert_eq!(Bitrate::clamped(f64::INFINITY), Bitrate::MAX);
 }

@@ -9,7 +9,7 @@
 //! | `sniff`, `open` | which container the first bytes are of, and its demuxer |
 //! | `mp4` | the boxes, sample tables, fragments and edit list of MP4 |
 //! | `h264` | access units, as they are or as pictures in presentation order, by openh264 |
-//! | `mjpeg`, `jpeg` | AVI, multipart, plain JPEGs; JPEG to I420, by libjpeg-turbo |
+//! | `mjpeg` | AVI, multipart, plain JPEGs, decoded by jpeg-optimizer |
 //! | `pattern` | the test pattern |
 //! | `source`, `looped`, `pacing` | the trait of them all; without an end; when a frame is due |
 #![deny(unsafe_code)]
@@ -18,7 +18,6 @@ pub mod driver;
 mod error;
 mod h264;
 mod input;
-mod jpeg;
 mod looped;
 mod mjpeg;
 mod mp4;
@@ -35,7 +34,7 @@ pub use h264::{
     AccessUnit, AccessUnits, DecodedUnit, END_OF_SEQUENCE, H264Decoder, H264Error, MAX_GROUP_BYTES,
     MAX_GROUP_UNITS, MAX_REORDERED_UNITS,
 };
-pub use jpeg::{JpegDecoder, JpegError};
+pub use jpeg_optimizer::{JpegDecoder, JpegError};
 pub use looped::Looped;
 pub use open::{open_access_units, open_reader, open_reader_at};
 pub use pacing::PacingClock;

@@ -22,7 +22,10 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("datachannel-transport", &[]),
     ("jpeg-optimizer", &["frame-buffer"]),
     ("frame-pipeline", &["frame-buffer"]),
-    ("media-source", &["frame-buffer", "progressive-loader"]),
+    (
+        "media-source",
+        &["frame-buffer", "progressive-loader", "jpeg-optimizer"],
+    ),
     ("webrtc-session", &["datachannel-transport"]),
     ("quic-session", &["datachannel-transport"]),
     (

@@ -7,8 +7,7 @@ use std::time::Duration;
 use frame_buffer::{FrameId, FramePool, Picture, PictureSize, VideoFrame};
 
 use crate::error::Broken;
-use crate::jpeg::{JpegDecoder, JpegError};
-use crate::{DecodeError, FrameSource, OpenError, VideoInfo};
+use crate::{DecodeError, FrameSource, JpegDecoder, JpegError, OpenError, VideoInfo};
 
 /// What a wrapping says about its frames.
 #[derive(Debug, Clone)]
@@ -52,12 +51,12 @@ pub(crate) struct MjpegSource<S> {
 impl<S: JpegStream> MjpegSource<S> {
     /// Reads the first JPEG's header, so that the size is known and a video that is none is refused.
     pub(crate) fn open(mut stream: S, pool: FramePool) -> Result<Self, OpenError> {
-        let mut decoder = JpegDecoder::new(pool).map_err(|e| OpenError::Decoder {
+        let decoder = JpegDecoder::new(pool).map_err(|e| OpenError::Decoder {
             name: stream.name().to_owned(),
             reason: e.to_string(),
         })?;
         let mut jpeg = Vec::new();
-        let size = first_size(&mut stream, &mut decoder, &mut jpeg)?;
+        let size = first_size(&mut stream, &decoder, &mut jpeg)?;
         stream
             .rewind()
             .map_err(|error| broken(&stream, &error.to_string()))?;
@@ -110,7 +109,7 @@ impl<S: JpegStream> MjpegSource<S> {
 /// The size that the first JPEG declares.
 fn first_size(
     stream: &mut impl JpegStream,
-    decoder: &mut JpegDecoder,
+    decoder: &JpegDecoder,
     jpeg: &mut Vec<u8>,
 ) -> Result<PictureSize, OpenError> {
     let first = loop {
@@ -125,13 +124,14 @@ fn first_size(
         Err(DecodeError::Read { name, source }) => return Err(OpenError::Read { name, source }),
         Err(error) => return Err(broken(stream, &error.to_string())),
     }
-    decoder.size(jpeg).map_err(|error| match error {
+    let header = decoder.header(jpeg).map_err(|error| match error {
         JpegError::Unsupported(kind) => {
             let codec = format!("{kind} JPEG");
             crate::sniff::unsupported(stream.name(), stream.info().container, &codec)
         }
         error => broken(stream, &format!("its first JPEG: {error}")),
-    })
+    })?;
+    Ok(header.size)
 }
 
 fn broken(stream: &impl JpegStream, what: &str) -> OpenError {

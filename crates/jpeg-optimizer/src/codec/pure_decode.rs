@@ -1,0 +1,124 @@
+//! Decoding by zune-jpeg, which gives three components for each pixel: chroma is averaged back to 4:2:0. It cannot decode
+//! at a part of the size: the picture is decoded whole and scaled.
+
+use frame_buffer::{ColorRange, FramePool, Picture, PictureMut};
+use zune_jpeg::JpegDecoder;
+use zune_jpeg::zune_core::bytestream::ZCursor;
+use zune_jpeg::zune_core::colorspace::ColorSpace;
+use zune_jpeg::zune_core::options::DecoderOptions;
+
+use crate::Renderer;
+use crate::decode::{
+    Chroma, DecodeScale, JpegError, JpegHeader, copy_luma, write_grey_chroma, write_rgb,
+};
+
+/// A decoder with the memory that it writes to.
+pub(crate) struct Decompressor {
+    options: DecoderOptions,
+    scratch: Vec<u8>,
+    planes: [Vec<u8>; 3],
+    renderer: Renderer,
+}
+
+impl Decompressor {
+    #[expect(clippy::unnecessary_wraps, reason = "the other library's can fail")]
+    pub(crate) fn new(max_scans: usize) -> Result<Self, JpegError> {
+        Ok(Self {
+            // A JPEG that is cut off or has bad codes is an error, not a grey picture.
+            options: DecoderOptions::default()
+                .set_strict_mode(true)
+                .jpeg_set_max_scans(max_scans),
+            scratch: Vec::new(),
+            planes: Default::default(),
+            renderer: Renderer::new(),
+        })
+    }
+
+    /// Bytes beside the picture: one or three for each pixel, twice (interleaved and as planes), and the whole picture where it is then scaled.
+    pub(crate) fn scratch_bytes(header: &JpegHeader, scale: DecodeScale) -> usize {
+        let pixels = header.size.width as usize * header.size.height as usize;
+        let whole = if scale == DecodeScale::Whole {
+            0
+        } else {
+            pixels * 3 / 2
+        };
+        2 * pixels * usize::from(header.components) + whole
+    }
+
+    pub(crate) fn decode(
+        &mut self,
+        jpeg: &[u8],
+        header: &JpegHeader,
+        scale: DecodeScale,
+        pool: &FramePool,
+    ) -> Result<Picture, JpegError> {
+        let mut picture = pool.take(header.size)?;
+        picture.set_range(ColorRange::Full);
+        self.decode_whole(jpeg, header, &mut picture)?;
+        let whole = picture.freeze();
+        if scale == DecodeScale::Whole {
+            return Ok(whole);
+        }
+        self.renderer
+            .render(&whole, scale.apply(header.size))
+            .map_err(|error| JpegError::Damaged(error.to_string()))
+    }
+
+    fn decode_whole(
+        &mut self,
+        jpeg: &[u8],
+        header: &JpegHeader,
+        picture: &mut PictureMut,
+    ) -> Result<(), JpegError> {
+        let damaged =
+            |error: zune_jpeg::errors::DecodeErrors| JpegError::Damaged(error.to_string());
+        let mut decoder = JpegDecoder::new_with_options(ZCursor::new(jpeg), self.options);
+        decoder.decode_headers().map_err(damaged)?;
+        let declared = (header.size.width as usize, header.size.height as usize);
+        if decoder.dimensions() != Some(declared) {
+            return Err(JpegError::Header("two sizes"));
+        }
+        let colours = match decoder.input_colorspace() {
+            Some(ColorSpace::Luma) => ColorSpace::Luma,
+            Some(ColorSpace::YCbCr) => ColorSpace::YCbCr,
+            Some(ColorSpace::RGB) => ColorSpace::RGB,
+            _ => return Err(JpegError::Unsupported("CMYK")),
+        };
+        decoder.set_options(self.options.jpeg_set_out_colorspace(colours));
+        let len = decoder.output_buffer_size().unwrap_or(0);
+        if len != declared.0 * declared.1 * colours.num_components() {
+            return Err(JpegError::Header("components that do not fit its size"));
+        }
+        self.scratch.resize(len, 0);
+        decoder.decode_into(&mut self.scratch).map_err(damaged)?;
+        match colours {
+            ColorSpace::Luma => {
+                copy_luma(&self.scratch, declared.0, picture);
+                write_grey_chroma(picture);
+            }
+            ColorSpace::RGB => write_rgb(&self.scratch, picture),
+            _ => self.write_ycbcr(declared, picture),
+        }
+        Ok(())
+    }
+
+    fn write_ycbcr(&mut self, (width, height): (usize, usize), picture: &mut PictureMut) {
+        let (pixels, _) = self.scratch.as_chunks::<3>();
+        for (component, plane) in self.planes.iter_mut().enumerate() {
+            plane.clear();
+            plane.extend(pixels.iter().map(|pixel| pixel[component]));
+        }
+        copy_luma(&self.planes[0], width, picture);
+        let chroma = Chroma {
+            stride: width,
+            columns: width,
+            rows: height,
+            factor_x: 1,
+            factor_y: 1,
+        };
+        let (columns, stride) = (picture.size().chroma_width() as usize, picture.c_stride());
+        let [_, to_u, to_v] = picture.planes_mut();
+        chroma.resample(&self.planes[1], to_u, columns, stride);
+        chroma.resample(&self.planes[2], to_v, columns, stride);
+    }
+}

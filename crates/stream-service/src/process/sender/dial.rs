@@ -18,11 +18,13 @@ use webrtc_session::{ChannelSpec, SessionConfig, SessionId};
 use quic_session::{ConnectConfig, Trust};
 
 use super::link::SendLink;
-use super::options::{ProcessOutput, SendOptions};
+use super::options::SendOptions;
 use super::socket::{accepted, asking};
 use crate::process::data_lane::DataLane;
+use crate::process::lane::LinkEnd as _;
+use crate::process::port::Port;
 use crate::process::protocol::{
-    FRAMES_LABEL, LinkQuery, OFFER_PATH, PICTURES_LABEL, PICTURES_PROTOCOL, ProcessMode, QUIC_LANE,
+    FRAMES_LABEL, LinkQuery, NEXT_PATH, OFFER_PATH, PICTURES_LABEL, PICTURES_PROTOCOL, QUIC_LANE,
     QUIC_PATH, QuicPlace, RESULTS_LABEL, RESULTS_PROTOCOL, SOCKET_LANE, SOCKET_PATH,
 };
 use crate::process::quic_lane::{QuicLane, session_config};
@@ -80,12 +82,10 @@ pub(super) struct Dialer {
     token: Option<String>,
     endpoint: Endpoint,
     quic: Option<quic_session::Endpoint>,
-    link: Arc<SendLink>,
+    port: Arc<Port<SendLink>>,
     link_name: u64,
-    mode: ProcessMode,
-    data_output: Option<String>,
-    /// Quality of the processed frames that come back.
-    pictures: Option<u8>,
+    /// Lanes have a channel for processed frames.
+    pictures: bool,
     session: SessionConfig,
     lanes_made: AtomicU32,
     /// The epoch under which the worker has made the link; one offer at a time may make it.
@@ -93,7 +93,7 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    /// A dialer for `link`, which the worker will know as `link_name`.
+    /// A dialer for the links of `port`, which the worker will know as `link_name`.
     ///
     /// # Errors
     /// The address to send to is none.
@@ -101,16 +101,11 @@ impl Dialer {
         options: &SendOptions,
         endpoint: Endpoint,
         quic: Option<quic_session::Endpoint>,
-        link: Arc<SendLink>,
+        port: Arc<Port<SendLink>>,
         link_name: u64,
         session: SessionConfig,
     ) -> Result<Self, String> {
-        let to = options.to.trim_end_matches('/').to_owned();
-        reqwest::Url::parse(&to).map_err(|error| {
-            format!(
-                "{to:?} is no address ({error}); write http://HOST:PORT, as frame-worker prints it"
-            )
-        })?;
+        let to = check_address(&options.to)?;
         let http = reqwest::Client::builder()
             .connect_timeout(HTTP_TIMEOUT)
             .timeout(HTTP_TIMEOUT)
@@ -122,14 +117,9 @@ impl Dialer {
             token: options.token.clone(),
             endpoint,
             quic,
-            link,
+            port,
             link_name,
-            mode: options.mode,
-            data_output: data_output(options),
-            pictures: options
-                .output
-                .has_pictures()
-                .then_some(options.output_quality),
+            pictures: options.output.has_pictures(),
             session,
             lanes_made: AtomicU32::new(0),
             made: Mutex::new(None),
@@ -140,19 +130,22 @@ impl Dialer {
     pub(super) async fn dial(&self, number: u8) -> Result<OpenLane, DialError> {
         let lane = LaneId(self.lanes_made.fetch_add(1, Ordering::Relaxed));
         let mut made = self.made.lock().await;
-        let attach = *made == Some(self.link.epoch());
-        self.link.add_lane(Instant::now(), lane, number);
+        let link = self.port.link();
+        let epoch = link.epoch();
+        let attach = *made == Some(epoch);
+        self.port.join(Instant::now(), lane, number);
         let outcome = match number {
             QUIC_LANE => self.quic(lane, attach).await,
             SOCKET_LANE => self.socket(lane, attach).await,
             _ => self.offer(lane, number, attach).await,
         };
         match &outcome {
-            Ok(_) => *made = Some(self.link.epoch()),
+            Ok(_) => *made = Some(epoch),
             Err(Answer::Unknown) => {
                 // The worker was started since. Whatever it had not confirmed goes out again.
                 tracing::info!("the worker knows nothing of this link; beginning it anew");
-                self.link.relink(Instant::now());
+                self.port.forget_lanes(Instant::now());
+                link.relink(Instant::now());
                 *made = None;
             }
             Err(Answer::Failed(_)) => {}
@@ -164,9 +157,57 @@ impl Dialer {
             Err(Answer::Failed(error)) => Err(error),
         };
         if opened.is_err() {
-            self.link.drop_lane(Instant::now(), lane);
+            self.drop_lane(lane);
         }
         opened
+    }
+
+    /// Gives the lanes of the link that is done to `next`, here and at the worker, without opening any. Where the worker
+    /// has no such link any more, they are dialled anew.
+    pub(super) async fn take_over(&self, next: Arc<SendLink>) -> Result<(), DialError> {
+        let made = self.made.lock().await;
+        let after = self.port.link().epoch();
+        self.port.hand_over(Instant::now(), next, true);
+        if *made != Some(after) {
+            // No lane was ever open, or the worker had forgotten that link too.
+            self.port.forget_lanes(Instant::now());
+            self.port.unmute();
+            return Ok(());
+        }
+        drop(made);
+        self.ask_again().await
+    }
+
+    /// Asks the worker, until it answers, to give the lanes to the link that has them here.
+    pub(super) async fn ask_again(&self) -> Result<(), DialError> {
+        let mut made = self.made.lock().await;
+        let epoch = self.port.link().epoch();
+        let Some(after) = made.filter(|after| *after != epoch) else {
+            // A lane that was dialled meanwhile has made it.
+            self.port.unmute();
+            return Ok(());
+        };
+        match self.ask_to_take_over(after).await {
+            Ok(()) => *made = Some(epoch),
+            Err(Answer::Unknown) => {
+                *made = None;
+                self.port.forget_lanes(Instant::now());
+            }
+            Err(Answer::Failed(error)) => return Err(error),
+        }
+        self.port.unmute();
+        Ok(())
+    }
+
+    async fn ask_to_take_over(&self, after: u32) -> Result<(), Answer> {
+        let query = LinkQuery {
+            after: Some(after),
+            ..self.query(0, false)
+        };
+        let url = format!("{}{NEXT_PATH}?{}", self.to, query.to_query());
+        let response = self.with_token(self.http.post(url)).send().await;
+        let response = response.map_err(|error| self.unreachable(&error))?;
+        self.answer(response).await.map(drop)
     }
 
     /// A lane that goes by WebTransport.
@@ -179,7 +220,7 @@ impl Dialer {
         let response = self.with_token(request).send().await;
         let response = response.map_err(|error| self.unreachable(&error))?;
         let place = self.answer(response).await?;
-        let handler = Box::new(QuicLane::new(Arc::clone(&self.link), lane));
+        let handler = Box::new(QuicLane::new(Arc::clone(&self.port), lane));
         let channels = self
             .channels()
             .map(|(label, protocol)| quic_session::ChannelSpec::new(label).with_protocol(protocol));
@@ -245,21 +286,21 @@ impl Dialer {
             label: label.to_owned(),
             protocol: protocol.to_owned(),
         });
-        let carried = carry(Arc::clone(&self.link), lane, socket, channels.collect());
+        let carried = carry(Arc::clone(&self.port), lane, socket, channels.collect());
         let task = tokio::spawn(carried).abort_handle();
         Ok(Session::Socket(AbortOnDrop(task)))
     }
 
     /// A lane's channels: label, sub-protocol.
     fn channels(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let pictures = self.pictures.map(|_| (PICTURES_LABEL, PICTURES_PROTOCOL));
+        let pictures = self.pictures.then_some((PICTURES_LABEL, PICTURES_PROTOCOL));
         [(FRAMES_LABEL, ""), (RESULTS_LABEL, RESULTS_PROTOCOL)]
             .into_iter()
             .chain(pictures)
     }
 
     async fn offer(&self, lane: LaneId, number: u8, attach: bool) -> Result<Session, Answer> {
-        let handler = Box::new(DataLane::new(Arc::clone(&self.link), lane));
+        let handler = Box::new(DataLane::new(Arc::clone(&self.port), lane));
         let channels = self.channels();
         let channels: Vec<_> = channels
             .map(|(label, protocol)| ChannelSpec::reliable(label).speaking(protocol))
@@ -291,18 +332,11 @@ impl Dialer {
 
     /// What names the link and one of its lanes.
     fn query(&self, number: u8, attach: bool) -> LinkQuery {
-        let start = self.link.resume_point();
         LinkQuery {
             link: Some(self.link_name),
-            epoch: self.link.epoch(),
             lane: number,
             attach,
-            mode: self.mode,
-            next_sequence: start.next_sequence,
-            bytes: start.bytes,
-            hash: start.hash,
-            data_output: self.data_output.clone(),
-            pictures: self.pictures,
+            ..self.port.link().query()
         }
     }
 
@@ -361,7 +395,7 @@ impl Dialer {
     pub(super) async fn is_known(&self) -> bool {
         let query = LinkQuery {
             link: Some(self.link_name),
-            epoch: self.link.epoch(),
+            epoch: self.port.link().epoch(),
             ..LinkQuery::default()
         };
         let url = format!("{}{OFFER_PATH}?{}", self.to, query.to_query());
@@ -374,7 +408,7 @@ impl Dialer {
     /// Waits until its channels are open.
     async fn opened(&self, lane: OpenLane) -> Result<OpenLane, DialError> {
         let until = Instant::now() + OPEN_TIMEOUT;
-        while !self.link.is_open(lane.lane) {
+        while !self.port.link().is_open(lane.lane) {
             if Instant::now() >= until {
                 let to = &self.to;
                 let why = match &lane.session {
@@ -392,15 +426,20 @@ impl Dialer {
                 return Err(DialError::Later(why));
             }
             // Either way it is looked at again.
-            let _ = tokio::time::timeout(LOOK_EVERY, self.link.changed.notified()).await;
+            let _ = tokio::time::timeout(LOOK_EVERY, self.port.link().changed.notified()).await;
         }
         Ok(lane)
     }
 
     /// Ends a lane's session.
     pub(super) async fn hang_up(&self, lane: OpenLane) {
-        self.link.drop_lane(Instant::now(), lane.lane);
+        self.drop_lane(lane.lane);
         self.close(lane.session).await;
+    }
+
+    /// Gives a lane up: what it held goes to the others.
+    fn drop_lane(&self, lane: LaneId) {
+        self.port.closed(Instant::now(), lane, "given up");
     }
 
     async fn close(&self, session: Session) {
@@ -417,11 +456,16 @@ impl Dialer {
     }
 }
 
-/// Where the pictures alone are wanted, the results say no more than that there is one.
-fn data_output(options: &SendOptions) -> Option<String> {
-    match options.output {
-        ProcessOutput::Video => Some("none".to_owned()),
-        ProcessOutput::Data | ProcessOutput::Both => options.data_output.clone(),
+/// The worker's address, without a slash at its end. `Err` says what is none about it.
+pub(super) fn check_address(to: &str) -> Result<String, String> {
+    let to = to.trim_end_matches('/').to_owned();
+    let no = |why: String| {
+        format!("{to:?} is no address ({why}); write http://HOST:PORT, as frame-worker prints it")
+    };
+    let url = reqwest::Url::parse(&to).map_err(|error| no(error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => Ok(to),
+        other => Err(no(format!("{other}: is neither http: nor https:"))),
     }
 }
 

@@ -207,6 +207,8 @@ pub struct Summary {
     pub carrier: Option<LaneKind>,
     /// Times that another kind of lane took over.
     pub carrier_changes: u64,
+    /// Connections opened for this video, those of lost ones included; 0: it went over those of the video before.
+    pub lanes_opened: u64,
     /// Payload bytes acknowledged.
     pub bytes: u64,
     /// From the first frame offered to the end.

@@ -19,7 +19,7 @@ use super::socket::socket;
 use crate::controller::{Problem, Token, content_type, read_body, require_token};
 use crate::process::data_lane::DataLane;
 use crate::process::lane::LinkEnd as _;
-use crate::process::protocol::{LinkQuery, OFFER_PATH, QUIC_PATH, SOCKET_PATH};
+use crate::process::protocol::{LinkQuery, NEXT_PATH, OFFER_PATH, QUIC_PATH, SOCKET_PATH};
 
 /// The largest session description, in bytes.
 const MAX_SDP_BYTES: usize = 64 * 1024;
@@ -55,6 +55,7 @@ pub(super) fn router(app: App, token: Option<String>) -> Router {
     Router::new()
         .route("/", get(status))
         .route(OFFER_PATH, post(offer).get(known))
+        .route(NEXT_PATH, post(next))
         .route("/whip/frames/{lane}", delete(close))
         .route(QUIC_PATH, post(invite))
         .route(SOCKET_PATH, any(socket))
@@ -88,7 +89,7 @@ async fn offer(
         .map_err(|error| refused(&error))?;
     let lane = place.lane;
     app.vacate(place.replaced).await;
-    let handler = Box::new(DataLane::new(Arc::clone(&place.link), lane));
+    let handler = Box::new(DataLane::new(Arc::clone(&place.port), lane));
     let accepted = app
         .endpoint
         .accept_with(sdp, handler, SessionConfig::own_peer())
@@ -97,7 +98,7 @@ async fn offer(
         Ok(accepted) => accepted,
         Err(error) => {
             place
-                .link
+                .port
                 .closed(Instant::now(), lane, "its offer was refused");
             return Err(unusable(&error));
         }
@@ -125,6 +126,22 @@ async fn known(
 ) -> Result<StatusCode, Problem> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     app.links.knows(&query).map_err(|error| refused(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A sender's next video, over the lanes that it has.
+async fn next(
+    State(app): State<App>,
+    query: Result<Query<LinkQuery>, QueryRejection>,
+) -> Result<StatusCode, Problem> {
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let links = Arc::clone(&app.links);
+    // Starts and ends threads, which may block.
+    let made = tokio::task::spawn_blocking(move || links.take_over(Instant::now(), &query));
+    let made = made
+        .await
+        .unwrap_or_else(|stopped| Err(JoinError::Pipeline(stopped.to_string())));
+    made.map_err(|error| refused(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -179,7 +196,18 @@ async fn ready(State(app): State<App>) -> Response {
 async fn metrics(State(app): State<App>) -> Response {
     let links = app.links.snapshots(Instant::now());
     let sum = |of: fn(&super::link::LinkSnapshot) -> u64| links.iter().map(of).sum::<u64>();
+    let (sessions, made) = app.links.made();
     let lines = [
+        counter(
+            "frameway_worker_sessions_total",
+            "Sessions that were given a lane since the start.",
+            sessions,
+        ),
+        counter(
+            "frameway_worker_links_total",
+            "Links made since the start: one a video, and one more each time that it began anew.",
+            made,
+        ),
         gauge(
             "frameway_worker_links",
             "Links that are open or may be resumed.",
@@ -209,7 +237,15 @@ async fn metrics(State(app): State<App>) -> Response {
 }
 
 fn gauge(name: &str, help: &str, value: u64) -> String {
-    format!("# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}\n")
+    metric(name, help, "gauge", value)
+}
+
+fn counter(name: &str, help: &str, value: u64) -> String {
+    metric(name, help, "counter", value)
+}
+
+fn metric(name: &str, help: &str, kind: &str, value: u64) -> String {
+    format!("# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}\n")
 }
 
 async fn unknown_route(uri: Uri) -> Response {

@@ -20,7 +20,7 @@ use super::link::{LinkFailure, SendLink};
 use super::options::{LaneWish, SendOptions, Summary};
 use super::payloads::Payloads;
 use super::reading::{Reading, spawn_reader};
-use super::run::{Run, SendError, begin, check};
+use super::run::{Run, SendError, begin, check, finished};
 use super::writing::spawn_writer;
 use crate::process::port::Port;
 use crate::process::protocol::{LOOPBACK_MTU_BYTES, QUIC_LANE, SOCKET_LANE};
@@ -121,10 +121,12 @@ impl Connections {
         stop: impl Future<Output = ()> + Send,
     ) -> Result<Summary, SendError> {
         let quality = check(&options)?;
-        let payloads = Payloads::open(&options, quality)
-            .await
-            .map_err(SendError::Input)?;
+        let opened = Payloads::open(&options, quality).await;
+        let payloads = opened.map_err(SendError::Input)?;
         let (ledger, resumed) = Ledger::open(&options).map_err(SendError::Ledger)?;
+        if resumed.ended && options.skip_finished {
+            return Ok(finished(&resumed.tally));
+        }
         let total = payloads.frame_count();
         let (records, written) = sync_channel(RECORDS);
         let (payloads, start) = begin(payloads, resumed, options.mode).await?;
@@ -169,7 +171,7 @@ impl Connections {
         // Ends by itself: the link takes no more frames.
         let _ = tokio::task::spawn_blocking(move || reader.join()).await;
         let summary = run.sum_up(writing.finish());
-        if link.failure().is_some() {
+        if link.failure().is_some() && !reading.broke() {
             self.close().await;
         }
         summary

@@ -20,6 +20,7 @@ use crate::process::protocol::ProcessMode;
 pub(super) struct Reading {
     pub(super) frames: AtomicU64,
     pub(super) complete: AtomicBool,
+    broke: AtomicBool,
     times: Mutex<TimingWindow>,
 }
 
@@ -28,6 +29,11 @@ impl Reading {
     fn took(&self, time: Duration) {
         let mut times = self.times.lock().unwrap_or_else(PoisonError::into_inner);
         times.add(time);
+    }
+
+    /// The video could not be read on.
+    pub(super) fn broke(&self) -> bool {
+        self.broke.load(Ordering::Relaxed)
     }
 
     pub(super) fn times(&self) -> TimingSummary {
@@ -46,6 +52,7 @@ pub(super) fn spawn_reader(
 ) -> JoinHandle<()> {
     std::thread::spawn(move || {
         if let Err(error) = read(&mut payloads, resumed, mode, &link, &reading) {
+            reading.broke.store(true, Ordering::Relaxed);
             link.fail(LinkFailure::Gone(error.to_string()));
         }
     })

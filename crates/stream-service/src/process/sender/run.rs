@@ -10,7 +10,7 @@ use jpeg_optimizer::Quality;
 
 use super::dial::check_address;
 use super::lanes::{Keepers, Lanes};
-use super::ledger::{LedgerError, Resumed, Tally};
+use super::ledger::{End, Ledger, LedgerError, Resumed, Tally};
 use super::link::{SendLink, Start};
 use super::options::{LaneWish, PayloadEncoding, Progress, SendOptions, SendTiming, Summary};
 use super::payloads::{PayloadError, Payloads};
@@ -45,6 +45,14 @@ pub enum SendError {
     /// The UDP socket of QUIC cannot be had.
     #[error(transparent)]
     QuicSocket(#[from] quic_session::BindError),
+    /// The video cannot be read on; the connections are as they were.
+    #[error("{reason}")]
+    Unreadable {
+        /// Why.
+        reason: String,
+        /// How far it came.
+        summary: Box<Summary>,
+    },
     /// It broke off: the summary says how far it came, and the ledger what is done.
     #[error("{reason}")]
     Broke {
@@ -53,6 +61,23 @@ pub enum SendError {
         /// How far it came.
         summary: Box<Summary>,
     },
+}
+
+/// The summary of a video whose ledger has its end: nothing is sent.
+pub(super) fn finished(tally: &Tally) -> Summary {
+    Summary {
+        frames: tally.results + tally.dropped,
+        sent: tally.results,
+        acked: tally.results,
+        results: tally.results,
+        pictures: tally.pictures,
+        errors: tally.errors + tally.unreadable,
+        dropped: tally.dropped,
+        resumed: 1,
+        verified: true,
+        complete: true,
+        ..Summary::default()
+    }
 }
 
 /// Goes to where the run begins, on a thread that may block.
@@ -186,8 +211,12 @@ impl Run<'_> {
         earlier.results + earlier.dropped + self.reading.frames.load(Ordering::Relaxed)
     }
 
-    pub(super) fn sum_up(&self, written: Result<Tally, LedgerError>) -> Result<Summary, SendError> {
-        let tally = written.map_err(SendError::Ledger)?;
+    pub(super) fn sum_up(
+        &self,
+        written: Result<Ledger, LedgerError>,
+    ) -> Result<Summary, SendError> {
+        let mut ledger = written.map_err(SendError::Ledger)?;
+        let tally = ledger.tally;
         let figures = self.link.figures(Instant::now());
         let (send_ms, ack_ms) = self.link.timing();
         let earlier = self.resumed.tally;
@@ -221,12 +250,26 @@ impl Run<'_> {
             verified: figures.verified,
             complete: self.reading.complete.load(Ordering::Relaxed),
         };
-        match self.link.failure() {
-            Some(failure) => Err(SendError::Broke {
-                reason: failure.to_string(),
-                summary: Box::new(summary),
-            }),
-            None => Ok(summary),
+        let Some(failure) = self.link.failure() else {
+            if summary.is_whole() {
+                ledger.end(self.end(&tally)).map_err(SendError::Ledger)?;
+            }
+            return Ok(summary);
+        };
+        let (reason, summary) = (failure.to_string(), Box::new(summary));
+        Err(match self.reading.broke() {
+            true => SendError::Unreadable { reason, summary },
+            false => SendError::Broke { reason, summary },
+        })
+    }
+
+    fn end(&self, tally: &Tally) -> End {
+        let all = self.link.query();
+        let every_frame = self.options.mode == ProcessMode::EveryFrame;
+        End {
+            frames: tally.results + tally.dropped,
+            bytes: all.bytes,
+            hash: every_frame.then(|| format!("{:016x}", all.hash)),
         }
     }
 }

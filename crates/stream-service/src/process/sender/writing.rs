@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
-use super::ledger::{Ledger, LedgerError, Tally};
+use super::ledger::{Ledger, LedgerError};
 use super::link::{LinkFailure, Record, SendLink};
 
 /// How often it looks whether it is to stop.
@@ -15,12 +15,12 @@ const LOOK_EVERY: Duration = Duration::from_millis(100);
 
 /// The ledger's thread.
 pub(super) struct Writing {
-    thread: std::thread::JoinHandle<Result<Tally, LedgerError>>,
+    thread: std::thread::JoinHandle<Result<Ledger, LedgerError>>,
     stop: Arc<AtomicBool>,
 }
 
 impl Writing {
-    pub(super) fn finish(self) -> Result<Tally, LedgerError> {
+    pub(super) fn finish(self) -> Result<Ledger, LedgerError> {
         self.stop.store(true, Ordering::Release);
         match self.thread.join() {
             Ok(outcome) => outcome,
@@ -51,7 +51,7 @@ fn write(
     mut ledger: Ledger,
     records: &Receiver<Record>,
     stop: &AtomicBool,
-) -> Result<Tally, LedgerError> {
+) -> Result<Ledger, LedgerError> {
     loop {
         match records.recv_timeout(LOOK_EVERY) {
             Ok(record) => {
@@ -63,7 +63,7 @@ fn write(
                 link.collect();
             }
             Err(RecvTimeoutError::Timeout) if !stop.load(Ordering::Acquire) => {}
-            Err(_) => return Ok(ledger.tally),
+            Err(_) => return Ok(ledger),
         }
     }
 }

@@ -15,6 +15,8 @@ use stream_service::{CongestionControl, UnknownControl};
 ///
 /// Example: frame-sender --to http://127.0.0.1:8090 --input film.mp4 --results film.jsonl --ledger film.ledger
 ///
+/// Several: frame-sender --to http://127.0.0.1:8090 --input clips/*.mp4 --results results --ledger ledgers
+///
 /// Exit codes: 0 each frame has exactly one result, 1 something was lost or failed (and was said), 2 bad usage.
 #[derive(Debug, Parser)]
 #[command(name = "frame-sender", version)]
@@ -23,9 +25,13 @@ pub(crate) struct Args {
     #[arg(long, env = "FRAMEWAY_TO", value_name = "URL")]
     pub(crate) to: String,
     /// The video: a path, file:, ipfs://CID[/path], http(s)://…, test:?size=1280x720&fps=30&frames=300, or
-    /// opaque:?bytes=100000&frames=2000 for measuring the path
-    #[arg(long, env = "FRAMEWAY_INPUT", value_name = "URI")]
-    pub(crate) input: String,
+    /// opaque:?bytes=100000&frames=2000 for measuring the path. Several (--input clips/*.mp4) go one after another over the
+    /// same connections; --results, --ledger and --pictures are folders then
+    #[arg(long, env = "FRAMEWAY_INPUT", value_name = "URI", num_args = 1.., required_unless_present = "inputs_from")]
+    pub(crate) input: Vec<String>,
+    /// File with one more input a line, - for stdin; empty lines and those that begin with # are passed over
+    #[arg(long, env = "FRAMEWAY_INPUTS_FROM", value_name = "FILE")]
+    pub(crate) inputs_from: Option<PathBuf>,
     /// How pictures travel; h264 is another word for source
     #[arg(long, env = "FRAMEWAY_ENCODING", value_enum, default_value_t = Encoding::Jpeg)]
     pub(crate) encoding: Encoding,
@@ -60,10 +66,12 @@ pub(crate) struct Args {
         default_value = "all"
     )]
     pub(crate) data_output: String,
-    /// Write each result here, one JSON object a line, in frame order
+    /// Write each result here, one JSON object a line, in frame order; of several inputs a folder: film.mp4's are in
+    /// film.mp4.jsonl
     #[arg(long, env = "FRAMEWAY_RESULTS", value_name = "FILE")]
     pub(crate) results: Option<PathBuf>,
-    /// Write here what became of each frame, a JSON object a line; an unfinished one is continued
+    /// Write here what became of each frame, a JSON object a line; an unfinished one is continued. Of several inputs a
+    /// folder: film.mp4's is film.mp4.ledger; those that have come to their end are not sent again
     #[arg(long, env = "FRAMEWAY_LEDGER", value_name = "FILE")]
     pub(crate) ledger: Option<PathBuf>,
     /// What is shown on stderr while it runs; auto: a bar where stderr is a terminal

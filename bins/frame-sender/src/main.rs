@@ -2,8 +2,10 @@
 #![forbid(unsafe_code)]
 
 mod args;
+mod inputs;
 mod progress;
 mod run;
+mod totals;
 
 use std::process::ExitCode;
 

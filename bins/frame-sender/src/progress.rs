@@ -22,6 +22,17 @@ pub(crate) enum Display {
     Nothing,
 }
 
+/// Which of several videos it is.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    /// From 1.
+    pub(crate) video: usize,
+    pub(crate) videos: usize,
+    pub(crate) input: String,
+    /// What its files are called.
+    pub(crate) name: String,
+}
+
 impl Display {
     /// What was asked for. `json` writes its lines to stdout, `--progress json` to stderr.
     pub(crate) fn new(kind: ProgressKind, json: bool) -> Self {
@@ -38,9 +49,21 @@ impl Display {
         }
     }
 
-    pub(crate) fn show(&self, progress: &Progress) {
+    /// `place`: where there are several videos.
+    pub(crate) fn show(&self, progress: &Progress, place: Option<&Place>) {
         match self {
-            Self::Bar(bar) => show_bar(bar, progress),
+            Self::Bar(bar) => {
+                if let Some(place) = place {
+                    let Place {
+                        video,
+                        videos,
+                        name,
+                        ..
+                    } = place;
+                    bar.set_prefix(format!("[{video}/{videos}] {name}  "));
+                }
+                show_bar(bar, progress);
+            }
             Self::Lines { stdout, last } => {
                 let mut last = last
                     .lock()
@@ -49,7 +72,7 @@ impl Display {
                     return;
                 }
                 *last = Some(Instant::now());
-                write_line(*stdout, progress);
+                write_line(*stdout, progress, place);
             }
             Self::Nothing => {}
         }
@@ -58,14 +81,18 @@ impl Display {
     pub(crate) fn clear(&self) {
         if let Self::Bar(bar) = self {
             bar.finish_and_clear();
+            bar.reset();
         }
     }
 }
 
-fn write_line(stdout: bool, progress: &Progress) {
-    let Ok(line) = serde_json::to_string(&serde_json::json!({ "progress": progress })) else {
-        return;
-    };
+fn write_line(stdout: bool, progress: &Progress, place: Option<&Place>) {
+    let mut line = serde_json::json!({ "progress": progress });
+    if let Some(place) = place {
+        line["video"] = place.video.into();
+        line["videos"] = place.videos.into();
+        line["input"] = place.input.as_str().into();
+    }
     // Whoever read it may have gone; the run goes on.
     let _ = if stdout {
         writeln!(std::io::stdout(), "{line}")
@@ -76,7 +103,7 @@ fn write_line(stdout: bool, progress: &Progress) {
 
 fn bar() -> ProgressBar {
     let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-    let style = ProgressStyle::with_template("{bar:30} {pos}/{len} frames  {msg}");
+    let style = ProgressStyle::with_template("{prefix}{bar:30} {pos}/{len} frames  {msg}");
     bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }
 

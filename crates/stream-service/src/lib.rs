@@ -18,8 +18,8 @@ pub use model::stream::MAX_VIEWERS_PER_STREAM;
 pub use pipeline::open::SourceError;
 pub use process::protocol::ProcessMode;
 pub use process::sender::{
-    LaneWish, LedgerError, OnProgress, PayloadEncoding, PayloadError, ProcessOutput, Progress,
-    SendError, SendOptions, SendTiming, Summary, send,
+    Connections, LaneWish, LedgerError, OnProgress, PayloadEncoding, PayloadError, ProcessOutput,
+    Progress, SendError, SendOptions, SendTiming, Summary, send,
 };
 pub use process::worker::{Worker, WorkerConfig, WorkerError};
 pub use quic_session::{CongestionControl, Identity as QuicIdentity, UnknownControl};

@@ -235,9 +235,11 @@ impl Run {
         lines(&self.path("results.jsonl"))
     }
 
-    /// Without the header.
+    /// Without the header and the end.
     pub(crate) fn ledger(&self) -> Vec<Value> {
-        lines(&self.path("ledger.jsonl")).split_off(1)
+        let mut entries = lines(&self.path("ledger.jsonl")).split_off(1);
+        entries.retain(|entry| entry.get("end").is_none());
+        entries
     }
 
     /// Each frame of `frames` has exactly one result, in order.

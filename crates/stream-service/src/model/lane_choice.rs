@@ -76,7 +76,7 @@ const WORSE_SHUNNED_FOR: Duration = Duration::from_secs(15);
 const SHUNNED_FOR_MAX: Duration = Duration::from_secs(120);
 
 /// Decides.
-#[derive(Debug, Default)]
+#[derive(Debug, Clone, Default)]
 pub(crate) struct LaneChoice {
     active: Option<(LaneKind, ChoiceReason)>,
     active_since: Option<Instant>,

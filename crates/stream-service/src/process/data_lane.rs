@@ -25,7 +25,7 @@ impl<L: LinkEnd> DataLane<L> {
 
 impl<L: LinkEnd> SessionHandler for DataLane<L> {
     fn on_attached(&mut self, _now: Instant, waker: SessionWaker) {
-        self.0.attached(Box::new(move || waker.wake()));
+        self.0.attached(Arc::new(move || waker.wake()));
     }
 
     fn on_state(&mut self, now: Instant, state: SessionState) {

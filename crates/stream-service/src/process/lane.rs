@@ -34,11 +34,13 @@ pub(crate) struct Opened<'a> {
 }
 
 /// Has a lane asked for messages soon; from any thread.
-pub(crate) type LaneWaker = Box<dyn Fn() + Send + Sync>;
+pub(crate) type LaneWaker = Arc<dyn Fn() + Send + Sync>;
 
 /// An end of a link, as its lanes call it. One link has several lanes, and each may end at any moment.
 pub(crate) trait LinkEnd: Send + Sync + 'static {
-    /// Before anything else of that lane.
+    /// A lane is named, before its session exists; `number` is which of the sender's it is.
+    fn joined(&self, now: Instant, lane: LaneId, number: u8);
+    /// Before anything else of that lane's session.
     fn attached(&self, lane: LaneId, waker: LaneWaker);
     /// `false`: the channel is not wanted.
     fn opened(&self, now: Instant, lane: LaneId, opened: &Opened<'_>) -> bool;

@@ -23,6 +23,8 @@ pub(crate) const PICTURES_PROTOCOL: &str = "frameway.frames.1";
 pub(crate) const MAX_PICTURE_BYTES: u32 = 32 << 20;
 /// Where a link is opened.
 pub(crate) const OFFER_PATH: &str = "/whip/frames";
+/// Where the lanes of a link that is done are given to the next one, with that one's query and `after`.
+pub(crate) const NEXT_PATH: &str = "/whip/frames/next";
 /// Where a lane of a link is opened that goes by WebTransport, with the same query; answered by [`QuicPlace`].
 pub(crate) const QUIC_PATH: &str = "/lanes/webtransport";
 /// Where a lane of a link is opened that is a WebSocket, with the same query.
@@ -93,6 +95,9 @@ pub(crate) struct LinkQuery {
     pub(crate) lane: u8,
     /// Join the link, which must exist: 404 else.
     pub(crate) attach: bool,
+    /// The epoch that the link had for the video before, whose lanes this one takes over; of [`NEXT_PATH`] alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) after: Option<u32>,
     pub(crate) mode: ProcessMode,
     /// Where a new link starts: everything before has its result.
     pub(crate) next_sequence: u64,
@@ -141,6 +146,7 @@ mod tests {
             epoch: 7,
             lane: 3,
             attach: true,
+            after: Some(6),
             mode: ProcessMode::Realtime,
             next_sequence: 12,
             bytes: 1 << 40,

@@ -39,7 +39,7 @@ impl<L: LinkEnd> QuicLane<L> {
 
 impl<L: LinkEnd> SessionHandler for QuicLane<L> {
     fn on_attached(&mut self, _now: Instant, waker: SessionWaker) {
-        self.0.attached(Box::new(move || waker.wake()));
+        self.0.attached(Arc::new(move || waker.wake()));
     }
 
     fn on_state(&mut self, now: Instant, state: SessionState) {

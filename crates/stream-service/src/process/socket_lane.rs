@@ -102,7 +102,7 @@ where
         channels: Mutex::default(),
     };
     let wake = Arc::clone(&shared.wake);
-    shared.end().attached(Box::new(move || wake.notify_one()));
+    shared.end().attached(Arc::new(move || wake.notify_one()));
     let (mut sink, mut source) = socket.split();
     let why = async {
         if !opens.is_empty() {
@@ -247,6 +247,8 @@ mod tests {
     }
 
     impl LinkEnd for Listener {
+        fn joined(&self, _: Instant, _: LaneId, _: u8) {}
+
         fn attached(&self, _: LaneId, _: LaneWaker) {}
 
         fn opened(&self, _: Instant, _: LaneId, opened: &Opened<'_>) -> bool {

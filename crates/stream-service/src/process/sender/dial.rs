@@ -4,6 +4,7 @@
 //! anew (`protocol`).
 
 mod ask;
+mod next;
 #[cfg(test)]
 mod tests;
 
@@ -21,9 +22,11 @@ use webrtc_session::{PendingSession, SessionConfig, SessionId};
 
 use self::ask::Answer;
 use super::link::SendLink;
-use super::options::{ProcessOutput, SendOptions};
+use super::options::SendOptions;
+use crate::process::lane::LinkEnd as _;
+use crate::process::port::Port;
 use crate::process::protocol::{
-    FRAMES_LABEL, PICTURES_LABEL, PICTURES_PROTOCOL, ProcessMode, QUIC_LANE, QuicPlace,
+    FRAMES_LABEL, PICTURES_LABEL, PICTURES_PROTOCOL, QUIC_LANE, QuicPlace,
     RESULTS_LABEL, RESULTS_PROTOCOL, SOCKET_LANE,
 };
 use crate::process::quic_lane::{QuicLane, session_config};
@@ -86,19 +89,17 @@ impl Drop for AbortOnDrop {
     }
 }
 
-/// Opens lanes of one link.
+/// Opens lanes of a sender's links.
 pub(super) struct Dialer {
     http: reqwest::Client,
     to: String,
     token: Option<String>,
     endpoint: Endpoint,
     quic: Option<quic_session::Endpoint>,
-    link: Arc<SendLink>,
+    port: Arc<Port<SendLink>>,
     link_name: u64,
-    mode: ProcessMode,
-    data_output: Option<String>,
-    /// Quality of the processed frames that come back.
-    pictures: Option<u8>,
+    /// Lanes have a channel for processed frames.
+    pictures: bool,
     session: SessionConfig,
     lanes_made: AtomicU32,
     /// The epoch under which the worker has made the link; one request at a time may make it, and holds this for no longer.
@@ -106,7 +107,7 @@ pub(super) struct Dialer {
 }
 
 impl Dialer {
-    /// A dialer for `link`, which the worker will know as `link_name`.
+    /// A dialer for the links of `port`, which the worker will know as `link_name`.
     ///
     /// # Errors
     /// The address to send to is none.
@@ -114,16 +115,11 @@ impl Dialer {
         options: &SendOptions,
         endpoint: Endpoint,
         quic: Option<quic_session::Endpoint>,
-        link: Arc<SendLink>,
+        port: Arc<Port<SendLink>>,
         link_name: u64,
         session: SessionConfig,
     ) -> Result<Self, String> {
-        let to = options.to.trim_end_matches('/').to_owned();
-        reqwest::Url::parse(&to).map_err(|error| {
-            format!(
-                "{to:?} is no address ({error}); write http://HOST:PORT, as frame-worker prints it"
-            )
-        })?;
+        let to = check_address(&options.to)?;
         let http = reqwest::Client::builder()
             .connect_timeout(HTTP_TIMEOUT)
             .timeout(HTTP_TIMEOUT)
@@ -135,14 +131,9 @@ impl Dialer {
             token: options.token.clone(),
             endpoint,
             quic,
-            link,
+            port,
             link_name,
-            mode: options.mode,
-            data_output: data_output(options),
-            pictures: options
-                .output
-                .has_pictures()
-                .then_some(options.output_quality),
+            pictures: options.output.has_pictures(),
             session,
             lanes_made: AtomicU32::new(0),
             made: Mutex::new(None),
@@ -163,7 +154,7 @@ impl Dialer {
             Err(error) => Err(error),
         };
         if opened.is_err() {
-            self.link.drop_lane(Instant::now(), lane);
+            self.drop_lane(lane);
         }
         opened
     }
@@ -171,19 +162,22 @@ impl Dialer {
     /// Has the worker make room for the lane in the link, or make the link; one request at a time, lest two make it.
     async fn ask(&self, lane: LaneId, number: u8) -> Result<Seat, Answer> {
         let mut made = self.made.lock().await;
-        let attach = *made == Some(self.link.epoch());
-        self.link.add_lane(Instant::now(), lane, number);
+        let link = self.port.link();
+        let epoch = link.epoch();
+        let attach = *made == Some(epoch);
+        self.port.join(Instant::now(), lane, number);
         let asked = match number {
             QUIC_LANE => self.ask_for_quic(attach).await,
             SOCKET_LANE => self.ask_for_socket(lane, attach).await,
             _ => self.ask_for_data(lane, number, attach).await,
         };
         match &asked {
-            Ok(_) => *made = Some(self.link.epoch()),
+            Ok(_) => *made = Some(epoch),
             Err(Answer::Unknown) => {
                 // The worker was started since. Whatever it had not confirmed goes out again.
                 tracing::info!("the worker knows nothing of this link; beginning it anew");
-                self.link.relink(Instant::now());
+                self.port.forget_lanes(Instant::now());
+                link.relink(Instant::now());
                 *made = None;
             }
             Err(Answer::Failed(_)) => {}
@@ -218,7 +212,7 @@ impl Dialer {
             .local_addr()
             .map_err(|error| DialError::Later(error.to_string()))?;
         let (url, config) = self.webtransport(place, own).map_err(DialError::Never)?;
-        let handler = Box::new(QuicLane::new(Arc::clone(&self.link), lane));
+        let handler = Box::new(QuicLane::new(Arc::clone(&self.port), lane));
         let channels = self
             .channels()
             .map(|(label, protocol)| quic_session::ChannelSpec::new(label).with_protocol(protocol));
@@ -259,7 +253,7 @@ impl Dialer {
 
     /// A lane's channels: label, sub-protocol.
     fn channels(&self) -> impl Iterator<Item = (&'static str, &'static str)> {
-        let pictures = self.pictures.map(|_| (PICTURES_LABEL, PICTURES_PROTOCOL));
+        let pictures = self.pictures.then_some((PICTURES_LABEL, PICTURES_PROTOCOL));
         [(FRAMES_LABEL, ""), (RESULTS_LABEL, RESULTS_PROTOCOL)]
             .into_iter()
             .chain(pictures)
@@ -268,7 +262,7 @@ impl Dialer {
     /// Waits until its channels are open.
     async fn opened(&self, lane: OpenLane) -> Result<OpenLane, DialError> {
         let until = Instant::now() + OPEN_TIMEOUT;
-        while !self.link.is_open(lane.lane) {
+        while !self.port.link().is_open(lane.lane) {
             if Instant::now() >= until {
                 let to = &self.to;
                 let why = match &lane.session {
@@ -286,15 +280,20 @@ impl Dialer {
                 return Err(DialError::Later(why));
             }
             // Either way it is looked at again.
-            let _ = tokio::time::timeout(LOOK_EVERY, self.link.changed.notified()).await;
+            let _ = tokio::time::timeout(LOOK_EVERY, self.port.link().changed.notified()).await;
         }
         Ok(lane)
     }
 
     /// Ends a lane's session.
     pub(super) async fn hang_up(&self, lane: OpenLane) {
-        self.link.drop_lane(Instant::now(), lane.lane);
+        self.drop_lane(lane.lane);
         self.close(lane.session).await;
+    }
+
+    /// Gives a lane up: what it held goes to the others.
+    fn drop_lane(&self, lane: LaneId) {
+        self.port.closed(Instant::now(), lane, "given up");
     }
 
     async fn close(&self, session: Session) {
@@ -311,10 +310,15 @@ impl Dialer {
     }
 }
 
-/// Where the pictures alone are wanted, the results say no more than that there is one.
-fn data_output(options: &SendOptions) -> Option<String> {
-    match options.output {
-        ProcessOutput::Video => Some("none".to_owned()),
-        ProcessOutput::Data | ProcessOutput::Both => options.data_output.clone(),
+/// The worker's address, without a slash at its end. `Err` says what is none about it.
+pub(super) fn check_address(to: &str) -> Result<String, String> {
+    let to = to.trim_end_matches('/').to_owned();
+    let no = |why: String| {
+        format!("{to:?} is no address ({why}); write http://HOST:PORT, as frame-worker prints it")
+    };
+    let url = reqwest::Url::parse(&to).map_err(|error| no(error.to_string()))?;
+    match url.scheme() {
+        "http" | "https" => Ok(to),
+        other => Err(no(format!("{other}: is neither http: nor https:"))),
     }
 }

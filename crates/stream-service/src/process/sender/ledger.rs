@@ -61,6 +61,22 @@ struct Header {
     output: ProcessOutput,
 }
 
+/// The last line of a run that came to its end: what the worker's end of the link agreed to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct EndLine {
+    end: End,
+}
+
+/// What went over the link in all.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(super) struct End {
+    pub(super) frames: u64,
+    pub(super) bytes: u64,
+    /// The hash chain over all frames (docs/wire.md), 16 hex digits; none in realtime.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub(super) hash: Option<String>,
+}
+
 /// One frame's line.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 struct Entry {
@@ -109,6 +125,8 @@ pub(super) struct Resumed {
     /// XXH3-64 of that frame's payload: of another video's frame it is another.
     pub(super) last_hash: u64,
     pub(super) tally: Tally,
+    /// It had come to its end.
+    pub(super) ended: bool,
 }
 
 /// The open files.
@@ -133,7 +151,7 @@ impl Ledger {
         let mut resumed = Resumed::default();
         let mut ledger = None;
         if let Some(path) = &options.ledger {
-            let (file, found) = continue_ledger(path, &header)?;
+            let (file, found) = continue_ledger(path, &header, options.skip_finished)?;
             ledger = Some((path.clone(), BufWriter::new(file)));
             resumed = found;
         }
@@ -208,6 +226,13 @@ impl Ledger {
         std::fs::write(&path, jpeg).map_err(|source| io(&path, source))
     }
 
+    /// The run is at its end.
+    pub(super) fn end(&mut self, end: End) -> Result<(), LedgerError> {
+        let line = serde_json::to_vec(&EndLine { end }).unwrap_or_default();
+        write_line(&mut self.ledger, &line)?;
+        self.flush()
+    }
+
     /// Hands everything to the system, results first.
     pub(super) fn flush(&mut self) -> Result<(), LedgerError> {
         for (path, file) in [&mut self.results, &mut self.ledger].into_iter().flatten() {
@@ -261,8 +286,12 @@ fn errors_of(document: &[u8]) -> Vec<String> {
     }
 }
 
-/// Opens a ledger for writing behind what is whole in it.
-fn continue_ledger(path: &Path, header: &Header) -> Result<(File, Resumed), LedgerError> {
+/// Opens a ledger for writing behind what is whole in it, and without `keep_end` behind its last frame.
+fn continue_ledger(
+    path: &Path,
+    header: &Header,
+    keep_end: bool,
+) -> Result<(File, Resumed), LedgerError> {
     let mut file = File::options()
         .read(true)
         .write(true)
@@ -270,7 +299,7 @@ fn continue_ledger(path: &Path, header: &Header) -> Result<(File, Resumed), Ledg
         .truncate(false)
         .open(path)
         .map_err(|source| io(path, source))?;
-    let (resumed, whole_bytes) = read_ledger(path, &file, header)?;
+    let (resumed, whole_bytes) = read_ledger(path, &file, header, keep_end)?;
     file.set_len(whole_bytes)
         .map_err(|source| io(path, source))?;
     file.seek(SeekFrom::Start(whole_bytes))
@@ -284,7 +313,12 @@ fn continue_ledger(path: &Path, header: &Header) -> Result<(File, Resumed), Ledg
 }
 
 /// What a ledger says, and up to which byte: a line without an end was being written when the run died.
-fn read_ledger(path: &Path, file: &File, header: &Header) -> Result<(Resumed, u64), LedgerError> {
+fn read_ledger(
+    path: &Path,
+    file: &File,
+    header: &Header,
+    keep_end: bool,
+) -> Result<(Resumed, u64), LedgerError> {
     let mut reader = BufReader::new(file);
     let (mut resumed, mut whole_bytes, mut line_number) = (Resumed::default(), 0, 0);
     let mut line = String::new();
@@ -311,6 +345,10 @@ fn read_ledger(path: &Path, file: &File, header: &Header) -> Result<(Resumed, u6
                     theirs: line.trim_end().to_owned(),
                 });
             }
+        } else if serde_json::from_str::<EndLine>(&line).is_ok() {
+            resumed.ended = true;
+            whole_bytes += if keep_end { read as u64 } else { 0 };
+            return Ok((resumed, whole_bytes));
         } else {
             let entry: Entry =
                 serde_json::from_str(&line).map_err(|e| unreadable(e.to_string()))?;

@@ -9,6 +9,7 @@ mod lanes;
 mod record;
 mod results;
 mod settings;
+mod terms;
 
 use std::collections::VecDeque;
 use std::sync::mpsc::SyncSender;
@@ -16,14 +17,15 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use datachannel_transport::{
-    DropReason, FrameSender, GoodbyeCode, Offer, OutgoingFrame, ResumePoint, SenderConfig,
-    SenderEvent, TimingSummary, payload_hash,
+    DropReason, FrameSender, GoodbyeCode, Offer, OutgoingFrame, SenderConfig, SenderEvent,
+    TimingSummary, payload_hash,
 };
 use tokio::sync::Notify;
 
 use answers::Answers;
 use lanes::Lane;
 pub(super) use record::{LinkFailure, LinkFigures, OpenFrame, Record, Start};
+use terms::Terms;
 
 use super::groups::Groups;
 use super::options::{PayloadEncoding, SendOptions};
@@ -39,6 +41,7 @@ pub(super) struct SendLink {
     state: Mutex<State>,
     room: Condvar,
     pub(super) changed: Notify,
+    terms: Terms,
 }
 
 struct State {
@@ -95,6 +98,7 @@ impl SendLink {
         Ok(Self {
             room: Condvar::new(),
             changed: Notify::new(),
+            terms: Terms::of(options),
             state: Mutex::new(State {
                 frames: FrameSender::new(config)?,
                 config,
@@ -233,14 +237,12 @@ impl SendLink {
         self.lock().epoch
     }
 
-    /// Where a worker that knows nothing of this link starts.
-    pub(super) fn resume_point(&self) -> ResumePoint {
-        self.lock().frames.resume_point()
-    }
-
     /// Makes the link anew for a worker that knows nothing of it: what has no confirmed result is sent again.
     pub(super) fn relink(&self, now: Instant) {
         let mut state = self.lock();
+        if state.is_done() {
+            return;
+        }
         if let Err(error) = state.relink(now) {
             state
                 .failure

@@ -2,9 +2,11 @@
 //!
 //! In data-path order: `payloads` makes what travels out of the source (`units`: its own access units), `link` holds what
 //! is under way (`groups`: what a decoder needs to begin again), `lanes` keeps its sessions alive, `ledger` writes down
-//! what became of each frame, `run` puts them together.
+//! what became of each frame (`reading`, `writing`: the threads at either end), `run` sees a video through, `connections`
+//! one video after another.
 
 mod bgr;
+mod connections;
 mod dial;
 mod groups;
 mod lanes;
@@ -13,14 +15,17 @@ mod link;
 mod opaque;
 mod options;
 mod payloads;
+mod reading;
 mod run;
 pub(in crate::process) mod socket;
 mod units;
+mod writing;
 
+pub use connections::{Connections, send};
 pub use ledger::LedgerError;
 pub use options::{
     LaneWish, OnProgress, PayloadEncoding, ProcessOutput, Progress, SendOptions, SendTiming,
     Summary,
 };
 pub use payloads::PayloadError;
-pub use run::{SendError, send};
+pub use run::SendError;

@@ -97,6 +97,9 @@ pub struct SendOptions {
     pub results: Option<PathBuf>,
     /// Where it is written what became of each frame; an unfinished one is continued.
     pub ledger: Option<PathBuf>,
+    /// A video whose ledger has its end is not sent again, and not compared with what the ledger says of it. Default: it
+    /// is read to its end once more, and its last frame compared.
+    pub skip_finished: bool,
     /// Where CIDs are looked up. Default: nowhere.
     pub store: Option<Store>,
     /// The worker's bearer token.
@@ -133,6 +136,7 @@ impl SendOptions {
             data_output: None,
             results: None,
             ledger: None,
+            skip_finished: false,
             store: None,
             token: None,
             connect_timeout: Duration::from_secs(10),
@@ -207,6 +211,8 @@ pub struct Summary {
     pub carrier: Option<LaneKind>,
     /// Times that another kind of lane took over.
     pub carrier_changes: u64,
+    /// Connections opened for this video, those of lost ones included; 0: it went over those of the video before.
+    pub lanes_opened: u64,
     /// Payload bytes acknowledged.
     pub bytes: u64,
     /// From the first frame offered to the end.

@@ -17,6 +17,7 @@ use webrtc_session::SessionId;
 
 use super::link::{JpegPictures, LinkSnapshot, WorkerLink};
 use super::payloads::Decoders;
+use crate::process::port::Port;
 use crate::process::protocol::{LinkQuery, MAX_LANES, ProcessMode};
 
 /// Links at a time, each with threads of its own.
@@ -62,7 +63,7 @@ pub(super) enum JoinError {
 
 /// A session's place.
 pub(super) struct Place {
-    pub(super) link: Arc<WorkerLink>,
+    pub(super) port: Arc<Port<WorkerLink>>,
     pub(super) lane: LaneId,
     /// Sessions whose lane this one takes over.
     pub(super) replaced: Vec<Seat>,
@@ -76,7 +77,7 @@ struct Table {
 
 struct Entry {
     epoch: u32,
-    link: Arc<WorkerLink>,
+    port: Arc<Port<WorkerLink>>,
 }
 
 /// All links.
@@ -85,6 +86,7 @@ pub(super) struct Links {
     table: Mutex<Table>,
     lanes_made: AtomicU32,
     links_made: AtomicU32,
+    nameless: AtomicU32,
     /// Links that ended before their time.
     broken: AtomicU64,
 }
@@ -96,8 +98,15 @@ impl Links {
             table: Mutex::default(),
             lanes_made: AtomicU32::new(0),
             links_made: AtomicU32::new(0),
+            nameless: AtomicU32::new(0),
             broken: AtomicU64::new(0),
         }
+    }
+
+    /// Sessions that were given a lane, and links that were made, since the start.
+    pub(super) fn made(&self) -> (u64, u64) {
+        let count = |of: &AtomicU32| u64::from(of.load(Ordering::Relaxed));
+        (count(&self.lanes_made), count(&self.links_made))
     }
 
     /// Finds or makes the link that `query` names, with a lane in it for a new session.
@@ -114,22 +123,49 @@ impl Links {
         if table.sessions.len() >= MAX_SESSIONS {
             table.forget_sessions();
         }
-        let link = if query.attach {
+        let port = if query.attach {
             table.known(query)?
         } else {
             self.make(now, query, &mut table)?
         };
         let lane = LaneId(self.lanes_made.fetch_add(1, Ordering::Relaxed));
-        link.add_lane(lane, query.lane);
-        let replaced = link.lanes_numbered(query.lane, lane);
+        port.join(now, lane, query.lane);
+        let replaced = port.numbered(query.lane, lane);
         let replaced = replaced
             .iter()
             .filter_map(|lane| table.sessions.remove(lane));
         Ok(Place {
             replaced: replaced.collect(),
-            link,
+            port,
             lane,
         })
+    }
+
+    /// Makes the link of a sender's next video on the lanes of the one before. Said twice, it is done once.
+    pub(super) fn take_over(&self, now: Instant, query: &LinkQuery) -> Result<(), JoinError> {
+        let Some(after) = query.after else {
+            let why = "after=EPOCH names the link whose lanes this one takes over";
+            return Err(JoinError::BadQuery(why.to_owned()));
+        };
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        table.forget_idle(now);
+        if table.known(query).is_ok() {
+            return Ok(());
+        }
+        let before = LinkQuery {
+            epoch: after,
+            ..query.clone()
+        };
+        let port = table.known(&before)?;
+        let link = self.link(now, query)?;
+        if let Some(entry) = query.link.and_then(|name| table.links.get_mut(&name)) {
+            entry.epoch = query.epoch;
+        }
+        let former = port.hand_over(now, link, false);
+        drop(table);
+        // Its threads end, which may take as long as what they are at.
+        drop(former);
+        Ok(())
     }
 
     /// Whether the link that `query` names is here.
@@ -143,28 +179,35 @@ impl Links {
         now: Instant,
         query: &LinkQuery,
         table: &mut Table,
-    ) -> Result<Arc<WorkerLink>, JoinError> {
+    ) -> Result<Arc<Port<WorkerLink>>, JoinError> {
         let name = query.link.unwrap_or_else(|| {
             // Nobody can name it again: any number that is free.
-            u64::MAX - u64::from(self.links_made.fetch_add(1, Ordering::Relaxed))
+            u64::MAX - u64::from(self.nameless.fetch_add(1, Ordering::Relaxed))
         });
         if let Some(old) = table.links.remove(&name) {
             let superseded = "a later link of the same sender took its place";
-            old.link.goodbye(now, GoodbyeCode::Done, superseded);
+            old.port.link().goodbye(now, GoodbyeCode::Done, superseded);
         }
         if table.links.len() >= MAX_LINKS {
             return Err(JoinError::TooMany);
         }
+        let port = Arc::new(Port::new(self.link(now, query)?));
+        let entry = Entry {
+            epoch: query.epoch,
+            port: Arc::clone(&port),
+        };
+        table.links.insert(name, entry);
+        Ok(port)
+    }
+
+    /// A link and what works on its frames.
+    fn link(&self, now: Instant, query: &LinkQuery) -> Result<Arc<WorkerLink>, JoinError> {
         let holds = self.work.pipeline.workers * self.work.pipeline.batch;
         let link = WorkerLink::new(now, query, u32::try_from(holds).unwrap_or(u32::MAX))
             .map_err(|error| JoinError::BadQuery(error.to_string()))?;
         let link = Arc::new(link);
         link.set_pipeline(self.pipeline(query, &link)?);
-        let entry = Entry {
-            epoch: query.epoch,
-            link: Arc::clone(&link),
-        };
-        table.links.insert(name, entry);
+        self.links_made.fetch_add(1, Ordering::Relaxed);
         Ok(link)
     }
 
@@ -206,7 +249,7 @@ impl Links {
         let broken = table.take_broken();
         self.broken
             .fetch_add(broken.len() as u64, Ordering::Relaxed);
-        let lanes = broken.iter().flat_map(|link| link.lanes());
+        let lanes = broken.iter().flat_map(|port| port.lanes());
         let seats = lanes
             .filter_map(|lane| table.sessions.remove(&lane))
             .collect();
@@ -225,7 +268,8 @@ impl Links {
         let table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         for entry in table.links.values() {
             let text = "the worker is going down";
-            entry.link.goodbye(now, GoodbyeCode::ShuttingDown, text);
+            let link = entry.port.link();
+            link.goodbye(now, GoodbyeCode::ShuttingDown, text);
         }
     }
 
@@ -234,13 +278,13 @@ impl Links {
         table
             .links
             .values()
-            .map(|entry| entry.link.snapshot(now))
+            .map(|entry| entry.port.link().snapshot(now))
             .collect()
     }
 }
 
 impl Table {
-    fn known(&self, query: &LinkQuery) -> Result<Arc<WorkerLink>, JoinError> {
+    fn known(&self, query: &LinkQuery) -> Result<Arc<Port<WorkerLink>>, JoinError> {
         let Some(link) = query.link else {
             return Err(JoinError::BadQuery(
                 "attach=true needs link=NUMBER".to_owned(),
@@ -249,7 +293,7 @@ impl Table {
         let known = self.links.get(&link);
         known
             .filter(|entry| entry.epoch == query.epoch)
-            .map(|entry| Arc::clone(&entry.link))
+            .map(|entry| Arc::clone(&entry.port))
             .ok_or(JoinError::Unknown {
                 link,
                 epoch: query.epoch,
@@ -260,18 +304,21 @@ impl Table {
         let Some(before) = now.checked_sub(LINGER) else {
             return;
         };
-        self.links.retain(|_, entry| !entry.link.is_over(before));
+        self.links
+            .retain(|_, entry| !entry.port.link().is_over(before));
     }
 
-    fn take_broken(&mut self) -> Vec<Arc<WorkerLink>> {
-        let broken = self.links.extract_if(|_, entry| entry.link.is_broken());
-        broken.map(|(_, entry)| entry.link).collect()
+    fn take_broken(&mut self) -> Vec<Arc<Port<WorkerLink>>> {
+        let broken = self
+            .links
+            .extract_if(|_, entry| entry.port.link().is_broken());
+        broken.map(|(_, entry)| entry.port).collect()
     }
 
     /// Lanes that are gone need no closing any more.
     fn forget_sessions(&mut self) {
         let links = self.links.values();
-        let lanes: HashSet<LaneId> = links.flat_map(|entry| entry.link.lanes()).collect();
+        let lanes: HashSet<LaneId> = links.flat_map(|entry| entry.port.lanes()).collect();
         self.sessions.retain(|lane, _| lanes.contains(lane));
     }
 }

@@ -8,14 +8,25 @@ use quic_session::EndpointStats;
 
 use super::link::LinkSnapshot;
 
-/// All of it.
+/// All of it. `(sessions, made)`: sessions that were given a lane, and links that were made, since the start.
 pub(super) fn exposition(
     links: &[LinkSnapshot],
+    (sessions, made): (u64, u64),
     broken: u64,
     quic: Option<&EndpointStats>,
 ) -> String {
     let mut text = Text::default();
     links_of(&mut text, links);
+    text.counter(
+        "frameway_worker_sessions_total",
+        "Sessions that were given a lane since the start.",
+        &[("", sessions)],
+    );
+    text.counter(
+        "frameway_worker_links_total",
+        "Links made since the start: one a video, and one more each time that it began anew.",
+        &[("", made)],
+    );
     text.counter(
         "frameway_worker_links_broken_total",
         "Links ended because their sender broke the protocol, or their pipeline failed.",

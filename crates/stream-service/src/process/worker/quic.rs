@@ -53,18 +53,18 @@ pub(super) async fn invite(
     }
     let place = app.links.join(Instant::now(), &query);
     let Place {
-        link,
+        port,
         lane,
         replaced,
     } = place.map_err(|error| refused(&error))?;
     app.vacate(replaced).await;
-    let handler = Box::new(QuicLane::new(Arc::clone(&link), lane));
+    let handler = Box::new(QuicLane::new(Arc::clone(&port), lane));
     let own = quic.local_addr().map_err(|error| {
         Problem::bad_request(format!("the QUIC socket has no address: {error}"))
     })?;
     let invitation = quic.invite_with(handler, session_config(own));
     let invitation = invitation.map_err(|error| {
-        link.closed(Instant::now(), lane, "nobody could be invited");
+        port.closed(Instant::now(), lane, "nobody could be invited");
         unavailable(&error)
     })?;
     let hashes = quic.certificate_hashes();

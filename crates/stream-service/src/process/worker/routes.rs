@@ -20,7 +20,7 @@ use super::socket::socket;
 use crate::controller::{Problem, Token, content_type, read_body, require_token};
 use crate::process::data_lane::DataLane;
 use crate::process::lane::LinkEnd as _;
-use crate::process::protocol::{LinkQuery, OFFER_PATH, QUIC_PATH, SOCKET_PATH};
+use crate::process::protocol::{LinkQuery, NEXT_PATH, OFFER_PATH, QUIC_PATH, SOCKET_PATH};
 
 /// The largest session description, in bytes.
 const MAX_SDP_BYTES: usize = 64 * 1024;
@@ -74,6 +74,7 @@ pub(super) fn router(app: App, token: Option<String>) -> Router {
     Router::new()
         .route("/", get(status))
         .route(OFFER_PATH, post(offer).get(known))
+        .route(NEXT_PATH, post(next))
         .route("/whip/frames/{lane}", delete(close))
         .route(QUIC_PATH, post(invite))
         .route(SOCKET_PATH, any(socket))
@@ -107,7 +108,7 @@ async fn offer(
         .map_err(|error| refused(&error))?;
     let lane = place.lane;
     app.vacate(place.replaced).await;
-    let handler = Box::new(DataLane::new(Arc::clone(&place.link), lane));
+    let handler = Box::new(DataLane::new(Arc::clone(&place.port), lane));
     let accepted = app
         .endpoint
         .accept_with(sdp, handler, SessionConfig::own_peer())
@@ -116,7 +117,7 @@ async fn offer(
         Ok(accepted) => accepted,
         Err(error) => {
             place
-                .link
+                .port
                 .closed(Instant::now(), lane, "its offer was refused");
             return Err(unusable(&error));
         }
@@ -144,6 +145,22 @@ async fn known(
 ) -> Result<StatusCode, Problem> {
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
     app.links.knows(&query).map_err(|error| refused(&error))?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A sender's next video, over the lanes that it has.
+async fn next(
+    State(app): State<App>,
+    query: Result<Query<LinkQuery>, QueryRejection>,
+) -> Result<StatusCode, Problem> {
+    let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
+    let links = Arc::clone(&app.links);
+    // Starts and ends threads, which may block.
+    let made = tokio::task::spawn_blocking(move || links.take_over(Instant::now(), &query));
+    let made = made
+        .await
+        .unwrap_or_else(|stopped| Err(JoinError::Pipeline(stopped.to_string())));
+    made.map_err(|error| refused(&error))?;
     Ok(StatusCode::NO_CONTENT)
 }
 
@@ -188,7 +205,8 @@ async fn ready(State(app): State<App>) -> Response {
 async fn metrics(State(app): State<App>) -> Response {
     let quic = app.quic.as_ref().map(quic_session::Endpoint::totals);
     let links = app.links.snapshots(Instant::now());
-    let text = exposition(&links, app.links.broken(), quic.as_ref());
+    let made = app.links.made();
+    let text = exposition(&links, made, app.links.broken(), quic.as_ref());
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",

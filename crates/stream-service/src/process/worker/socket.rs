@@ -43,14 +43,14 @@ pub(super) async fn socket(
     }
     let place = app.links.join(Instant::now(), &query);
     let Place {
-        link,
+        port,
         lane,
         replaced,
     } = place.map_err(|error| refused(&error))?;
     app.vacate(replaced).await;
     let end = Arc::new(Notify::new());
     app.links.seated(lane, Seat::Socket(Arc::clone(&end)));
-    let failed = Arc::clone(&link);
+    let failed = Arc::clone(&port);
     let upgrade = upgrade
         .max_message_size(MAX_SOCKET_MESSAGE_BYTES)
         .max_frame_size(MAX_SOCKET_MESSAGE_BYTES)
@@ -58,10 +58,10 @@ pub(super) async fn socket(
             failed.closed(Instant::now(), lane, &error.to_string());
         });
     Ok(upgrade.on_upgrade(move |socket| async move {
-        let carried = carry(Arc::clone(&link), lane, messages_of(socket), Vec::new());
+        let carried = carry(Arc::clone(&port), lane, messages_of(socket), Vec::new());
         tokio::select! {
             () = carried => {}
-            () = end.notified() => link.closed(Instant::now(), lane, "closed here"),
+            () = end.notified() => port.closed(Instant::now(), lane, "closed here"),
         }
     }))
 }

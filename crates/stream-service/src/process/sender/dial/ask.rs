@@ -64,7 +64,7 @@ impl Dialer {
             label: label.to_owned(),
             protocol: protocol.to_owned(),
         });
-        let carried = carry(Arc::clone(&self.link), lane, socket, channels.collect());
+        let carried = carry(Arc::clone(&self.port), lane, socket, channels.collect());
         let task = tokio::spawn(carried).abort_handle();
         Ok(Seat::Socket(AbortOnDrop(task)))
     }
@@ -76,7 +76,7 @@ impl Dialer {
         number: u8,
         attach: bool,
     ) -> Result<Seat, Answer> {
-        let handler = Box::new(DataLane::new(Arc::clone(&self.link), lane));
+        let handler = Box::new(DataLane::new(Arc::clone(&self.port), lane));
         let channels = self.channels();
         let channels: Vec<_> = channels
             .map(|(label, protocol)| ChannelSpec::reliable(label).speaking(protocol))
@@ -95,7 +95,7 @@ impl Dialer {
         }
     }
 
-    fn with_token(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
+    pub(super) fn with_token(&self, request: reqwest::RequestBuilder) -> reqwest::RequestBuilder {
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,
@@ -103,19 +103,12 @@ impl Dialer {
     }
 
     /// What names the link and one of its lanes.
-    fn query(&self, number: u8, attach: bool) -> LinkQuery {
-        let start = self.link.resume_point();
+    pub(super) fn query(&self, number: u8, attach: bool) -> LinkQuery {
         LinkQuery {
             link: Some(self.link_name),
-            epoch: self.link.epoch(),
             lane: number,
             attach,
-            mode: self.mode,
-            next_sequence: start.next_sequence,
-            bytes: start.bytes,
-            hash: start.hash,
-            data_output: self.data_output.clone(),
-            pictures: self.pictures,
+            ..self.port.link().query()
         }
     }
 
@@ -134,7 +127,7 @@ impl Dialer {
     }
 
     /// The body of a response that says yes.
-    async fn answer(&self, response: reqwest::Response) -> Result<String, Answer> {
+    pub(super) async fn answer(&self, response: reqwest::Response) -> Result<String, Answer> {
         let status = response.status();
         let body = response
             .text()
@@ -158,7 +151,7 @@ impl Dialer {
         }
     }
 
-    fn unreachable(&self, error: &reqwest::Error) -> Answer {
+    pub(super) fn unreachable(&self, error: &reqwest::Error) -> Answer {
         let mut cause: &dyn std::error::Error = error;
         while let Some(source) = cause.source() {
             cause = source;
@@ -174,7 +167,7 @@ impl Dialer {
     pub(in crate::process::sender) async fn is_known(&self) -> bool {
         let query = LinkQuery {
             link: Some(self.link_name),
-            epoch: self.link.epoch(),
+            epoch: self.port.link().epoch(),
             ..LinkQuery::default()
         };
         let url = format!("{}{OFFER_PATH}?{}", self.to, query.to_query());

@@ -31,24 +31,10 @@ pub(super) struct Lane {
 }
 
 impl SendLink {
-    /// Names a lane before its session exists.
-    pub(in crate::process::sender) fn add_lane(&self, now: Instant, id: LaneId, number: u8) {
-        self.lock().lanes.push(Lane {
-            id,
-            number,
-            waker: None,
-            frames_open: false,
-            results_open: false,
-            pictures_open: false,
-            last_heard: now,
-            open_since: None,
-            sent: RateMeter::new(now),
-        });
-    }
-
-    /// Gives a lane up: what it held goes to the others.
-    pub(in crate::process::sender) fn drop_lane(&self, now: Instant, id: LaneId) {
-        self.closed(now, id, "given up");
+    /// Which kind of lane carries, as the link before this one on the same lanes had it.
+    pub(in crate::process::sender) fn choose_as(&self, former: &Self) {
+        let choice = former.lock().choice.clone();
+        self.lock().choice = choice;
     }
 
     /// Whether all of the lane's channels carry.
@@ -74,15 +60,6 @@ impl SendLink {
         let lane = state.lanes.iter().find(|lane| lane.id == id);
         let heard = lane.map(|lane| now.saturating_duration_since(lane.last_heard));
         state.peer_left || heard.is_none_or(|ago| ago >= silence)
-    }
-
-    /// The other lanes of that number, which a new one replaces; counts as a resumption.
-    pub(in crate::process::sender) fn replaced_by(&self, id: LaneId, number: u8) -> Vec<LaneId> {
-        let state = self.lock();
-        let same = state.lanes.iter().filter(|lane| lane.number == number);
-        same.map(|lane| lane.id)
-            .filter(|other| *other != id)
-            .collect()
     }
 
     /// Looks again at which kind of lane is to carry; called about ten times a second.
@@ -179,6 +156,20 @@ fn kind_of(number: u8) -> LaneKind {
 }
 
 impl LinkEnd for SendLink {
+    fn joined(&self, now: Instant, id: LaneId, number: u8) {
+        self.lock().lanes.push(Lane {
+            id,
+            number,
+            waker: None,
+            frames_open: false,
+            results_open: false,
+            pictures_open: false,
+            last_heard: now,
+            open_since: None,
+            sent: RateMeter::new(now),
+        });
+    }
+
     fn attached(&self, lane: LaneId, waker: LaneWaker) {
         if let Some(lane) = self.lock().lane(lane) {
             lane.waker = Some(waker);

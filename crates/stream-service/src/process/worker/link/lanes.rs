@@ -14,38 +14,7 @@ use crate::process::protocol::{PICTURES_PROTOCOL, RESULTS_PROTOCOL};
 
 pub(super) struct Lane {
     pub(super) id: LaneId,
-    /// Which of the link's lanes it is by the sender's count.
-    pub(super) number: u8,
     pub(super) waker: Option<LaneWaker>,
-}
-
-impl WorkerLink {
-    /// Names a lane before its session exists.
-    pub(in crate::process::worker) fn add_lane(&self, id: LaneId, number: u8) {
-        self.lock().lanes.push(Lane {
-            id,
-            number,
-            waker: None,
-        });
-    }
-
-    /// The lanes that there are.
-    pub(in crate::process::worker) fn lanes(&self) -> Vec<LaneId> {
-        self.lock().lanes.iter().map(|lane| lane.id).collect()
-    }
-
-    /// The lanes that bear the sender's `number`, but for `except`: what a new session takes the place of.
-    pub(in crate::process::worker) fn lanes_numbered(
-        &self,
-        number: u8,
-        except: LaneId,
-    ) -> Vec<LaneId> {
-        let state = self.lock();
-        let same = state.lanes.iter().filter(|lane| lane.number == number);
-        same.map(|lane| lane.id)
-            .filter(|id| *id != except)
-            .collect()
-    }
 }
 
 impl State {
@@ -73,6 +42,10 @@ impl State {
 }
 
 impl LinkEnd for WorkerLink {
+    fn joined(&self, _now: Instant, id: LaneId, _number: u8) {
+        self.lock().lanes.push(Lane { id, waker: None });
+    }
+
     fn attached(&self, lane: LaneId, waker: LaneWaker) {
         let mut state = self.lock();
         if let Some(lane) = state.lanes.iter_mut().find(|known| known.id == lane) {

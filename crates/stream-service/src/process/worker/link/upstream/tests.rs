@@ -36,7 +36,7 @@ impl Client {
             WorkerLink::on_result(&Arc::downgrade(&link)),
         );
         link.set_pipeline(pipeline.unwrap());
-        link.add_lane(LANE, 0);
+        link.joined(Instant::now(), LANE, 0);
         for channel in [Channel::Frames, Channel::Results] {
             let opened = Opened {
                 channel,

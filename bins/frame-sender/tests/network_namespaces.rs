@@ -21,11 +21,15 @@ const SESSIONS: &str = "frameway_worker_quic_sessions_started_total";
 
 /// A worker on the far machine; its ports are its own.
 fn worker(net: &Namespaces) -> Worker {
+    worker_that(net, "sleep:4ms")
+}
+
+fn worker_that(net: &Namespaces, processor: &str) -> Worker {
     let at = |port: u16| format!("{WORKER}:{port}");
     let (udp, quic) = (at(0), at(QUIC));
     let arguments = [
         "--processor",
-        "sleep:4ms",
+        processor,
         "--workers",
         "1",
         "--insecure",
@@ -73,7 +77,8 @@ fn a_port_that_a_router_blocks_in_mid_stream_and_opens_again() {
         return;
     };
     net.impair();
-    let worker = worker(&net);
+    // So slow that it is tried again before the end.
+    let worker = worker_that(&net, "sleep:8ms");
     let run = run(&net, &worker, &[]);
     let running = run.start();
     run.reached(150);

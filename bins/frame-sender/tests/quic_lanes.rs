@@ -136,7 +136,7 @@ fn a_cut_while_it_is_blocked_costs_no_frame() {
 
 #[test]
 fn a_client_that_moves_keeps_its_lane() {
-    let worker = Worker::start(&["--processor", "sleep:2ms", "--workers", "1"]);
+    let worker = Worker::start(&["--processor", "sleep:4ms", "--workers", "1"]);
     let link = worker.behind(LinkConfig::datagrams());
     let run = Run::through(&link, &input(), &["--lanes", "quic"]);
     let running = run.start();

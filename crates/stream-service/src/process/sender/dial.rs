@@ -26,8 +26,8 @@ use super::options::SendOptions;
 use crate::process::lane::LinkEnd as _;
 use crate::process::port::Port;
 use crate::process::protocol::{
-    FRAMES_LABEL, PICTURES_LABEL, PICTURES_PROTOCOL, QUIC_LANE, QuicPlace,
-    RESULTS_LABEL, RESULTS_PROTOCOL, SOCKET_LANE,
+    FRAMES_LABEL, PICTURES_LABEL, PICTURES_PROTOCOL, QUIC_LANE, QuicPlace, RESULTS_LABEL,
+    RESULTS_PROTOCOL, SOCKET_LANE,
 };
 use crate::process::quic_lane::{QuicLane, session_config};
 

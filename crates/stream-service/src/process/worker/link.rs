@@ -82,6 +82,8 @@ struct State {
     arrivals: RateMeter,
     stages: StageWindows,
     idle_since: Option<Instant>,
+    /// A lane has been open.
+    was_open: bool,
     peer_left: bool,
     /// Said goodbye to for good: what the sender says is not heard any more.
     broken: bool,
@@ -122,6 +124,7 @@ impl WorkerLink {
             arrivals: RateMeter::new(now),
             stages: StageWindows::default(),
             idle_since: Some(now),
+            was_open: false,
             peer_left: false,
             broken: false,
         };
@@ -157,6 +160,12 @@ impl WorkerLink {
         let state = self.lock();
         let idle = state.idle_since;
         idle.is_some_and(|since| since <= idle_since || state.peer_left)
+    }
+
+    /// Whether it was made before `since`, and nobody came.
+    pub(super) fn is_unused(&self, since: Instant) -> bool {
+        let state = self.lock();
+        !state.was_open && state.idle_since.is_some_and(|made| made <= since)
     }
 
     /// Whether it ended before its time: the sender broke the protocol, or the pipeline failed.

@@ -25,6 +25,8 @@ pub(super) const MAX_LINKS: usize = 16;
 /// A link without a session is kept this long for its sender to come back.
 pub(super) const LINGER: Duration = Duration::from_secs(300);
 
+/// A link that nobody came to is kept this long: a browser's first connection may take as much on a bad path.
+const UNUSED: Duration = Duration::from_secs(15);
 /// Sessions known before those whose lane is gone are looked for: those of all links, and as many that died since the last
 /// look.
 const MAX_SESSIONS: usize = 2 * MAX_LINKS * MAX_LANES as usize;
@@ -242,14 +244,17 @@ impl Links {
         table.sessions.get(&lane).cloned()
     }
 
-    /// Lets go of links that nobody will come back to, and of those that are broken; what still carries the latter is the
-    /// caller's to close.
+    /// Lets go of links that nobody will come back to, that nobody came to, and that are broken; what still carries the
+    /// latter two is the caller's to close.
     pub(super) fn sweep(&self, now: Instant) -> Vec<Seat> {
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
-        let broken = table.take_broken();
+        let broken = table.take(WorkerLink::is_broken);
         self.broken
             .fetch_add(broken.len() as u64, Ordering::Relaxed);
-        let lanes = broken.iter().flat_map(|port| port.lanes());
+        let unused = now.checked_sub(UNUSED).map_or_else(Vec::new, |since| {
+            table.take(|link: &WorkerLink| link.is_unused(since))
+        });
+        let lanes = broken.iter().chain(&unused).flat_map(|port| port.lanes());
         let seats = lanes
             .filter_map(|lane| table.sessions.remove(&lane))
             .collect();
@@ -308,11 +313,9 @@ impl Table {
             .retain(|_, entry| !entry.port.link().is_over(before));
     }
 
-    fn take_broken(&mut self) -> Vec<Arc<Port<WorkerLink>>> {
-        let broken = self
-            .links
-            .extract_if(|_, entry| entry.port.link().is_broken());
-        broken.map(|(_, entry)| entry.port).collect()
+    fn take(&mut self, which: impl Fn(&WorkerLink) -> bool) -> Vec<Arc<Port<WorkerLink>>> {
+        let taken = self.links.extract_if(|_, entry| which(&entry.port.link()));
+        taken.map(|(_, entry)| entry.port).collect()
     }
 
     /// Lanes that are gone need no closing any more.

@@ -63,7 +63,15 @@ fn dialer(to: SocketAddr) -> Dialer {
     let quic = quic_session::Endpoint::bind(quic).unwrap();
     let data = Endpoint::bind(EndpointConfig::new(any)).unwrap();
     let session = SessionConfig::own_host();
-    Dialer::new(&options, data, Some(quic), Arc::new(Port::new(Arc::new(link))), 1, session).unwrap()
+    Dialer::new(
+        &options,
+        data,
+        Some(quic),
+        Arc::new(Port::new(Arc::new(link))),
+        1,
+        session,
+    )
+    .unwrap()
 }
 
 #[tokio::test]

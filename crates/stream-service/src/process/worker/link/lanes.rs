@@ -73,6 +73,7 @@ impl LinkEnd for WorkerLink {
             },
         };
         state.idle_since = None;
+        state.was_open = true;
         outcome
             .inspect_err(|error| tracing::warn!(%error, "lane refused"))
             .is_ok()
@@ -128,7 +129,9 @@ impl LinkEnd for WorkerLink {
         }
         state.lanes.retain(|known| known.id != lane);
         if state.lanes.is_empty() {
-            state.idle_since = Some(now);
+            // Of one that nobody came to, it is when it was made that counts.
+            let unused = state.idle_since.filter(|_| !state.was_open);
+            state.idle_since = Some(unused.unwrap_or(now));
             // Nobody can name such a link to come back to it.
             state.peer_left |= matches!(state.results, Results::Plain(_));
         }

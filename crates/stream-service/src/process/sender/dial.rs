@@ -20,13 +20,14 @@ use quic_session::{ConnectConfig, Trust};
 use super::link::SendLink;
 use super::options::{ProcessOutput, SendOptions};
 use super::socket::{accepted, asking};
-use crate::process::data_lane::DataLane;
+use crate::lanes::data::DataLane;
+use crate::lanes::quic::{QuicLane, session_config};
+use crate::lanes::seat::QuicPlace;
+use crate::lanes::socket::{SocketChannel, carry};
 use crate::process::protocol::{
     FRAMES_LABEL, LinkQuery, OFFER_PATH, PICTURES_LABEL, PICTURES_PROTOCOL, ProcessMode, QUIC_LANE,
-    QUIC_PATH, QuicPlace, RESULTS_LABEL, RESULTS_PROTOCOL, SOCKET_LANE, SOCKET_PATH,
+    QUIC_PATH, RESULTS_LABEL, RESULTS_PROTOCOL, SOCKET_LANE, SOCKET_PATH,
 };
-use crate::process::quic_lane::{QuicLane, session_config};
-use crate::process::socket_lane::{SocketChannel, carry};
 
 /// The longest that an HTTP request may take.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(2);

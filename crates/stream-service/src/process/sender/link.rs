@@ -27,7 +27,7 @@ pub(super) use record::{LinkFailure, LinkFigures, OpenFrame, Record, Start};
 
 use super::groups::Groups;
 use super::options::{PayloadEncoding, SendOptions};
-use crate::model::lane_choice::LaneChoice;
+use crate::lanes::choice::LaneChoice;
 use crate::model::meters::RateMeter;
 use crate::process::protocol::ProcessMode;
 

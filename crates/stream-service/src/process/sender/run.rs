@@ -19,7 +19,8 @@ use super::ledger::{Ledger, LedgerError, Resumed, Tally};
 use super::link::{LinkFailure, Record, SendLink, Start};
 use super::options::{LaneWish, PayloadEncoding, Progress, SendOptions, SendTiming, Summary};
 use super::payloads::{Payload, PayloadError, Payloads};
-use crate::process::protocol::{LOOPBACK_MTU_BYTES, ProcessMode, QUIC_LANE, SOCKET_LANE};
+use crate::lanes::sizes::LOOPBACK_MTU_BYTES;
+use crate::process::protocol::{ProcessMode, QUIC_LANE, SOCKET_LANE};
 
 /// Records between the link and the ledger's thread.
 const RECORDS: usize = 1024;

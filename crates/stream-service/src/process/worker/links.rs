@@ -12,28 +12,16 @@ use datachannel_transport::{GoodbyeCode, LaneId};
 use frame_pipeline::driver::{Pipeline, Stages};
 use frame_pipeline::{DataOutput, EncoderFactory, PipelineConfig, ProcessorFactory};
 use jpeg_optimizer::Quality;
-use tokio::sync::Notify;
-use webrtc_session::SessionId;
 
 use super::link::{JpegPictures, LinkSnapshot, WorkerLink};
 use super::payloads::Decoders;
+use crate::lanes::seat::Seat;
 use crate::process::protocol::{LinkQuery, MAX_LANES, ProcessMode};
 
 /// Links at a time, each with threads of its own.
 pub(super) const MAX_LINKS: usize = 16;
 /// A link without a session is kept this long for its sender to come back.
 pub(super) const LINGER: Duration = Duration::from_secs(300);
-
-/// What a lane's session is closed by.
-#[derive(Debug, Clone)]
-pub(super) enum Seat {
-    /// A session of data channels.
-    Data(SessionId),
-    /// A WebTransport session, which may be expected yet.
-    Quic(Box<quic_session::Invitation>),
-    /// A WebSocket, whose task this ends.
-    Socket(Arc<Notify>),
-}
 
 /// What every link of a worker has in common.
 pub(super) struct Work {

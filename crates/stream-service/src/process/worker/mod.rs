@@ -8,7 +8,6 @@ mod json;
 mod link;
 mod links;
 mod order;
-mod origin;
 mod payloads;
 mod quic;
 mod routes;

@@ -10,15 +10,15 @@ use axum::routing::{any, delete, get, post};
 use axum::{Json, Router, middleware};
 use datachannel_transport::LaneId;
 use http::{HeaderValue, StatusCode, Uri, header};
-use webrtc_session::driver::Endpoint;
 use webrtc_session::{AcceptError, SessionConfig};
 
-use super::links::{JoinError, Links, Seat};
+use super::links::{JoinError, Links};
 use super::quic::invite;
 use super::socket::socket;
 use crate::controller::{Problem, Token, content_type, read_body, require_token};
-use crate::process::data_lane::DataLane;
-use crate::process::lane::LinkEnd as _;
+use crate::lanes::data::DataLane;
+use crate::lanes::end::LinkEnd as _;
+use crate::lanes::seat::{Endpoints, Seat};
 use crate::process::protocol::{LinkQuery, OFFER_PATH, QUIC_PATH, SOCKET_PATH};
 
 /// The largest session description, in bytes.
@@ -31,9 +31,7 @@ const DRAIN: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct App {
     pub(super) links: Arc<Links>,
-    pub(super) endpoint: Endpoint,
-    /// Where WebTransport is served.
-    pub(super) quic: Option<quic_session::Endpoint>,
+    pub(super) endpoints: Endpoints,
     pub(super) processors: Arc<[String]>,
 }
 
@@ -41,12 +39,7 @@ impl App {
     /// Ends the sessions whose lanes another has taken over.
     pub(super) async fn vacate(&self, seats: Vec<Seat>) {
         for seat in seats {
-            match seat {
-                // It may have ended by itself.
-                Seat::Data(session) => drop(self.endpoint.close(session).await),
-                Seat::Quic(invitation) => self.dismiss(&invitation, None),
-                Seat::Socket(end) => end.notify_one(),
-            }
+            self.endpoints.close(&seat, None).await;
         }
     }
 }
@@ -90,7 +83,8 @@ async fn offer(
     app.vacate(place.replaced).await;
     let handler = Box::new(DataLane::new(Arc::clone(&place.link), lane));
     let accepted = app
-        .endpoint
+        .endpoints
+        .data
         .accept_with(sdp, handler, SessionConfig::own_peer())
         .await;
     let accepted = match accepted {
@@ -130,15 +124,7 @@ async fn known(
 
 async fn close(State(app): State<App>, Path(lane): Path<u32>) -> Result<Response, Problem> {
     let closed = match app.links.session(LaneId(lane)) {
-        Some(Seat::Data(session)) => app.endpoint.close_after_drain(session, DRAIN).await.is_ok(),
-        Some(Seat::Quic(invitation)) => {
-            app.dismiss(&invitation, Some(DRAIN));
-            true
-        }
-        Some(Seat::Socket(end)) => {
-            end.notify_one();
-            true
-        }
+        Some(seat) => app.endpoints.close(&seat, Some(DRAIN)).await,
         None => false,
     };
     if closed {
@@ -162,7 +148,7 @@ async fn status(State(app): State<App>) -> Response {
 }
 
 async fn ready(State(app): State<App>) -> Response {
-    if app.endpoint.is_running() {
+    if app.endpoints.data.is_running() {
         return "ready\n".into_response();
     }
     let detail = "the UDP socket's task has ended; restart the worker";

@@ -4,6 +4,7 @@
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{IpAddr, Shutdown, SocketAddr, TcpStream};
 use std::sync::Arc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use super::control::Shared;
@@ -65,6 +66,8 @@ enum Response {
     Whole(Vec<u8>),
     /// The beginning, and the connection on which the rest comes.
     Streamed(Vec<u8>, TcpStream),
+    /// The same, and the client has more to say: a WebSocket (RFC 6455).
+    Upgraded(Vec<u8>, TcpStream),
 }
 
 impl Exchange {
@@ -82,6 +85,7 @@ impl Exchange {
             Ok(Response::Streamed(begin, mut server)) => client
                 .write_all(&begin)
                 .and_then(|()| io::copy(&mut server, &mut client).map(drop)),
+            Ok(Response::Upgraded(begin, server)) => pass_both_ways(&mut client, &begin, server),
             Err(refusal) => client.write_all(&refusal.to_bytes()),
         };
         // In a cut the client sees a reset, not an orderly end.
@@ -104,6 +108,12 @@ impl Exchange {
             Ok(read) => read,
             Err(refusal) => return refuse("502 Bad Gateway", refusal.why),
         };
+        if is_upgrade(&request.head) && head.start_line.contains(" 101 ") {
+            return Ok(Response::Upgraded(
+                [head.to_bytes(), begin].concat(),
+                server,
+            ));
+        }
         head.set("Connection", "close");
         let told = match () {
             () if request.head.start_line.starts_with("HEAD ") => None,
@@ -212,8 +222,35 @@ fn read_request(client: &mut TcpStream) -> Result<Request, Refusal> {
     };
     head.remove("Expect");
     head.remove("Keep-Alive");
-    head.set("Connection", "close");
+    if !is_upgrade(&head) {
+        head.set("Connection", "close");
+    }
     Ok(Request { head, body })
+}
+
+/// Until either side ends it.
+fn pass_both_ways(client: &mut TcpStream, begin: &[u8], mut server: TcpStream) -> io::Result<()> {
+    client.set_read_timeout(Some(SILENCE))?;
+    server.set_read_timeout(Some(SILENCE))?;
+    let (mut from, mut to) = (client.try_clone()?, server.try_clone()?);
+    let up = thread::Builder::new().name("bad-link-upgrade".to_owned());
+    let up = up.spawn(move || {
+        // Either end may break off.
+        let _ = io::copy(&mut from, &mut to);
+        let _ = to.shutdown(Shutdown::Both);
+    })?;
+    let down = client
+        .write_all(begin)
+        .and_then(|()| io::copy(&mut server, client).map(drop));
+    let _ = client.shutdown(Shutdown::Both);
+    let _ = up.join();
+    down
+}
+
+/// Whether it asks for a WebSocket.
+fn is_upgrade(request: &Head) -> bool {
+    let wanted = request.get("Upgrade").unwrap_or_default();
+    wanted.eq_ignore_ascii_case("websocket")
 }
 
 /// A head, and what has come of the body with it.

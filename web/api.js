@@ -59,6 +59,11 @@ export function setToken(token) {
   sessionStorage.setItem(TOKEN_KEY, token);
 }
 
+/** The access token of this tab, where one was given. */
+export function token() {
+  return sessionStorage.getItem(TOKEN_KEY);
+}
+
 /**
  * `fetch` with the access token, a time limit and one kind of error.
  * @param {string} url
@@ -69,8 +74,8 @@ export function setToken(token) {
 export async function request(url, options = {}) {
   const { timeoutMs = TIMEOUT_MS, signal, ...init } = options;
   const headers = new Headers(init.headers);
-  const token = sessionStorage.getItem(TOKEN_KEY);
-  if (token) headers.set('Authorization', `Bearer ${token}`);
+  const bearer = token();
+  if (bearer) headers.set('Authorization', `Bearer ${bearer}`);
   const abort = new AbortController();
   const giveUp = () => abort.abort();
   const timer = timeoutMs > 0 ? setTimeout(giveUp, timeoutMs) : 0;

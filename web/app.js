@@ -13,6 +13,8 @@ import { BufferControls } from './controls.js';
 import { Dashboard } from './dashboard.js';
 import { byId, setText } from './dom.js';
 import { MetricsFeed } from './events.js';
+import { rememberWay } from './choice.js';
+import { LanePanel } from './lanepanel.js';
 import { Player } from './player.js';
 import { copyText, exposeHook, Report } from './report.js';
 import { notify, setUpTheme } from './shell.js';
@@ -67,6 +69,7 @@ const adding = new AddDialog((stream) => {
   choose(stream.id);
 });
 const controls = new BufferControls((stream) => directory.put(stream));
+const lanePanel = new LanePanel(watcher.choice, chooseWay);
 const dashboard = new Dashboard();
 const charts = CHARTS.map((spec) => new Chart(spec));
 const feed = new MetricsFeed({
@@ -111,6 +114,7 @@ function render() {
     renderButtons(state, stream);
     directory.setEager(view.tone !== 'live' && state.phase !== 'paused');
     feed.follow(stream ? state.streamId : null);
+    lanePanel.show(watcher.link?.lanes.report() ?? [], watcher.choice);
     document.title = stream ? `${stream.name || stream.id} · Frameway` : 'Frameway';
     setText(byId('page-heading'), stream ? `Stream “${stream.name || stream.id}”` : 'Frameway');
   });
@@ -197,6 +201,12 @@ function act(action) {
     void directory.refresh();
     watcher.resume();
   }
+}
+
+/** @param {import('./choice.js').Choice} choice */
+function chooseWay(choice) {
+  rememberWay(choice);
+  watcher.choose(choice);
 }
 
 /** @param {string} token */

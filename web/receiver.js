@@ -18,7 +18,9 @@ export const LIMITS = Object.freeze({
   /** Frames in reassembly at once; one lane has one, lanes that die leave some behind. */
   maxPartials: 8,
   /** Complete frames that wait for an earlier one. When full, the earlier one is given up. */
-  maxHeld: 4,
+  maxHeld: 8,
+  /** How long they wait, ms: what a lost packet of the earlier one takes to come again, on most paths. */
+  maxHeldMs: 250,
   /** Pairs in one ack (docs/wire.md). */
   maxAckPairs: 64,
 });
@@ -39,7 +41,7 @@ export const WINDOW = Object.freeze({ frames: 64, bytes: LIMITS.maxFrameBytes })
  * @property {number} filled bytes received, from the start
  *
  * @typedef {object} Handled
- * @property {import('./protocol.js').Message} message what arrived
+ * @property {import('./protocol.js').Message | null} message what arrived; null: a whole frame
  * @property {boolean} accepted false: ignored, because it is another epoch's
  * @property {ReceivedFrame[]} frames frames it completed, in order
  * @property {Uint8Array<ArrayBuffer>[]} replies messages to send back now
@@ -55,6 +57,8 @@ export class FrameReceiver {
     this.partials = new Map();
     /** @type {Map<number, {frame: ReceivedFrame, attempt: number}>} complete, but not next */
     this.held = new Map();
+    /** Since when frames have been waiting for an earlier one, ms. @type {number | null} */
+    this.heldSinceMs = null;
     /** The attempt refused last, as `sequence/attempt`. */
     this.lastRefused = '';
     this.stats = {
@@ -65,18 +69,33 @@ export class FrameReceiver {
 
   /**
    * @param {Uint8Array} bytes one whole message
+   * @param {number} [nowMs] any clock that rises
    * @returns {Handled}
    * @throws {import('./wire.js').WireError} not a message; counted in `stats.malformed`; the receiver stays usable
    */
-  handleMessage(bytes) {
+  handleMessage(bytes, nowMs = 0) {
     this.stats.messages += 1;
     this.stats.bytes += bytes.length;
     try {
-      return this.#handle(parseMessage(bytes));
+      return this.#handle(parseMessage(bytes), nowMs);
     } catch (error) {
       this.stats.malformed += 1;
       throw error;
     }
+  }
+
+  /**
+   * A frame that came whole, put together elsewhere.
+   * @param {import('./framestream.js').WholeFrame} whole
+   * @param {number} [nowMs]
+   * @returns {Handled}
+   */
+  handleFrame({ epoch, sequence, attempt, meta, payload }, nowMs = 0) {
+    this.stats.messages += 1;
+    this.stats.bytes += payload.length;
+    const handled = this.#begin(null, epoch);
+    if (handled.accepted) this.#whole({ sequence, meta, payload }, attempt, nowMs, handled);
+    return handled;
   }
 
   /** The greeting of this side; the first frame it wants is the one after the last delivered. */
@@ -85,20 +104,28 @@ export class FrameReceiver {
   }
 
   /**
+   * @param {import('./protocol.js').Message | null} message
+   * @param {number} epoch
+   */
+  #begin(message, epoch) {
+    const first = this.epoch === null;
+    if (first) this.epoch = epoch;
+    /** @type {Handled} */
+    const handled = { message, accepted: epoch === this.epoch, frames: [], replies: [] };
+    if (!handled.accepted) this.stats.otherEpoch += 1;
+    else if (first) handled.replies.push(this.greeting());
+    return handled;
+  }
+
+  /**
    * @param {import('./protocol.js').Message} message
+   * @param {number} nowMs
    * @returns {Handled}
    */
-  #handle(message) {
-    const first = this.epoch === null;
-    if (first) this.epoch = message.epoch;
-    /** @type {Handled} */
-    const handled = { message, accepted: message.epoch === this.epoch, frames: [], replies: [] };
-    if (!handled.accepted) {
-      this.stats.otherEpoch += 1;
-      return handled;
-    }
-    if (first) handled.replies.push(this.greeting());
-    if (message.kind === 'chunk') this.#chunk(message, handled);
+  #handle(message, nowMs) {
+    const handled = this.#begin(message, message.epoch);
+    if (!handled.accepted) return handled;
+    if (message.kind === 'chunk') this.#chunk(message, nowMs, handled);
     else if (message.kind === 'eof') handled.replies.push(eofAck(message.epoch, this.stats.frames - this.held.size, 0));
     else if (message.kind === 'unknown') this.stats.unknownKind += 1;
     return handled;
@@ -106,9 +133,10 @@ export class FrameReceiver {
 
   /**
    * @param {Extract<import('./protocol.js').Message, {kind: 'chunk'}>} chunk
+   * @param {number} nowMs
    * @param {Handled} handled
    */
-  #chunk(chunk, handled) {
+  #chunk(chunk, nowMs, handled) {
     if (chunk.sequence < this.nextSequence || this.held.has(chunk.sequence)) {
       this.stats.duplicates += 1;
       handled.replies.push(this.#ack(chunk.sequence, chunk.attempt));
@@ -123,10 +151,20 @@ export class FrameReceiver {
     partial.payload.set(chunk.payload, chunk.offset);
     partial.filled += chunk.payload.length;
     if (partial.filled < partial.payload.length) return;
-    this.partials.delete(chunk.sequence);
-    const frame = { sequence: chunk.sequence, meta: partial.meta, payload: partial.payload };
-    this.#complete(frame, chunk.attempt, handled.frames);
-    handled.replies.push(this.#ack(chunk.sequence, chunk.attempt));
+    this.#whole({ sequence: chunk.sequence, meta: partial.meta, payload: partial.payload }, chunk.attempt, nowMs, handled);
+  }
+
+  /**
+   * @param {ReceivedFrame} frame
+   * @param {number} attempt
+   * @param {number} nowMs
+   * @param {Handled} handled
+   */
+  #whole(frame, attempt, nowMs, handled) {
+    if (frame.sequence < this.nextSequence || this.held.has(frame.sequence)) this.stats.duplicates += 1;
+    else this.#complete(frame, attempt, nowMs, handled.frames);
+    this.partials.delete(frame.sequence);
+    handled.replies.push(this.#ack(frame.sequence, attempt));
   }
 
   /**
@@ -182,13 +220,15 @@ export class FrameReceiver {
   /**
    * @param {ReceivedFrame} frame
    * @param {number} attempt
+   * @param {number} nowMs
    * @param {ReceivedFrame[]} out
    */
-  #complete(frame, attempt, out) {
+  #complete(frame, attempt, nowMs, out) {
     this.stats.frames += 1;
     this.stats.frameBytes += frame.payload.length;
     this.held.set(frame.sequence, { frame, attempt });
-    if (this.held.size > LIMITS.maxHeld) {
+    const waitedMs = nowMs - (this.heldSinceMs ?? nowMs);
+    if (this.held.size > LIMITS.maxHeld || waitedMs > LIMITS.maxHeldMs) {
       const earliest = Math.min(...this.held.keys());
       this.stats.skipped += earliest - this.nextSequence;
       this.nextSequence = earliest;
@@ -199,6 +239,7 @@ export class FrameReceiver {
       this.nextSequence += 1;
       out.push(next.frame);
     }
+    this.heldSinceMs = this.held.size === 0 ? null : out.length > 0 ? nowMs : this.heldSinceMs ?? nowMs;
   }
 
   /**

@@ -41,8 +41,8 @@ export class Report {
 
   /** This page in the server's list of viewers. */
   viewer() {
-    const id = this.watcher.session?.id;
-    return (id && this.metrics()?.viewers?.find((/** @type {any} */ viewer) => String(viewer.id) === id)) || null;
+    const epoch = this.watcher.link?.receiver.epoch ?? null;
+    return (epoch !== null && this.metrics()?.viewers?.find((/** @type {any} */ viewer) => viewer.epoch === epoch)) || null;
   }
 
   /** What was measured in this page. Ages and times in ms, rates per second. */
@@ -56,7 +56,10 @@ export class Report {
       phase: watcher.state.phase,
       stream: watcher.state.streamId,
       problem: watcher.state.text,
-      session: watcher.session?.id ?? null,
+      session: watcher.link?.viewer ?? null,
+      lane: watcher.link?.lanes.carrier ?? null,
+      lane_choice: watcher.choice,
+      lanes: watcher.link?.lanes.report() ?? [],
       first_frame_ms: round(this.firstFrameMs, 0),
       frames: { ...player.counts },
       fps: { received: round(player.received.perSecond(nowMs), 1) ?? 0, drawn: round(player.drawn.perSecond(nowMs), 1) ?? 0 },

@@ -38,7 +38,7 @@ export function describe(situation) {
   const { watch, stream } = situation;
   switch (watch.phase) {
     case 'idle': return idle(situation);
-    case 'unsupported': return view('bad', 'No WebRTC', 'WebRTC is not available', `${watch.text} Frames travel by WebRTC: try a current Firefox, Chrome, Edge or Safari, and check that no extension or policy turns it off.`, withMjpeg(['retry'], stream));
+    case 'unsupported': return view('bad', 'No way', 'Frames cannot come this way', `${watch.text} Choose another way under “Connection”, or Auto, which tries them all.`, withMjpeg(['retry'], stream));
     case 'locked': return view('bad', 'Locked', 'This server wants an access token', 'Ask whoever runs it for the token in its --token-file. It is kept in this tab only.', ['token']);
     case 'paused': return view('idle', 'Paused', 'Paused', 'The connection is closed, so nothing is transferred.', ['resume']);
     case 'gone': return gone(situation);

@@ -6,7 +6,7 @@
  * Feeds: player.js with frames, and stage.js with the phase it is in.
  *
  * ```text
- *  idle ─watch─▶ connecting ─channel open─▶ waiting ─first frame─▶ playing
+ *  idle ─watch─▶ connecting ──lane open───▶ waiting ─first frame─▶ playing
  *                 ▲    │ fails                 │                      │
  *                 │    ▼                       │ closed or silent     │
  *              reconnecting ◀──────────────────┴──────────────────────┤
@@ -15,10 +15,9 @@
  */
 import { ApiError, listStreams } from './api.js';
 import { retryDelayMs } from './backoff.js';
-import { takeEarlyOffer } from './early.js';
+import { chosenWay } from './choice.js';
 import { FrameLink } from './link.js';
 import { GOODBYE } from './protocol.js';
-import { openSession, prepareOffer, SessionError } from './whep.js';
 
 /**
  * @typedef {'idle' | 'connecting' | 'waiting' | 'playing' | 'paused' | 'reconnecting' | 'gone' | 'closed' | 'unsupported' | 'locked'} Phase
@@ -26,7 +25,7 @@ import { openSession, prepareOffer, SessionError } from './whep.js';
  * @typedef {object} WatchState
  * @property {Phase} phase
  * @property {string | null} streamId
- * @property {string | null} kind kind of the last problem, as in SessionError, or `lost`
+ * @property {string | null} kind kind of the last problem, as in LaneError, `no-path`, `finished` or `goodbye`
  * @property {string | null} text the last problem in words
  * @property {number} failures in a row
  * @property {number | null} retryAtMs page clock (performance.now) of the next attempt, while reconnecting
@@ -44,8 +43,8 @@ export class Watcher {
     this.state = { phase: 'idle', streamId: null, kind: null, text: null, failures: 0, retryAtMs: null, watched: false };
     /** @type {FrameLink | null} */
     this.link = null;
-    /** @type {import('./whep.js').Session | null} */
-    this.session = null;
+    /** Which ways frames may come. @type {import('./choice.js').Choice} */
+    this.choice = chosenWay();
     /** @type {AbortController | null} */
     this.attempt = null;
     this.retryTimer = 0;
@@ -61,7 +60,7 @@ export class Watcher {
     this.#hangUp('another stream was chosen');
     this.url = url;
     this.#set({ streamId, kind: null, text: null, failures: 0, retryAtMs: null, watched: false });
-    void this.#connect();
+    this.#connect();
   }
 
   /** Watches nothing. */
@@ -78,8 +77,14 @@ export class Watcher {
 
   /** Connects now: after a pause, a goodbye, or instead of waiting for the next attempt. */
   resume() {
-    if (!this.state.streamId || this.session || this.state.phase === 'connecting') return;
-    void this.#connect();
+    if (!this.state.streamId || this.link) return;
+    this.#connect();
+  }
+
+  /** Frames may come these ways from now on. @param {import('./choice.js').Choice} choice */
+  choose(choice) {
+    this.choice = choice;
+    if (this.link || ['reconnecting', 'unsupported'].includes(this.state.phase)) this.#connect();
   }
 
   /** The page is being left. */
@@ -105,40 +110,27 @@ export class Watcher {
     clearTimeout(this.retryTimer);
     this.attempt?.abort();
     this.attempt = null;
-    this.link?.close(reason);
+    const { link } = this;
     this.link = null;
-    this.session?.close();
-    this.session = null;
+    link?.close(reason);
   }
 
-  async #connect() {
+  #connect() {
+    const { streamId } = this.state;
+    if (!streamId) return;
     this.#hangUp('connecting anew');
-    const attempt = new AbortController();
-    this.attempt = attempt;
     this.#set({ phase: 'connecting', retryAtMs: null });
-    try {
-      const offer = await (takeEarlyOffer() ?? prepareOffer());
-      if (attempt.signal.aborted) return offer.peer.close();
-      const session = await openSession(this.url, offer, attempt.signal);
-      if (attempt.signal.aborted) return session.close();
-      this.#opened(session);
-    } catch (error) {
-      if (!attempt.signal.aborted) this.#failed(error);
-    }
-  }
-
-  /** @param {import('./whep.js').Session} session */
-  #opened(session) {
-    this.session = session;
-    this.link = new FrameLink(session.channel, {
-      onFrame: (frame) => this.#frame(frame),
-      onGoodbye: (text, code) => void this.#goodbye(text, code),
-      onLost: (reason) => (this.link?.finished ? this.#finished() : this.#lost('lost', reason)),
+    const link = new FrameLink({ streamId, whepUrl: this.url }, this.choice, {
+      onOpen: () => link === this.link && this.#opened(),
+      onFrame: (frame) => link === this.link && this.#frame(frame),
+      onGoodbye: (text, code) => link === this.link && void this.#goodbye(text, code),
+      onLost: (problem) => link === this.link && (link.finished ? this.#finished() : this.#failed(problem)),
       figures: this.handlers.figures,
     });
-    session.peer.addEventListener('connectionstatechange', () => {
-      if (session === this.session && session.peer.connectionState === 'failed') this.#lost('lost', 'The network path to the server was lost.');
-    });
+    this.link = link;
+  }
+
+  #opened() {
     this.#set({ phase: 'waiting' });
     this.handlers.onOpen();
   }
@@ -149,15 +141,16 @@ export class Watcher {
     this.handlers.onFrame(frame);
   }
 
-  /** @param {unknown} error */
-  #failed(error) {
-    const kind = error instanceof SessionError ? error.kind : 'refused';
-    const text = error instanceof Error ? error.message : String(error);
-    if (kind === 'unsupported' || kind === 'locked') {
-      this.#hangUp(text);
-      this.#set({ phase: kind, kind, text, retryAtMs: null });
-    } else if (kind === 'missing') this.gone(text);
-    else this.#lost(kind, text);
+  /** @param {import('./laneerror.js').LaneError} problem */
+  #failed({ why, message }) {
+    if (why === 'locked') {
+      this.#hangUp(message);
+      this.#set({ phase: 'locked', kind: why, text: message, retryAtMs: null });
+    } else if (['unsupported', 'insecure', 'unserved'].includes(why)) {
+      this.#hangUp(message);
+      this.#set({ phase: 'unsupported', kind: why, text: message, retryAtMs: null });
+    } else if (why === 'missing') this.gone(message);
+    else this.#lost(why === 'blocked' ? 'no-path' : why, message);
   }
 
   /**
@@ -167,7 +160,7 @@ export class Watcher {
   #lost(kind, text) {
     this.#hangUp(text);
     const delayMs = retryDelayMs(this.state.failures);
-    this.retryTimer = window.setTimeout(() => void this.#connect(), delayMs);
+    this.retryTimer = window.setTimeout(() => this.#connect(), delayMs);
     this.#set({ phase: 'reconnecting', kind, text, failures: this.state.failures + 1, retryAtMs: performance.now() + delayMs });
   }
 

@@ -91,9 +91,30 @@ test('reassemblies are bounded, and a frame that never comes does not hold up th
   feed(receiver, [hello(), ...Array.from({ length: 50 }, (_, index) => chunks(index + 1, 300)[0])]);
   assert.ok(receiver.partials.size <= LIMITS.maxPartials);
   const fresh = new FrameReceiver();
-  const { frames } = feed(fresh, [hello(), ...[1, 2, 3, 4, 5].flatMap((sequence) => chunks(sequence, 10))]);
-  assert.deepEqual(frames.map((frame) => frame.sequence), [1, 2, 3, 4, 5]);
+  const { frames } = feed(fresh, [hello(), ...[1, 2, 3, 4, 5, 6, 7, 8, 9].flatMap((sequence) => chunks(sequence, 10))]);
+  assert.deepEqual(frames.map((frame) => frame.sequence), [1, 2, 3, 4, 5, 6, 7, 8, 9]);
   assert.equal(fresh.stats.skipped, 1);
+});
+
+test('a frame that is missing is waited for only so long', () => {
+  const receiver = new FrameReceiver();
+  feed(receiver, [hello()]);
+  const take = (/** @type {number} */ sequence, /** @type {number} */ nowMs) => chunks(sequence, 10).flatMap((message) => receiver.handleMessage(message, nowMs).frames.map((frame) => frame.sequence));
+  assert.deepEqual(take(1, 1000), []);
+  assert.deepEqual(take(2, 1000 + LIMITS.maxHeldMs), []);
+  assert.deepEqual(take(3, 1001 + LIMITS.maxHeldMs), [1, 2, 3]);
+  assert.deepEqual(take(0, 1002 + LIMITS.maxHeldMs), [], 'never backwards');
+  assert.deepEqual(take(4, 1003 + LIMITS.maxHeldMs), [4]);
+});
+
+test('a frame that came whole another way is the same as one in pieces, each once', () => {
+  const receiver = new FrameReceiver();
+  const whole = (/** @type {number} */ sequence) => receiver.handleFrame({ epoch: EPOCH, sequence, attempt: 0, meta: /** @type {any} */ ({}), payload: new Uint8Array(5) });
+  assert.deepEqual(whole(0).replies.map((reply) => /** @type {any[]} */ (decode(reply))[1]), [KIND.hello, KIND.ack]);
+  assert.deepEqual(feed(receiver, chunks(0, 5, { attempt: 1 })).frames, []);
+  assert.deepEqual(feed(receiver, chunks(1, 5)).frames.map((frame) => frame.sequence), [1]);
+  assert.deepEqual(whole(1).frames, []);
+  assert.equal(receiver.stats.duplicates, 2);
 });
 
 test('another epoch is ignored and counted; a later kind too; end of file is answered', () => {

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use bin_support::{address, default_store};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use progressive_loader::Profile;
+use stream_service::{CongestionControl, UnknownControl};
 
 /// Streams a video held by IPFS, a file or a URL to browsers over WebRTC.
 ///
@@ -43,6 +44,8 @@ pub(crate) struct DemoArgs {
     /// Address of the UDP socket that carries all media; port 0 picks a free one
     #[arg(long, env = "FRAMEWAY_UDP", value_name = "HOST:PORT", default_value = "127.0.0.1:0", value_parser = address)]
     pub(crate) udp: SocketAddr,
+    #[command(flatten)]
+    pub(crate) quic: QuicArgs,
     /// Folder of the embedded store
     #[arg(long, env = "FRAMEWAY_STORE", value_name = "DIR", default_value_os_t = default_store())]
     pub(crate) store: PathBuf,
@@ -57,6 +60,8 @@ pub(crate) struct ServeArgs {
     /// [default: the --http address's host, port 0]
     #[arg(long, env = "FRAMEWAY_UDP", value_name = "HOST:PORT", value_parser = address)]
     pub(crate) udp: Option<SocketAddr>,
+    #[command(flatten)]
+    pub(crate) quic: QuicArgs,
     /// Address that browsers are told to send media to, where a NAT stands between; may be repeated
     /// [default: this machine's own addresses]
     #[arg(
@@ -83,10 +88,25 @@ pub(crate) struct ServeArgs {
     /// Serve other machines without a token
     #[arg(long, env = "FRAMEWAY_INSECURE")]
     pub(crate) insecure: bool,
-    /// TOML or YAML file with the same settings (http, udp, public_ip, sources, loop, store, token_file, insecure);
-    /// flags and environment beat it
+    /// TOML or YAML file with the same settings (http, udp, quic, no_quic, cc, tls_cert, tls_key, public_ip, sources, loop,
+    /// store, token_file, insecure); flags and environment beat it
     #[arg(long, env = "FRAMEWAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// How pages are reached by QUIC.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct QuicArgs {
+    /// Address of the UDP socket of QUIC (WebTransport); port 0 picks a free one
+    /// [default: the --http address's host, port 0]
+    #[arg(long, env = "FRAMEWAY_QUIC", value_name = "HOST:PORT", value_parser = address)]
+    pub(crate) quic: Option<SocketAddr>,
+    /// Do not serve QUIC
+    #[arg(long, env = "FRAMEWAY_NO_QUIC", conflicts_with = "quic")]
+    pub(crate) no_quic: bool,
+    /// How QUIC decides what may be in flight: fair (a loss counts only where a queue stands), cubic, or bbr [default: fair]
+    #[arg(long = "cc", env = "FRAMEWAY_CC", value_name = "CONTROL", value_parser = control)]
+    pub(crate) congestion: Option<CongestionControl>,
 }
 
 #[derive(Debug, ClapArgs)]
@@ -110,6 +130,10 @@ pub(crate) struct AddArgs {
 pub(crate) struct NamedSource {
     pub(crate) name: String,
     pub(crate) uri: String,
+}
+
+fn control(text: &str) -> Result<CongestionControl, UnknownControl> {
+    text.parse()
 }
 
 fn named_source(text: &str) -> Result<NamedSource, String> {

@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 use bin_support::{Failure, default_store, read_token};
 
+use stream_service::{CongestionControl, UnknownControl};
+
 use crate::args::{NamedSource, ServeArgs};
 
 /// A config file, as it stands in TOML or YAML.
@@ -17,6 +19,9 @@ use crate::args::{NamedSource, ServeArgs};
 struct ConfigFile {
     http: Option<SocketAddr>,
     udp: Option<SocketAddr>,
+    quic: Option<SocketAddr>,
+    no_quic: Option<bool>,
+    cc: Option<String>,
     public_ip: Option<Vec<IpAddr>>,
     /// `NAME = "URI"`.
     sources: Option<BTreeMap<String, String>>,
@@ -32,6 +37,8 @@ struct ConfigFile {
 pub(crate) struct Settings {
     pub(crate) http: SocketAddr,
     pub(crate) udp: SocketAddr,
+    pub(crate) quic: Option<SocketAddr>,
+    pub(crate) congestion: CongestionControl,
     pub(crate) public_ip: Vec<IpAddr>,
     pub(crate) sources: Vec<NamedSource>,
     pub(crate) looping: bool,
@@ -54,6 +61,11 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
         .udp
         .or(file.udp)
         .unwrap_or(SocketAddr::new(http.ip(), 0));
+    let no_quic =
+        flags.quic.no_quic || (flags.quic.quic.is_none() && file.no_quic.unwrap_or(false));
+    let quic = flags.quic.quic.or(file.quic);
+    let of_file = file.cc.as_deref().map(str::parse).transpose();
+    let of_file = of_file.map_err(|error: UnknownControl| Failure::Usage(error.into()))?;
     let token_file = flags.token_file.or(file.token_file);
     let from_file = file
         .sources
@@ -68,6 +80,8 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
     Ok(Settings {
         http,
         udp,
+        quic: (!no_quic).then(|| quic.unwrap_or(SocketAddr::new(http.ip(), 0))),
+        congestion: flags.quic.congestion.or(of_file).unwrap_or_default(),
         public_ip: if flags.public_ip.is_empty() {
             file.public_ip.unwrap_or_default()
         } else {

@@ -1,6 +1,7 @@
 //! `demo` and `serve`: bind, print the page's address, serve until told to stop.
 
 use std::io::Write as _;
+use std::net::SocketAddr;
 use std::path::Path;
 
 use anyhow::Context as _;
@@ -16,9 +17,12 @@ const DEMO_URI: &str = "test:?size=1280x720&fps=30";
 
 /// Serves the generated clip.
 pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
+    let quic = args.quic.quic;
     let config = ServiceConfig {
         http: args.http,
         udp: args.udp,
+        quic: (!args.quic.no_quic).then(|| quic.unwrap_or(SocketAddr::new(args.http.ip(), 0))),
+        congestion: args.quic.congestion.unwrap_or_default(),
         store: Some(open_store(&args.store)?),
         ..ServiceConfig::default()
     };
@@ -38,10 +42,13 @@ pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
     let config = ServiceConfig {
         http: settings.http,
         udp: settings.udp,
+        quic: settings.quic,
+        congestion: settings.congestion,
         advertised: settings.public_ip,
         store: Some(open_store(&settings.store)?),
         token: settings.token,
         insecure: settings.insecure,
+        ..ServiceConfig::default()
     };
     run(
         config,

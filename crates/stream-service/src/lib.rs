@@ -2,12 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod controller;
+mod lanes;
 mod model;
 mod pipeline;
 mod process;
 mod service;
 
-pub use model::lane_choice::{ChoiceReason, LaneKind};
+pub use lanes::choice::{ChoiceReason, LaneKind};
 pub use model::params::{
     BUFFER_SIZE_FRAMES, CreateStream, FRAME_RATE, IceServer, PREFETCH_THRESHOLD, ParamError,
     PatchStream, SIDE_PIXELS, StreamChange, StreamParams,

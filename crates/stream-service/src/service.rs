@@ -8,11 +8,14 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use progressive_loader::driver::Store;
+use quic_session::CongestionControl;
 use tokio::net::TcpListener;
 use webrtc_session::EndpointConfig;
 use webrtc_session::driver::Endpoint;
 
 use crate::controller::{App, router};
+use crate::lanes::seat::Endpoints;
+use crate::lanes::sizes::LOOPBACK_MTU_BYTES;
 use crate::model::params::StreamParams;
 use crate::model::registry::{CreateError, Registry};
 use crate::pipeline::open::SourceSettings;
@@ -24,6 +27,12 @@ pub struct ServiceConfig {
     pub http: SocketAddr,
     /// Address of the one UDP socket that carries all media. Port 0 picks one. Default `127.0.0.1:0`.
     pub udp: SocketAddr,
+    /// Address of the UDP socket of WebTransport. Port 0 picks one. Default `127.0.0.1:0`; `None`: it is not served.
+    pub quic: Option<SocketAddr>,
+    /// The certificate that it shows. Default: self-signed, told to pages by its hash.
+    pub quic_identity: quic_session::Identity,
+    /// How QUIC decides what may be in flight. Default fair.
+    pub congestion: CongestionControl,
     /// Addresses that browsers are told to send media to. Default: those of this machine that `udp` covers.
     pub advertised: Vec<IpAddr>,
     /// Where CIDs are looked up. Default: nowhere.
@@ -40,6 +49,9 @@ impl Default for ServiceConfig {
         Self {
             http: SocketAddr::from(([127, 0, 0, 1], 8080)),
             udp: SocketAddr::from(([127, 0, 0, 1], 0)),
+            quic: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
+            quic_identity: quic_session::Identity::SelfSigned { names: Vec::new() },
+            congestion: CongestionControl::default(),
             advertised: Vec::new(),
             store: None,
             token: None,
@@ -72,6 +84,11 @@ pub enum ServiceError {
         /// What the socket said.
         source: webrtc_session::BindError,
     },
+    /// WebTransport cannot be served.
+    #[error(
+        "QUIC: {0}; choose another address with --quic HOST:PORT (port 0 picks a free one), or none with --no-quic"
+    )]
+    Quic(#[from] quic_session::BindError),
     /// Other machines could use the server without a token.
     #[error(
         "{address} can be reached from other machines and there is no token: give --token-file FILE, listen on 127.0.0.1, or accept the risk with --insecure"
@@ -108,10 +125,17 @@ impl Service {
             http_address,
             endpoint,
         } = sockets(config.http, guarded, udp).await?;
+        let quic = config
+            .quic
+            .map(|bind| quic_endpoint(bind, config.quic_identity, config.congestion));
+        let endpoints = Endpoints {
+            data: endpoint,
+            quic: quic.transpose()?,
+        };
         let settings = SourceSettings {
             store: config.store,
         };
-        let registry = Arc::new(Registry::new(settings, endpoint, Instant::now()));
+        let registry = Arc::new(Registry::new(settings, endpoints, Instant::now()));
         Ok(Self {
             listener,
             http_address,
@@ -154,7 +178,7 @@ impl Service {
             result = served => result.map_err(ServiceError::Serve)?,
             () = drained_for_too_long(&self.registry) => {}
         }
-        self.registry.endpoint().shutdown().await;
+        self.registry.endpoints().shutdown().await;
         Ok(())
     }
 }
@@ -185,6 +209,21 @@ pub(crate) async fn sockets(
         http_address,
         endpoint,
     })
+}
+
+/// Takes the socket of WebTransport.
+pub(crate) fn quic_endpoint(
+    bind: SocketAddr,
+    identity: quic_session::Identity,
+    congestion: CongestionControl,
+) -> Result<quic_session::Endpoint, quic_session::BindError> {
+    let mut config = quic_session::EndpointConfig::new(bind);
+    config.identity = identity;
+    config.congestion = congestion.factory();
+    if bind.ip().is_loopback() {
+        config.max_mtu_bytes = LOOPBACK_MTU_BYTES;
+    }
+    quic_session::Endpoint::bind(config)
 }
 
 /// How long open requests may keep a stopped server alive.

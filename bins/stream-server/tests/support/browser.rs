@@ -96,7 +96,6 @@ impl Chromium {
             .request_timeout(DEADLINE)
             .args([
                 "disable-gpu",
-                "disable-quic",
                 "no-first-run",
                 "disable-background-networking",
             ])

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::extract::{Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, StatusCode, header};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::problem::Problem;
 
@@ -39,6 +41,10 @@ pub(crate) async fn require_token(
 }
 
 fn carries(request: &Request, expected: &str) -> bool {
+    let offered = offered_token(request.headers());
+    if offered.is_some_and(|given| same(&given, expected.as_bytes())) {
+        return true;
+    }
     let given = request
         .headers()
         .get(header::AUTHORIZATION)
@@ -47,6 +53,15 @@ fn carries(request: &Request, expected: &str) -> bool {
         return false;
     };
     scheme.eq_ignore_ascii_case("bearer") && same(given.trim().as_bytes(), expected.as_bytes())
+}
+
+/// The token that a page offers as a sub-protocol of a WebSocket, for a browser lets it set no header there:
+/// `bearer.` and the token in URL-safe base64.
+fn offered_token(headers: &HeaderMap) -> Option<Vec<u8>> {
+    let offered = headers.get(header::SEC_WEBSOCKET_PROTOCOL)?.to_str().ok()?;
+    let mut offered = offered.split(',');
+    let token = offered.find_map(|it| it.trim().strip_prefix("bearer."))?;
+    URL_SAFE_NO_PAD.decode(token).ok()
 }
 
 /// Compares in a time that does not tell how much of the token was right.

@@ -14,7 +14,7 @@ pub(super) async fn alive() -> &'static str {
 
 /// New viewers are served: the media socket's task runs.
 pub(super) async fn ready(State(app): State<App>) -> Response {
-    if app.registry.endpoint().is_running() {
+    if app.registry.endpoints().data.is_running() {
         return (StatusCode::OK, "ready\n").into_response();
     }
     let detail = "the UDP socket's task has ended, so no viewer can connect; restart the server";

@@ -4,13 +4,16 @@ mod auth;
 mod events;
 mod health;
 mod mjpeg;
+mod origin;
 mod page;
 mod problem;
 mod prometheus;
 mod routes;
 mod streams;
+mod viewer_lanes;
 mod whep;
 
 pub(crate) use auth::{Token, require_token};
+pub(crate) use origin::refuse_foreign;
 pub(crate) use problem::{Problem, content_type, read_body};
 pub(crate) use routes::{App, router};

@@ -15,9 +15,22 @@ struct Asset {
 
 include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
 
-/// Nothing but the page's own files, its frames (blob:) and its own server.
-const POLICY: &str = "default-src 'self'; img-src 'self' blob: data:; connect-src 'self'; object-src 'none'; \
-                      base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
+/// Nothing but the page's own files, its frames (blob:) and its own host: WebTransport is at another port there.
+fn policy(headers: &HeaderMap) -> String {
+    let quic = host_name(headers).map_or_else(String::new, |host| format!(" https://{host}:*"));
+    format!(
+        "default-src 'self'; img-src 'self' blob: data:; connect-src 'self'{quic}; object-src 'none'; \
+         base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+    )
+}
+
+/// The host that the page was asked for at, if a policy can name it: a name or an IPv4 address (CSP3 §2.3.1).
+fn host_name(headers: &HeaderMap) -> Option<&str> {
+    let host = headers.get(header::HOST)?.to_str().ok()?;
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+    let is_named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    (!name.is_empty() && name.chars().all(is_named)).then_some(name)
+}
 
 pub(super) async fn index(headers: HeaderMap) -> Response {
     serve("index.html", &headers)
@@ -38,10 +51,10 @@ fn serve(name: &str, headers: &HeaderMap) -> Response {
         .get(header::IF_NONE_MATCH)
         .is_some_and(|tag| tag.as_bytes() == ASSETS_TAG.as_bytes());
     let common = [
-        (header::ETAG, ASSETS_TAG),
-        (header::CACHE_CONTROL, "no-cache"),
-        (header::CONTENT_SECURITY_POLICY, POLICY),
-        (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+        (header::ETAG, ASSETS_TAG.to_owned()),
+        (header::CACHE_CONTROL, "no-cache".to_owned()),
+        (header::CONTENT_SECURITY_POLICY, policy(headers)),
+        (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];
     if cached {
         return (StatusCode::NOT_MODIFIED, common).into_response();

@@ -140,7 +140,7 @@ fn counter(streams: &[(String, Metrics)], read: fn(&Metrics) -> u64) -> Family<O
 }
 
 fn register_endpoint(registry: &mut Registry, app: &App) {
-    let stats = app.registry.endpoint().totals();
+    let stats = app.registry.endpoints().data.totals();
     let sessions: Gauge = Gauge::default();
     sessions.set(stats.sessions as i64);
     registry.register("sessions", "WebRTC sessions alive", sessions);

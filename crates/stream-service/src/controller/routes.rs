@@ -6,12 +6,12 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{any, delete, get, post};
 use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
 use super::auth::{Token, require_token};
 use super::problem::Problem;
-use super::{events, health, mjpeg, page, prometheus, streams, whep};
+use super::{events, health, mjpeg, page, prometheus, streams, viewer_lanes, whep};
 use crate::model::registry::Registry;
 
 /// What the handlers share.
@@ -57,6 +57,8 @@ pub(crate) fn router(app: App) -> Router {
             "/whep/{id}/{viewer}",
             get(whep::not_a_page).patch(whep::patch).delete(whep::close),
         )
+        .route("/lanes/webtransport/{id}", post(viewer_lanes::invite))
+        .route("/lanes/websocket/{id}", any(viewer_lanes::socket))
         .route("/streams/{file}", get(mjpeg::serve))
         .route("/metrics", get(prometheus::metrics))
         .route("/healthz", get(health::alive))

@@ -9,64 +9,43 @@ use axum::extract::{Path, Query, Request, State};
 use axum::response::{IntoResponse, Response};
 use datachannel_transport::GoodbyeCode;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use serde::Deserialize;
 use webrtc_session::{AcceptError, SdpError, SessionError};
 
 use super::problem::{Problem, content_type, read_body};
 use super::routes::App;
 use super::streams::find;
-use crate::model::handler::ViewerHandler;
+use super::viewer_lanes::{WishQuery, join, take_seat};
+use crate::lanes::choice::LaneKind;
+use crate::lanes::data::DataLane;
+use crate::lanes::end::LinkEnd as _;
+use crate::lanes::seat::Seat;
 use crate::model::params::IceServer;
 use crate::model::quality::QualityChoice;
 use crate::model::registry::GOODBYE_WAIT;
-use crate::model::stream::{MAX_VIEWERS_PER_STREAM, Stream};
+use crate::model::stream::{Place, Stream};
 use crate::model::viewer::{Viewer, ViewerId};
 
 /// The largest session description or fragment, in bytes.
 const MAX_SDP_BYTES: usize = 64 * 1024;
 
-#[derive(Debug, Deserialize)]
-pub(super) struct ViewerWish {
-    quality: Option<String>,
-}
-
 /// Takes an offer in; answers with the description and the viewer's own resource.
 pub(super) async fn offer(
     State(app): State<App>,
     Path(id): Path<String>,
-    Query(wish): Query<ViewerWish>,
+    Query(wish): Query<WishQuery>,
     request: Request,
 ) -> Result<Response, Problem> {
     let stream = find(&app, &id)?;
-    let quality = wish.quality.as_deref().map(parse_quality).transpose()?;
     let sdp = body_of_type(request, "application/sdp").await?;
-    let viewer = Viewer::new(
-        stream.next_viewer_id(),
-        quality,
-        app.registry.clock(),
-        Instant::now(),
-    );
-    let viewer = Arc::new(viewer.map_err(|error| busy(error.to_string()))?);
-    let handler = Box::new(ViewerHandler::new(Arc::clone(&viewer), &stream));
-    if !stream.add_viewer(Arc::clone(&viewer)) {
-        return Err(busy(format!(
-            "this stream has {MAX_VIEWERS_PER_STREAM} viewers, the most it serves; try later"
-        )));
-    }
-    let accepted = match app.registry.endpoint().accept(&sdp, handler).await {
-        Ok(accepted) => accepted,
-        Err(error) => {
-            stream.remove_viewer(viewer.id);
-            return Err(refused(error));
-        }
-    };
-    viewer.attach(accepted.session);
-    if stream.is_stopped() {
-        let _ = app.registry.endpoint().close(accepted.session).await;
-        return Err(Problem::not_found(format!(
-            "the stream {id:?} was just stopped"
-        )));
-    }
+    let place = join(&app, &stream, LaneKind::Data, &wish).await?;
+    let Place { viewer, lane, .. } = place;
+    let handler = Box::new(DataLane::new(Arc::clone(&viewer), lane));
+    let endpoint = &app.registry.endpoints().data;
+    let accepted = endpoint.accept(&sdp, handler).await.map_err(|error| {
+        viewer.closed(Instant::now(), lane, "its offer was refused");
+        refused(error)
+    })?;
+    take_seat(&app, &stream, (&viewer, lane), Seat::Data(accepted.session)).await?;
     let mut headers = HeaderMap::new();
     headers.insert(
         header::CONTENT_TYPE,
@@ -108,10 +87,11 @@ pub(super) async fn patch(
     let stream = find(&app, &id)?;
     let viewer = find_viewer(&stream, &viewer)?;
     let fragment = body_of_type(request, "application/trickle-ice-sdpfrag").await?;
-    let session = viewer.session().ok_or_else(|| gone(viewer.id))?;
+    let session = viewer.data_session().ok_or_else(|| gone(viewer.id))?;
     match app
         .registry
-        .endpoint()
+        .endpoints()
+        .data
         .add_remote_candidates(session, &fragment)
         .await
     {
@@ -157,15 +137,8 @@ pub(super) async fn close_viewer(
 ) -> Result<(), Problem> {
     let viewer = find_viewer(stream, viewer)?;
     viewer.goodbye(Instant::now(), GoodbyeCode::Done, reason);
-    match viewer.session() {
-        // One that has closed meanwhile is what was wanted.
-        Some(session) => drop(
-            stream
-                .endpoint
-                .close_after_drain(session, GOODBYE_WAIT)
-                .await,
-        ),
-        None => drop(stream.remove_viewer(viewer.id)),
+    for seat in viewer.seats() {
+        stream.endpoints.close(&seat, Some(GOODBYE_WAIT)).await;
     }
     Ok(())
 }
@@ -184,7 +157,7 @@ fn gone(viewer: ViewerId) -> Problem {
     Problem::not_found(format!("the connection {viewer} has closed"))
 }
 
-fn busy(detail: String) -> Problem {
+pub(super) fn busy(detail: String) -> Problem {
     Problem::new(
         StatusCode::SERVICE_UNAVAILABLE,
         "busy",
@@ -214,7 +187,7 @@ fn refused(error: AcceptError) -> Problem {
     }
 }
 
-fn parse_quality(text: &str) -> Result<QualityChoice, Problem> {
+pub(super) fn parse_quality(text: &str) -> Result<QualityChoice, Problem> {
     text.parse().map_err(|error| {
         Problem::about_field(
             "quality",

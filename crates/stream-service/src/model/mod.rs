@@ -1,7 +1,5 @@
 //! What the service knows: streams, their viewers, what was asked of them and what they did.
 
-pub(crate) mod handler;
-pub(crate) mod lane_choice;
 pub(crate) mod meters;
 pub(crate) mod params;
 pub(crate) mod quality;

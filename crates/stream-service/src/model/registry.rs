@@ -10,6 +10,7 @@ use datachannel_transport::GoodbyeCode;
 
 use super::params::StreamParams;
 use super::stream::{Stream, StreamId, lock};
+use crate::lanes::seat::Endpoints;
 use crate::pipeline::open::{self, SourceError, SourceSettings};
 use crate::pipeline::{fanout::Fanout, producer, releaser};
 
@@ -43,7 +44,7 @@ pub enum CreateError {
 #[derive(Debug)]
 pub(crate) struct Registry {
     settings: SourceSettings,
-    endpoint: webrtc_session::driver::Endpoint,
+    endpoints: Endpoints,
     clock: Instant,
     streams: Mutex<BTreeMap<StreamId, Slot>>,
     stopping: tokio::sync::watch::Sender<bool>,
@@ -57,14 +58,10 @@ enum Slot {
 }
 
 impl Registry {
-    pub(crate) fn new(
-        settings: SourceSettings,
-        endpoint: webrtc_session::driver::Endpoint,
-        clock: Instant,
-    ) -> Self {
+    pub(crate) fn new(settings: SourceSettings, endpoints: Endpoints, clock: Instant) -> Self {
         Self {
             settings,
-            endpoint,
+            endpoints,
             clock,
             streams: Mutex::new(BTreeMap::new()),
             stopping: tokio::sync::watch::Sender::new(false),
@@ -76,8 +73,8 @@ impl Registry {
         self.clock
     }
 
-    pub(crate) fn endpoint(&self) -> &webrtc_session::driver::Endpoint {
-        &self.endpoint
+    pub(crate) fn endpoints(&self) -> &Endpoints {
+        &self.endpoints
     }
 
     /// Opens the source and starts the stream's two threads.
@@ -87,7 +84,7 @@ impl Registry {
         let now = Instant::now();
         let about = (opened.source.info().clone(), opened.progress);
         let id = reservation.id.clone();
-        let stream = Arc::new(Stream::new(id, params, about, self.endpoint.clone(), now)?);
+        let stream = Arc::new(Stream::new(id, params, about, self.endpoints.clone(), now)?);
         self.start(&stream, opened.source, opened.whole)
             .map_err(CreateError::Thread)?;
         reservation.fill(&stream);
@@ -169,9 +166,8 @@ impl Registry {
         stream.stop();
         for viewer in stream.viewers() {
             viewer.goodbye(Instant::now(), code, "the stream was stopped");
-            if let Some(session) = viewer.session() {
-                // One that has closed meanwhile is what was wanted.
-                let _ = self.endpoint.close_after_drain(session, GOODBYE_WAIT).await;
+            for seat in viewer.seats() {
+                self.endpoints.close(&seat, Some(GOODBYE_WAIT)).await;
             }
         }
         tracing::info!(stream = %id, "stream stopped");

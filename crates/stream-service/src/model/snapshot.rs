@@ -151,9 +151,8 @@ pub(crate) async fn metrics(stream: &Arc<Stream>, now: Instant) -> Metrics {
 pub(crate) async fn viewers(stream: &Arc<Stream>, now: Instant) -> Vec<ViewerSnapshot> {
     let mut snapshots = Vec::new();
     for viewer in stream.viewers() {
-        let session = match viewer.session() {
-            // A session that has just closed has no figures.
-            Some(session) => stream.endpoint.stats(session).await.ok(),
+        let session = match viewer.carrier_seat() {
+            Some(seat) => stream.endpoints.stats(&seat).await,
             None => None,
         };
         snapshots.push(viewer.snapshot(now, session.as_ref()));

@@ -4,10 +4,10 @@
 //! and change the rest. Every lock here is held for microseconds, never across a decode, an encode or an await.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant, SystemTime};
 
-use datachannel_transport::TimingWindow;
+use datachannel_transport::{LaneId, TimingWindow};
 use frame_buffer::{BufferConfig, OverflowPolicy, RingBuffer};
 use jpeg_optimizer::{CacheConfig, EncodeCache, StreamKey};
 use media_source::VideoInfo;
@@ -18,6 +18,8 @@ use super::meters::RateMeter;
 use super::params::{StreamChange, StreamParams};
 use super::quality::QualityChoice;
 use super::viewer::{Totals, Viewer, ViewerId};
+use crate::lanes::choice::LaneKind;
+use crate::lanes::seat::{Endpoints, Seat};
 use crate::pipeline::fanout::Released;
 
 /// A stream's name in URLs: lower-case letters, digits and `-`.
@@ -70,6 +72,33 @@ pub(crate) struct Playback {
     pub(crate) newcomers: Vec<ViewerId>,
 }
 
+/// What a page asks for with each of its lanes.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct ViewerWish {
+    /// What it calls its link, so that its lanes find each other.
+    pub(crate) link: Option<u64>,
+    /// In place of the stream's; that of the first lane counts.
+    pub(crate) quality: Option<QualityChoice>,
+}
+
+/// A session's place.
+#[derive(Debug)]
+pub(crate) struct Place {
+    pub(crate) viewer: Arc<Viewer>,
+    pub(crate) lane: LaneId,
+    /// The session whose lane this one takes over.
+    pub(crate) replaced: Option<Seat>,
+}
+
+/// Why a session gets no place.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum JoinError {
+    #[error("this stream has {MAX_VIEWERS_PER_STREAM} viewers, the most it serves; try later")]
+    Full,
+    #[error(transparent)]
+    Link(#[from] datachannel_transport::ConfigError),
+}
+
 /// What the pipeline counts.
 #[derive(Debug)]
 pub(crate) struct Meters {
@@ -96,7 +125,7 @@ pub(crate) struct Stream {
     /// Signalled when the ring has frames, somebody watches, or the stream stops.
     pub(crate) frames: Condvar,
     quality: Mutex<QualityChoice>,
-    viewers: Mutex<Vec<std::sync::Arc<Viewer>>>,
+    viewers: Mutex<Vec<Arc<Viewer>>>,
     pub(crate) meters: Mutex<Meters>,
     /// The frame released last, for viewers that come between two frames and for MJPEG clients.
     pub(crate) latest: watch::Sender<Option<Released>>,
@@ -109,7 +138,7 @@ pub(crate) struct Stream {
     /// What viewers that have left had counted.
     pub(crate) left: Mutex<Totals>,
     /// Where the stream's sessions live, to be woken and closed.
-    pub(crate) endpoint: webrtc_session::driver::Endpoint,
+    pub(crate) endpoints: Endpoints,
     pub(crate) failure: OnceLock<String>,
 }
 
@@ -123,7 +152,7 @@ impl Stream {
         id: StreamId,
         params: StreamParams,
         opened: (VideoInfo, Option<LoadProgress>),
-        endpoint: webrtc_session::driver::Endpoint,
+        endpoints: Endpoints,
         now: Instant,
     ) -> Result<Self, frame_buffer::ConfigError> {
         let config = BufferConfig::new(
@@ -165,7 +194,7 @@ impl Stream {
             cache: jpeg_optimizer::driver::encode_cache(CacheConfig::default()),
             cache_key: StreamKey::unique(),
             left: Mutex::new(Totals::default()),
-            endpoint,
+            endpoints,
             failure: OnceLock::new(),
         })
     }
@@ -246,31 +275,51 @@ impl Stream {
         playback.watching = playback.watching.saturating_sub(1);
     }
 
-    pub(crate) fn next_viewer_id(&self) -> ViewerId {
-        self.next_viewer.fetch_add(1, Ordering::Relaxed)
-    }
-
-    /// Takes a viewer in, or refuses it when the stream has all it serves.
-    pub(crate) fn add_viewer(&self, viewer: std::sync::Arc<Viewer>) -> bool {
+    /// Gives a new session its place: a lane of the viewer whose page called its link so, or of a new viewer.
+    pub(crate) fn join(
+        self: &Arc<Self>,
+        kind: LaneKind,
+        wish: ViewerWish,
+        clock: Instant,
+    ) -> Result<Place, JoinError> {
+        let now = Instant::now();
         let mut viewers = lock(&self.viewers);
-        if viewers.len() >= MAX_VIEWERS_PER_STREAM {
-            return false;
+        let known = viewers.iter().find(|viewer| viewer.is_called(wish.link));
+        let joined =
+            known.and_then(|viewer| Some((Arc::clone(viewer), viewer.add_lane(now, kind)?)));
+        if let Some((viewer, (lane, replaced))) = joined {
+            return Ok(Place {
+                viewer,
+                lane,
+                replaced,
+            });
         }
-        viewers.push(viewer);
-        true
+        if viewers.len() >= MAX_VIEWERS_PER_STREAM {
+            return Err(JoinError::Full);
+        }
+        let id = self.next_viewer.fetch_add(1, Ordering::Relaxed);
+        let wish = (wish.link, wish.quality);
+        let viewer = Arc::new(Viewer::new(id, wish, Arc::downgrade(self), clock, now)?);
+        let (lane, replaced) = viewer.add_lane(now, kind).ok_or(JoinError::Full)?;
+        viewers.push(Arc::clone(&viewer));
+        Ok(Place {
+            viewer,
+            lane,
+            replaced,
+        })
     }
 
-    pub(crate) fn remove_viewer(&self, id: ViewerId) -> Option<std::sync::Arc<Viewer>> {
+    pub(crate) fn remove_viewer(&self, id: ViewerId) -> Option<Arc<Viewer>> {
         let mut viewers = lock(&self.viewers);
         let index = viewers.iter().position(|viewer| viewer.id == id)?;
         Some(viewers.swap_remove(index))
     }
 
-    pub(crate) fn viewers(&self) -> Vec<std::sync::Arc<Viewer>> {
+    pub(crate) fn viewers(&self) -> Vec<Arc<Viewer>> {
         lock(&self.viewers).clone()
     }
 
-    pub(crate) fn viewer(&self, id: ViewerId) -> Option<std::sync::Arc<Viewer>> {
+    pub(crate) fn viewer(&self, id: ViewerId) -> Option<Arc<Viewer>> {
         lock(&self.viewers)
             .iter()
             .find(|viewer| viewer.id == id)
@@ -278,7 +327,7 @@ impl Stream {
     }
 
     /// Calls `each` for every viewer, without copying the list; `each` must be quick and must not add or remove one.
-    pub(crate) fn for_each_viewer(&self, mut each: impl FnMut(&std::sync::Arc<Viewer>)) {
+    pub(crate) fn for_each_viewer(&self, mut each: impl FnMut(&Arc<Viewer>)) {
         lock(&self.viewers).iter().for_each(&mut each);
     }
 

@@ -1,34 +1,46 @@
-//! One viewer: its link, what it asked for, and how it fares.
+//! One viewer: its link over whichever lanes its page has opened, what it asked for, and how it fares.
 //!
-//! [`crate::pipeline::fanout`] offers frames to its link; the socket's task pulls messages from it and hands it what
-//! the viewer's page says. The lock is held for one message's copy at most.
+//! [`crate::pipeline::fanout`] offers frames to its link; the lanes' sessions pull messages from it and hand it what
+//! the viewer's page says ([`lanes`]). The lock is held for one message's copy at most, and never while a stream's is taken.
 
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
-use std::time::Instant;
+mod lanes;
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::sync::{Mutex, MutexGuard, PoisonError, Weak};
+use std::time::{Duration, Instant};
 
 use datachannel_transport::{
-    ClientStats, FrameSender, GoodbyeCode, LaneError, LaneLimits, Mode, Offer, OutgoingFrame,
-    SenderConfig, SenderEvent, TimingSummary,
+    ClientStats, FrameSender, GoodbyeCode, Mode, Offer, OutgoingFrame, SenderConfig, TimingSummary,
 };
 use jpeg_optimizer::QualityLevel;
 use serde::Serialize;
-use webrtc_session::driver::SessionWaker;
-use webrtc_session::{ChannelId, SessionId, SessionStats};
+use webrtc_session::SessionId;
 
-use super::handler::LANE;
 use super::meters::RateMeter;
 use super::quality::{AutoQuality, QualityChoice};
+use super::stream::{Stream, lock};
+use crate::lanes::choice::{ChoiceReason, LaneChoice, LaneKind};
+use crate::lanes::seat::{Seat, SeatStats};
+use crate::lanes::sizes::MAX_MESSAGE_BYTES;
+use lanes::Lane;
 
 /// A viewer's number within its stream, from 1.
 pub(crate) type ViewerId = u64;
+
+/// How often each lane is asked for its round trip, so that one that is silent is noticed within a second.
+const PING_INTERVAL: Duration = Duration::from_millis(400);
 
 /// One viewer.
 #[derive(Debug)]
 pub(crate) struct Viewer {
     pub(crate) id: ViewerId,
+    /// Its link's (docs/wire.md).
+    epoch: u32,
+    /// What its page calls its link, so that further lanes find it.
+    key: Option<u64>,
     wish: Option<QualityChoice>,
-    session: OnceLock<SessionId>,
-    waker: OnceLock<SessionWaker>,
+    stream: Weak<Stream>,
     since: Instant,
     link: Mutex<Link>,
 }
@@ -36,48 +48,72 @@ pub(crate) struct Viewer {
 #[derive(Debug)]
 struct Link {
     sender: FrameSender,
-    lane: Option<ChannelId>,
+    lanes: Vec<Lane>,
+    lanes_made: u32,
+    choice: LaneChoice,
+    /// When the choice is looked at again.
+    choose_at: Option<Instant>,
+    lane_changes: u64,
     /// Whether the viewer is ready for frames: its page has said hello.
     ready: bool,
-    state: &'static str,
+    /// When frames go out even without a hello.
+    begin_at: Option<Instant>,
+    /// The last lane is gone; the stream counts this viewer no longer.
+    left: bool,
     auto: AutoQuality,
     level: Option<QualityLevel>,
     last_offered: Option<u64>,
     bytes: RateMeter,
+    /// Frames below it are acknowledged or passed over.
+    settled_to: u64,
+    /// Those that were passed over, whose streams are to be reset.
+    stale: VecDeque<u64>,
 }
 
 impl Viewer {
-    /// A viewer whose channel is not open yet.
+    /// A viewer without a lane.
     ///
     /// # Errors
     /// None with the settings used here; the link checks them.
     pub(crate) fn new(
         id: ViewerId,
-        wish: Option<QualityChoice>,
+        (key, wish): (Option<u64>, Option<QualityChoice>),
+        stream: Weak<Stream>,
         clock: Instant,
         now: Instant,
     ) -> Result<Self, datachannel_transport::ConfigError> {
-        let mut config = SenderConfig::realtime(id as u32, clock);
+        let epoch = random_epoch();
+        let mut config = SenderConfig::realtime(epoch, clock);
         // A page that is busy for half a second, as when it starts, should lose no frame of a 30 fps video for it.
         config.mode = Mode::Realtime {
             max_queued: 15,
             deadline: None,
         };
+        config.max_message_bytes = MAX_MESSAGE_BYTES;
+        config.ping_interval = Some(PING_INTERVAL);
         Ok(Self {
             id,
+            epoch,
+            key,
             wish,
-            session: OnceLock::new(),
-            waker: OnceLock::new(),
+            stream,
             since: now,
             link: Mutex::new(Link {
                 sender: FrameSender::new(config)?,
-                lane: None,
+                lanes: Vec::new(),
+                lanes_made: 0,
+                choice: LaneChoice::default(),
+                choose_at: None,
+                lane_changes: 0,
                 ready: false,
-                state: "connecting",
+                begin_at: None,
+                left: false,
                 auto: AutoQuality::default(),
                 level: None,
                 last_offered: None,
                 bytes: RateMeter::new(now),
+                settled_to: 0,
+                stale: VecDeque::new(),
             }),
         })
     }
@@ -86,16 +122,36 @@ impl Viewer {
         self.link.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Names the session, once the offer was accepted.
-    pub(crate) fn attach(&self, session: SessionId) {
-        let _ = self.session.set(session);
+    /// Whether its page called its link so.
+    pub(super) fn is_called(&self, key: Option<u64>) -> bool {
+        key.is_some() && self.key == key
     }
 
-    pub(crate) fn session(&self) -> Option<SessionId> {
-        self.session.get().copied()
+    /// Its WebRTC session, while it has one.
+    pub(crate) fn data_session(&self) -> Option<SessionId> {
+        let link = self.link();
+        link.lanes.iter().find_map(|lane| match lane.seat {
+            Some(Seat::Data(session)) => Some(session),
+            _ => None,
+        })
     }
 
-    /// The level this viewer is sent now, given its stream's; `None` while its channel is not open.
+    /// What its sessions are closed by.
+    pub(crate) fn seats(&self) -> Vec<Seat> {
+        let link = self.link();
+        let seats = link.lanes.iter().filter_map(|lane| lane.seat.clone());
+        seats.collect()
+    }
+
+    /// What the session is closed by that carries the frames.
+    pub(crate) fn carrier_seat(&self) -> Option<Seat> {
+        let link = self.link();
+        let (kind, _) = link.choice.active()?;
+        let lane = link.lanes.iter().find(|lane| lane.kind == kind)?;
+        lane.seat.clone()
+    }
+
+    /// The level this viewer is sent now, given its stream's; `None` while its page is not ready.
     pub(crate) fn wants(&self, of_stream: QualityChoice) -> Option<QualityLevel> {
         let mut link = self.link();
         if !link.ready {
@@ -122,98 +178,52 @@ impl Viewer {
         let outcome = link.sender.offer(now, frame);
         link.auto
             .observe(now, matches!(outcome, Offer::Replaced { .. }));
-        drop(link);
-        self.wake();
+        link.wake_carrier();
         true
     }
 
     /// No frame follows.
     pub(crate) fn finish(&self, now: Instant) {
-        self.link().sender.finish(now);
-        self.wake();
+        let mut link = self.link();
+        link.sender.finish(now);
+        link.wake(None);
     }
 
     /// Tells the viewer that this is the end, and why.
     pub(crate) fn goodbye(&self, now: Instant, code: GoodbyeCode, reason: &str) {
-        self.link().sender.goodbye(now, code, reason);
-        self.wake();
-    }
-
-    pub(super) fn set_waker(&self, waker: SessionWaker) {
-        let _ = self.waker.set(waker);
-    }
-
-    pub(super) fn set_state(&self, state: &'static str) {
-        self.link().state = state;
-    }
-
-    pub(super) fn lane(&self) -> Option<ChannelId> {
-        self.link().lane
-    }
-
-    /// # Errors
-    /// The channel's messages are too short for the wire format.
-    pub(super) fn open_lane(
-        &self,
-        now: Instant,
-        channel: ChannelId,
-        limits: LaneLimits,
-    ) -> Result<(), LaneError> {
         let mut link = self.link();
-        link.sender.lane_opened(now, LANE, limits)?;
-        link.lane = Some(channel);
-        Ok(())
+        link.sender.goodbye(now, code, reason);
+        link.wake(None);
     }
 
-    pub(super) fn close_lane(&self, now: Instant) {
+    /// The page is ready: a stream that waits for its first viewer starts with its first frame, so none is missed.
+    fn begin(&self) {
         let mut link = self.link();
-        link.lane = None;
-        link.ready = false;
-        link.sender.lane_closed(now, LANE);
-    }
-
-    /// From here on the viewer is offered frames. False when it was already, or its channel has closed.
-    pub(super) fn begin(&self) -> bool {
-        let mut link = self.link();
-        if link.ready || link.lane.is_none() {
-            return false;
+        link.begin_at = None;
+        let open = link.lanes.iter().any(|lane| lane.open_since.is_some());
+        if !open || std::mem::replace(&mut link.ready, true) {
+            return;
         }
-        link.ready = true;
-        link.state = "streaming";
-        true
-    }
-
-    /// A message from the viewer; true when it is its hello. One that breaks the protocol is counted by the link and
-    /// changes nothing.
-    pub(super) fn receive(&self, now: Instant, message: &[u8]) -> bool {
-        let mut link = self.link();
-        if let Err(error) = link.sender.handle_message(now, LANE, message) {
-            tracing::debug!(viewer = self.id, %error, "message refused");
-        }
-        let mut greeted = false;
-        while let Some(event) = link.sender.poll_event() {
-            greeted |= matches!(event, SenderEvent::PeerHello { .. });
-        }
-        greeted
-    }
-
-    pub(super) fn poll_message(&self, now: Instant, room_bytes: usize, out: &mut Vec<u8>) -> bool {
-        self.link().sender.poll_message(now, LANE, room_bytes, out)
-    }
-
-    pub(super) fn poll_timeout(&self) -> Option<Instant> {
-        self.link().sender.poll_timeout()
-    }
-
-    pub(super) fn on_timeout(&self, now: Instant) {
-        self.link().sender.handle_timeout(now);
-    }
-
-    fn wake(&self) {
-        if let Some(waker) = self.waker.get() {
-            waker.wake();
+        drop(link);
+        if let Some(stream) = self.stream.upgrade() {
+            stream.begin_watching(Some(self.id));
         }
     }
+
+    /// The last lane is gone: the viewer's counts stay with the stream.
+    fn leave(&self, now: Instant) {
+        let Some(stream) = self.stream.upgrade() else {
+            return;
+        };
+        if stream.remove_viewer(self.id).is_some() {
+            lock(&stream.left).add(&self.snapshot(now, None).totals);
+        }
+    }
+}
+
+/// Random, so that a lane which a page opens again at a server that was started anew is not taken for one of its old link.
+fn random_epoch() -> u32 {
+    std::hash::RandomState::new().build_hasher().finish() as u32
 }
 
 /// What is counted of viewers, present or gone.
@@ -244,6 +254,7 @@ pub(crate) struct ViewerSnapshot {
     pub(crate) id: String,
     #[serde(skip)]
     pub(crate) number: ViewerId,
+    pub(crate) epoch: u32,
     pub(crate) state: &'static str,
     pub(crate) connected_seconds: f64,
     pub(crate) quality: Option<u8>,
@@ -252,6 +263,10 @@ pub(crate) struct ViewerSnapshot {
     pub(crate) buffered_bytes: usize,
     pub(crate) packets_sent: u64,
     pub(crate) remote: Option<String>,
+    pub(crate) lane: Option<LaneKind>,
+    pub(crate) lane_reason: Option<ChoiceReason>,
+    pub(crate) lane_changes: u64,
+    pub(crate) lanes: Vec<LaneSnapshot>,
     #[serde(flatten)]
     pub(crate) totals: Totals,
     pub(crate) send_ms: TimingSummary,
@@ -259,25 +274,66 @@ pub(crate) struct ViewerSnapshot {
     pub(crate) client: Option<ClientStats>,
 }
 
+/// One of a viewer's lanes at one moment.
+#[derive(Debug, Serialize)]
+pub(crate) struct LaneSnapshot {
+    kind: LaneKind,
+    /// False: its session is expected, or has no channel yet.
+    open: bool,
+    rtt_ms: Option<f64>,
+}
+
+impl Link {
+    fn state(&self) -> &'static str {
+        match () {
+            () if self.left => "closed",
+            () if self.ready => "streaming",
+            () if self.lanes.iter().any(|lane| lane.open_since.is_some()) => "connected",
+            () => "connecting",
+        }
+    }
+
+    fn lane_snapshots(&self) -> Vec<LaneSnapshot> {
+        let snapshot = |lane: &Lane| {
+            let round_trip = self.sender.lane_round_trip(lane.id);
+            LaneSnapshot {
+                kind: lane.kind,
+                open: lane.open_since.is_some(),
+                rtt_ms: round_trip.map(|rtt| 1000.0 * rtt.as_secs_f64()),
+            }
+        };
+        self.lanes.iter().map(snapshot).collect()
+    }
+}
+
 impl Viewer {
-    /// This viewer now; `session` is what its socket says of it, while it has one.
-    pub(crate) fn snapshot(&self, now: Instant, session: Option<&SessionStats>) -> ViewerSnapshot {
+    /// This viewer now; `session` is what its endpoint says of the session that carries, while there is one.
+    pub(crate) fn snapshot(&self, now: Instant, session: Option<&SeatStats>) -> ViewerSnapshot {
         let mut link = self.link();
+        let lanes = link.lane_snapshots();
+        let (lane, lane_reason) = link.choice.active().unzip();
+        let carrier = lanes.iter().find(|it| Some(it.kind) == lane);
+        let carrier_rtt_ms = carrier.and_then(|carrier| carrier.rtt_ms);
         let stats = link.sender.stats();
         let count = &stats.counters;
         ViewerSnapshot {
             id: self.id.to_string(),
             number: self.id,
-            state: link.state,
+            epoch: self.epoch,
+            state: link.state(),
             connected_seconds: now.saturating_duration_since(self.since).as_secs_f64(),
             quality: link.level.map(|level| level.quality().get()),
-            rtt_ms: stats.ping_rtt.as_ref().map(|rtt| rtt.srtt_ms),
+            rtt_ms: carrier_rtt_ms.or(stats.ping_rtt.as_ref().map(|rtt| rtt.srtt_ms)),
             bitrate_bps: 8.0 * link.bytes.per_second(now),
             buffered_bytes: session.map_or(0, |session| session.buffered_bytes),
             packets_sent: session.map_or(0, |session| session.packets_sent),
             remote: session
-                .and_then(|session| session.remote_address)
+                .and_then(|session| session.remote)
                 .map(|address| address.to_string()),
+            lane,
+            lane_reason,
+            lane_changes: link.lane_changes,
+            lanes,
             totals: Totals {
                 bytes_sent: count.bytes_sent,
                 frames_sent: count.frames_sent,

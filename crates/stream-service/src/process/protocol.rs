@@ -25,28 +25,10 @@ pub(crate) const MAX_PICTURE_BYTES: u32 = 32 << 20;
 pub(crate) const OFFER_PATH: &str = "/whip/frames";
 /// Where the lanes of a link that is done are given to the next one, with that one's query and `after`.
 pub(crate) const NEXT_PATH: &str = "/whip/frames/next";
-/// Where a lane of a link is opened that goes by WebTransport, with the same query; answered by [`QuicPlace`].
+/// Where a lane of a link is opened that goes by WebTransport, with the same query; answered by [`QuicPlace`](crate::lanes::seat::QuicPlace).
 pub(crate) const QUIC_PATH: &str = "/lanes/webtransport";
 /// Where a lane of a link is opened that is a WebSocket, with the same query.
 pub(crate) const SOCKET_PATH: &str = "/lanes/websocket";
-
-/// What a QUIC lane has written and not yet acknowledged, at most: 80 MB/s at a round trip of 50 ms.
-pub(crate) const QUIC_SEND_BUFFER_BYTES: usize = 4 << 20;
-/// The same on loopback, which holds next to nothing.
-pub(crate) const LOOPBACK_SEND_BUFFER_BYTES: usize = 1 << 20;
-/// What it takes before it is read, at most.
-pub(crate) const QUIC_RECEIVE_BUFFER_BYTES: usize = 8 << 20;
-
-/// The largest message of a link; each kind of lane has a limit of its own below it.
-pub(crate) const MAX_MESSAGE_BYTES: usize = 256 << 10;
-/// The largest message on a data channel, whose round robin is by the message: larger ones gain nothing.
-pub(crate) const DATA_MESSAGE_BYTES: usize = 16 << 10;
-/// The largest message of a QUIC lane: a frame's stream takes one after the other.
-pub(crate) const QUIC_MESSAGE_BYTES: usize = 64 << 10;
-
-/// The largest QUIC datagram where both ends are on loopback, which carries 64 KiB: a third less CPU a byte than with Ethernet's
-/// 1,452 B, and ten of them are still one batch for the kernel.
-pub(crate) const LOOPBACK_MTU_BYTES: u16 = 4000;
 
 /// Lanes of one link by the sender's count: 16 sessions of data channels, and one of each other kind.
 pub(crate) const MAX_LANES: u8 = 18;
@@ -58,18 +40,6 @@ pub(crate) const SOCKET_LANE: u8 = 17;
 /// Access units that may be under way at least: those shown after the next frame that are decoded before it, and as many
 /// again that a decoder keeps back. With fewer, worker and sender would wait for each other.
 pub(crate) const MIN_UNITS_WINDOW: u32 = 2 * MAX_REORDERED_UNITS as u32 + 8;
-
-/// Where a WebTransport session is expected, once, for half a minute.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct QuicPlace {
-    /// The UDP port at the host that was asked.
-    pub(crate) port: u16,
-    /// `/lane/TOKEN`.
-    pub(crate) path: String,
-    /// SHA-256 of the certificates that may be shown, hexadecimal (`serverCertificateHashes`). Empty: it is one that the
-    /// client's system trusts.
-    pub(crate) certificate_hashes: Vec<String>,
-}
 
 /// In which order and with what promise frames travel.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -22,8 +22,9 @@ use super::payloads::Payloads;
 use super::reading::{Reading, spawn_reader};
 use super::run::{Run, SendError, begin, check, finished};
 use super::writing::spawn_writer;
-use crate::process::port::Port;
-use crate::process::protocol::{LOOPBACK_MTU_BYTES, QUIC_LANE, SOCKET_LANE};
+use crate::lanes::port::Port;
+use crate::lanes::sizes::LOOPBACK_MTU_BYTES;
+use crate::process::protocol::{QUIC_LANE, SOCKET_LANE};
 
 /// Records between the link and the ledger's thread.
 const RECORDS: usize = 1024;

@@ -23,13 +23,14 @@ use webrtc_session::{PendingSession, SessionConfig, SessionId};
 use self::ask::Answer;
 use super::link::SendLink;
 use super::options::SendOptions;
-use crate::process::lane::LinkEnd as _;
-use crate::process::port::Port;
+use crate::lanes::end::LinkEnd as _;
+use crate::lanes::port::Port;
+use crate::lanes::quic::{QuicLane, session_config};
+use crate::lanes::seat::QuicPlace;
 use crate::process::protocol::{
-    FRAMES_LABEL, PICTURES_LABEL, PICTURES_PROTOCOL, QUIC_LANE, QuicPlace, RESULTS_LABEL,
-    RESULTS_PROTOCOL, SOCKET_LANE,
+    FRAMES_LABEL, PICTURES_LABEL, PICTURES_PROTOCOL, QUIC_LANE, RESULTS_LABEL, RESULTS_PROTOCOL,
+    SOCKET_LANE,
 };
-use crate::process::quic_lane::{QuicLane, session_config};
 
 /// The longest that an HTTP request may take.
 const HTTP_TIMEOUT: Duration = Duration::from_secs(2);

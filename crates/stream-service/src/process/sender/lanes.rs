@@ -12,8 +12,8 @@ use datachannel_transport::LaneId;
 use super::dial::{DialError, Dialer, OpenLane};
 use super::link::{LinkFailure, SendLink};
 use super::options::LaneWish;
-use crate::process::lane::LinkEnd as _;
-use crate::process::port::Port;
+use crate::lanes::end::LinkEnd as _;
+use crate::lanes::port::Port;
 use crate::process::protocol::{QUIC_LANE, SOCKET_LANE};
 
 /// How often a lane is looked at.

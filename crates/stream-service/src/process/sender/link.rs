@@ -29,7 +29,7 @@ use terms::Terms;
 
 use super::groups::Groups;
 use super::options::{PayloadEncoding, SendOptions};
-use crate::model::lane_choice::LaneChoice;
+use crate::lanes::choice::LaneChoice;
 use crate::model::meters::RateMeter;
 use crate::process::protocol::ProcessMode;
 

@@ -17,7 +17,7 @@ mod options;
 mod payloads;
 mod reading;
 mod run;
-pub(in crate::process) mod socket;
+pub(crate) mod socket;
 mod units;
 mod writing;
 

@@ -9,7 +9,7 @@ use progressive_loader::driver::Store;
 use quic_session::CongestionControl;
 use serde::{Deserialize, Serialize};
 
-use crate::model::lane_choice::{ChoiceReason, LaneKind};
+use crate::lanes::choice::{ChoiceReason, LaneKind};
 use crate::process::protocol::ProcessMode;
 
 /// How a frame's picture travels.

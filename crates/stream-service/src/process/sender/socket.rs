@@ -1,6 +1,6 @@
 //! Opens a WebSocket to the worker, by the same HTTP client as everything else, so that proxies and certificates are the same.
 //!
-//! Used by `dial`; the lane itself is `socket_lane`.
+//! Used by `dial`; the lane itself is `lanes::socket`.
 
 use std::hash::{BuildHasher as _, Hasher as _};
 
@@ -18,8 +18,8 @@ use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::process::protocol::MAX_MESSAGE_BYTES;
-use crate::process::socket_lane::SocketMessage;
+use crate::lanes::sizes::MAX_MESSAGE_BYTES;
+use crate::lanes::socket::SocketMessage;
 
 /// Makes a request one that asks for a WebSocket (RFC 6455 §4.1); and what its answer must prove.
 pub(super) fn asking(request: reqwest::RequestBuilder) -> (reqwest::RequestBuilder, String) {
@@ -67,7 +67,7 @@ pub(super) async fn accepted(
 }
 
 /// The library's messages as lanes know them.
-pub(in crate::process) fn messages_of<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
+pub(crate) fn messages_of<S: AsyncRead + AsyncWrite + Unpin + Send + 'static>(
     socket: WebSocketStream<S>,
 ) -> impl Stream<Item = Result<SocketMessage, Error>> + Sink<SocketMessage, Error = Error> + Send + 'static
 {

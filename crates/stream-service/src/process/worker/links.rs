@@ -12,12 +12,11 @@ use datachannel_transport::{GoodbyeCode, LaneId};
 use frame_pipeline::driver::{Pipeline, Stages};
 use frame_pipeline::{DataOutput, EncoderFactory, PipelineConfig, ProcessorFactory};
 use jpeg_optimizer::Quality;
-use tokio::sync::Notify;
-use webrtc_session::SessionId;
 
 use super::link::{JpegPictures, LinkSnapshot, WorkerLink};
 use super::payloads::Decoders;
-use crate::process::port::Port;
+use crate::lanes::port::Port;
+use crate::lanes::seat::Seat;
 use crate::process::protocol::{LinkQuery, MAX_LANES, ProcessMode};
 
 /// Links at a time, each with threads of its own.
@@ -30,17 +29,6 @@ const UNUSED: Duration = Duration::from_secs(15);
 /// Sessions known before those whose lane is gone are looked for: those of all links, and as many that died since the last
 /// look.
 const MAX_SESSIONS: usize = 2 * MAX_LINKS * MAX_LANES as usize;
-
-/// What a lane's session is closed by.
-#[derive(Debug, Clone)]
-pub(super) enum Seat {
-    /// A session of data channels.
-    Data(SessionId),
-    /// A WebTransport session, which may be expected yet.
-    Quic(Box<quic_session::Invitation>),
-    /// A WebSocket, whose task this ends.
-    Socket(Arc<Notify>),
-}
 
 /// What every link of a worker has in common.
 pub(super) struct Work {

@@ -9,7 +9,6 @@ mod link;
 mod links;
 mod metrics;
 mod order;
-mod origin;
 mod payloads;
 mod quic;
 mod routes;

@@ -1,39 +1,24 @@
 //! WebTransport sessions as lanes of a link: a sender is told where one is expected, and comes.
 //!
-//! Called by `routes`; the lane itself is `quic_lane`.
+//! Called by `routes`; the lane itself is `lanes::quic`.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Query, State};
 use axum::response::{IntoResponse as _, Response};
 use http::{HeaderMap, StatusCode, header};
-use quic_session::{Invitation, InviteError};
+use quic_session::InviteError;
 
-use super::links::{Place, Seat};
-use super::origin::refuse_foreign;
+use super::links::Place;
 use super::routes::{App, refused};
-use crate::controller::Problem;
-use crate::process::lane::LinkEnd as _;
-use crate::process::protocol::{LinkQuery, OFFER_PATH, QuicPlace};
-use crate::process::quic_lane::{QuicLane, session_config};
-
-impl App {
-    /// Ends a session, or the wait for it.
-    pub(super) fn dismiss(&self, invitation: &Invitation, drain: Option<Duration>) {
-        let Some(quic) = &self.quic else {
-            return;
-        };
-        quic.withdraw(invitation);
-        // It may have ended by itself, or not have begun.
-        let _ = match drain {
-            Some(drain) => quic.close_after_drain(invitation.session, drain),
-            None => quic.close(invitation.session),
-        };
-    }
-}
+use crate::controller::{Problem, refuse_foreign};
+use crate::lanes::end::LinkEnd as _;
+use crate::lanes::quic::{QuicLane, session_config};
+use crate::lanes::seat::{QuicPlace, Seat};
+use crate::process::protocol::{LinkQuery, OFFER_PATH};
 
 /// A place in a link for a WebTransport session.
 pub(super) async fn invite(
@@ -43,7 +28,7 @@ pub(super) async fn invite(
 ) -> Result<Response, Problem> {
     refuse_foreign(&headers)?;
     let Query(query) = query.map_err(|error| Problem::bad_request(error.body_text()))?;
-    let Some(quic) = &app.quic else {
+    let Some(quic) = &app.endpoints.quic else {
         let detail = "this worker serves no QUIC; it does with --quic HOST:PORT";
         return Err(Problem::not_found(detail.to_owned()));
     };

@@ -10,31 +10,29 @@ use axum::routing::{any, delete, get, post};
 use axum::{Json, Router, middleware};
 use datachannel_transport::LaneId;
 use http::{HeaderValue, StatusCode, Uri, header};
-use webrtc_session::driver::Endpoint;
 use webrtc_session::{AcceptError, SessionConfig};
 
-use super::links::{JoinError, Links, Seat};
+use super::links::{JoinError, Links};
 use super::metrics::exposition;
 use super::quic::invite;
 use super::socket::socket;
 use crate::controller::{Problem, Token, content_type, read_body, require_token};
-use crate::process::data_lane::DataLane;
-use crate::process::lane::LinkEnd as _;
+use crate::lanes::data::DataLane;
+use crate::lanes::end::LinkEnd as _;
+use crate::lanes::seat::{Endpoints, Seat};
 use crate::process::protocol::{LinkQuery, NEXT_PATH, OFFER_PATH, QUIC_PATH, SOCKET_PATH};
 
 /// The largest session description, in bytes.
 const MAX_SDP_BYTES: usize = 64 * 1024;
 
 /// How long a session that is closed may still send what it has, its goodbye for one.
-const DRAIN: Duration = Duration::from_secs(1);
+pub(super) const DRAIN: Duration = Duration::from_secs(1);
 
 /// What the handlers share.
 #[derive(Clone)]
 pub(super) struct App {
     pub(super) links: Arc<Links>,
-    pub(super) endpoint: Endpoint,
-    /// Where WebTransport is served.
-    pub(super) quic: Option<quic_session::Endpoint>,
+    pub(super) endpoints: Endpoints,
     pub(super) processors: Arc<[String]>,
 }
 
@@ -42,30 +40,7 @@ impl App {
     /// Ends the sessions whose lanes another has taken over.
     pub(super) async fn vacate(&self, seats: Vec<Seat>) {
         for seat in seats {
-            match seat {
-                // It may have ended by itself.
-                Seat::Data(session) => drop(self.endpoint.close(session).await),
-                Seat::Quic(invitation) => self.dismiss(&invitation, None),
-                Seat::Socket(end) => end.notify_one(),
-            }
-        }
-    }
-
-    /// Ends a session once it has said what it has to, its goodbye for one. Whether there was one.
-    pub(super) async fn part(&self, seat: Seat) -> bool {
-        match seat {
-            Seat::Data(session) => {
-                let closed = self.endpoint.close_after_drain(session, DRAIN).await;
-                closed.is_ok()
-            }
-            Seat::Quic(invitation) => {
-                self.dismiss(&invitation, Some(DRAIN));
-                true
-            }
-            Seat::Socket(end) => {
-                end.notify_one();
-                true
-            }
+            self.endpoints.close(&seat, None).await;
         }
     }
 }
@@ -110,7 +85,8 @@ async fn offer(
     app.vacate(place.replaced).await;
     let handler = Box::new(DataLane::new(Arc::clone(&place.port), lane));
     let accepted = app
-        .endpoint
+        .endpoints
+        .data
         .accept_with(sdp, handler, SessionConfig::own_peer())
         .await;
     let accepted = match accepted {
@@ -165,9 +141,11 @@ async fn next(
 }
 
 async fn close(State(app): State<App>, Path(lane): Path<u32>) -> Result<Response, Problem> {
-    if let Some(seat) = app.links.session(LaneId(lane))
-        && app.part(seat).await
-    {
+    let closed = match app.links.session(LaneId(lane)) {
+        Some(seat) => app.endpoints.close(&seat, Some(DRAIN)).await,
+        None => false,
+    };
+    if closed {
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     Err(Problem::not_found(format!(
@@ -188,7 +166,7 @@ async fn status(State(app): State<App>) -> Response {
 }
 
 async fn ready(State(app): State<App>) -> Response {
-    if app.endpoint.is_running() {
+    if app.endpoints.data.is_running() {
         return "ready\n".into_response();
     }
     let detail = "the UDP socket's task has ended; restart the worker";
@@ -203,7 +181,7 @@ async fn ready(State(app): State<App>) -> Response {
 
 /// Prometheus' text format.
 async fn metrics(State(app): State<App>) -> Response {
-    let quic = app.quic.as_ref().map(quic_session::Endpoint::totals);
+    let quic = app.endpoints.quic.as_ref().map(quic_session::Endpoint::totals);
     let links = app.links.snapshots(Instant::now());
     let made = app.links.made();
     let text = exposition(&links, made, app.links.broken(), quic.as_ref());

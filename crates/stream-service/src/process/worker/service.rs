@@ -11,9 +11,9 @@ use tokio::net::TcpListener;
 use webrtc_session::{EndpointConfig, SessionConfig};
 
 use super::links::{Links, Work};
-use super::routes::{App, router};
-use crate::process::protocol::LOOPBACK_MTU_BYTES;
-use crate::service::{ServiceError, Sockets, sockets};
+use super::routes::{App, DRAIN, router};
+use crate::lanes::seat::Endpoints;
+use crate::service::{ServiceError, Sockets, quic_endpoint, sockets};
 
 /// How long senders are given to hear that the worker goes down.
 const GOODBYE_WAIT: Duration = Duration::from_millis(300);
@@ -72,9 +72,6 @@ pub enum WorkerError {
     /// An address cannot be had, or is open to others; or serving broke off.
     #[error(transparent)]
     Service(#[from] ServiceError),
-    /// WebTransport cannot be served.
-    #[error("QUIC: {0}")]
-    Quic(#[from] quic_session::BindError),
     /// A processor cannot be made.
     #[error("the processor {name} cannot be used: {source}")]
     Processor {
@@ -114,20 +111,16 @@ impl Worker {
             http_address,
             endpoint,
         } = sockets(config.http, guarded, udp).await?;
-        let quic = config.quic.map(|bind| {
-            let mut quic = quic_session::EndpointConfig::new(bind);
-            quic.identity = config.quic_identity;
-            quic.congestion = config.congestion.factory();
-            if bind.ip().is_loopback() {
-                quic.max_mtu_bytes = LOOPBACK_MTU_BYTES;
-            }
-            quic_session::Endpoint::bind(quic)
-        });
+        let quic = config
+            .quic
+            .map(|bind| quic_endpoint(bind, config.quic_identity, config.congestion));
         let names = config.processors.iter().map(|it| it.name().to_owned());
         let app = App {
             processors: names.collect(),
-            endpoint,
-            quic: quic.transpose()?,
+            endpoints: Endpoints {
+                data: endpoint,
+                quic: quic.transpose().map_err(ServiceError::Quic)?,
+            },
             links: Arc::new(Links::new(Work {
                 pipeline: config.pipeline,
                 processors: config.processors,
@@ -155,9 +148,8 @@ impl Worker {
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), WorkerError> {
-        let (links, endpoint) = (Arc::clone(&self.app.links), self.app.endpoint.clone());
+        let (links, endpoints) = (Arc::clone(&self.app.links), self.app.endpoints.clone());
         let sweeping = sweep(self.app.clone());
-        let quic = self.app.quic.clone();
         let served = axum::serve(self.listener, router(self.app, self.token));
         tokio::select! {
             result = served.into_future() => result.map_err(ServiceError::Serve)?,
@@ -166,10 +158,7 @@ impl Worker {
         }
         links.goodbye(Instant::now());
         tokio::time::sleep(GOODBYE_WAIT).await;
-        endpoint.shutdown().await;
-        if let Some(quic) = quic {
-            quic.shutdown().await;
-        }
+        endpoints.shutdown().await;
         Ok(())
     }
 }
@@ -187,7 +176,7 @@ async fn sweep(app: App) {
         tokio::time::sleep(SWEEP).await;
         for seat in app.links.sweep(Instant::now()) {
             // It may have ended by itself.
-            app.part(seat).await;
+            app.endpoints.close(&seat, Some(DRAIN)).await;
         }
     }
 }

@@ -1,31 +1,26 @@
-//! WebSockets as lanes of a link: the upgrade, and the library's messages as lanes know them.
+//! WebSockets as lanes of a link: the upgrade.
 //!
-//! Called by `routes`; the lane itself is `socket_lane`.
+//! Called by `routes`; the lane itself is `lanes::socket`.
 
 use std::sync::Arc;
 use std::time::Instant;
 
 use axum::extract::rejection::QueryRejection;
+use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
-use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{Query, State};
 use axum::response::Response;
-use bytes::Bytes;
-use futures_util::future::ready;
-use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use http::HeaderMap;
 use tokio::sync::Notify;
 
-use super::links::{Place, Seat};
-use super::origin::refuse_foreign;
+use super::links::Place;
 use super::routes::{App, refused};
-use crate::controller::Problem;
-use crate::process::lane::LinkEnd as _;
-use crate::process::protocol::{LinkQuery, MAX_MESSAGE_BYTES};
-use crate::process::socket_lane::{SocketMessage, carry};
-
-/// The largest WebSocket message: one of the wire format and its channel's byte.
-const MAX_SOCKET_MESSAGE_BYTES: usize = MAX_MESSAGE_BYTES + 1;
+use crate::controller::{Problem, refuse_foreign};
+use crate::lanes::end::LinkEnd as _;
+use crate::lanes::seat::Seat;
+use crate::lanes::socket::carry;
+use crate::lanes::upgrade::{bounded, messages_of};
+use crate::process::protocol::LinkQuery;
 
 /// A lane of a link that is a WebSocket: where no UDP passes.
 pub(super) async fn socket(
@@ -51,12 +46,9 @@ pub(super) async fn socket(
     let end = Arc::new(Notify::new());
     app.links.seated(lane, Seat::Socket(Arc::clone(&end)));
     let failed = Arc::clone(&port);
-    let upgrade = upgrade
-        .max_message_size(MAX_SOCKET_MESSAGE_BYTES)
-        .max_frame_size(MAX_SOCKET_MESSAGE_BYTES)
-        .on_failed_upgrade(move |error: axum::Error| {
-            failed.closed(Instant::now(), lane, &error.to_string());
-        });
+    let upgrade = bounded(upgrade).on_failed_upgrade(move |error: axum::Error| {
+        failed.closed(Instant::now(), lane, &error.to_string());
+    });
     Ok(upgrade.on_upgrade(move |socket| async move {
         let carried = carry(Arc::clone(&port), lane, messages_of(socket), Vec::new());
         tokio::select! {
@@ -64,29 +56,4 @@ pub(super) async fn socket(
             () = end.notified() => port.closed(Instant::now(), lane, "closed here"),
         }
     }))
-}
-
-/// The library's messages as lanes know them.
-fn messages_of(
-    socket: WebSocket,
-) -> impl Stream<Item = Result<SocketMessage, axum::Error>>
-+ Sink<SocketMessage, Error = axum::Error>
-+ Send
-+ 'static {
-    let read = socket.map(|message| {
-        message.map(|message| match message {
-            Message::Text(text) => SocketMessage::Text(text.as_str().to_owned()),
-            Message::Binary(bytes) => SocketMessage::Binary(bytes),
-            Message::Close(_) => SocketMessage::Close,
-            Message::Ping(_) | Message::Pong(_) => SocketMessage::Other,
-        })
-    });
-    read.with(|message| {
-        ready(Ok(match message {
-            SocketMessage::Text(text) => Message::Text(text.into()),
-            SocketMessage::Binary(bytes) => Message::Binary(bytes),
-            SocketMessage::Other => Message::Pong(Bytes::new()),
-            SocketMessage::Close => Message::Close(None),
-        }))
-    })
 }

@@ -9,12 +9,12 @@ use reqwest::StatusCode;
 use webrtc_session::ChannelSpec;
 
 use super::{AbortOnDrop, DialError, Dialer, Seat};
-use crate::process::data_lane::DataLane;
+use crate::lanes::data::DataLane;
+use crate::lanes::socket::{SocketChannel, carry};
 use crate::process::protocol::{
     LinkQuery, OFFER_PATH, QUIC_LANE, QUIC_PATH, SOCKET_LANE, SOCKET_PATH,
 };
 use crate::process::sender::socket::{accepted, asking};
-use crate::process::socket_lane::{SocketChannel, carry};
 
 /// What a request can come to, other than room.
 pub(super) enum Answer {

@@ -11,7 +11,7 @@ use datachannel_transport::{
 };
 
 use super::settings;
-use crate::process::lane::Channel;
+use crate::lanes::end::Channel;
 
 /// All that a worker has to say of one frame.
 #[derive(Debug)]

@@ -8,9 +8,9 @@ use datachannel_transport::LaneId;
 use webrtc_session::MessageKind;
 
 use super::{SendLink, State};
-use crate::model::lane_choice::{ChoiceReason, LaneFigures, LaneKind};
+use crate::lanes::choice::{ChoiceReason, LaneFigures, LaneKind};
+use crate::lanes::end::{Channel, LaneWaker, LinkEnd, Opened};
 use crate::model::meters::RateMeter;
-use crate::process::lane::{Channel, LaneWaker, LinkEnd, Opened};
 use crate::process::protocol::{QUIC_LANE, SOCKET_LANE};
 
 /// A lane that is not heard for this long is stalled: four pings went unanswered.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use datachannel_transport::ResumePoint;
 
-use crate::model::lane_choice::{ChoiceReason, LaneKind};
+use crate::lanes::choice::{ChoiceReason, LaneKind};
 
 /// Where a link begins.
 #[derive(Debug, Clone, Copy)]

@@ -9,9 +9,8 @@ use datachannel_transport::{
 };
 use media_source::{MAX_GROUP_BYTES, MAX_GROUP_UNITS};
 
-use crate::process::protocol::{
-    MAX_MESSAGE_BYTES, MAX_PICTURE_BYTES, MIN_UNITS_WINDOW, ProcessMode,
-};
+use crate::lanes::sizes::MAX_MESSAGE_BYTES;
+use crate::process::protocol::{MAX_PICTURE_BYTES, MIN_UNITS_WINDOW, ProcessMode};
 use crate::process::sender::options::{PayloadEncoding, SendOptions};
 
 /// Largest result taken.

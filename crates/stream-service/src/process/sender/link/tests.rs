@@ -11,7 +11,7 @@ use datachannel_transport::{
 };
 
 use super::{LinkFailure, Record, SendLink, SendOptions, Start};
-use crate::process::lane::{Channel, LinkEnd as _, Opened};
+use crate::lanes::end::{Channel, LinkEnd as _, Opened};
 
 const LANE: LaneId = LaneId(0);
 const EPOCH: u32 = 9;

@@ -9,7 +9,7 @@ use webrtc_session::MessageKind;
 
 use super::results::Results;
 use super::{State, WorkerLink};
-use crate::process::lane::{Channel, LaneWaker, LinkEnd, Opened};
+use crate::lanes::end::{Channel, LaneWaker, LinkEnd, Opened};
 use crate::process::protocol::{PICTURES_PROTOCOL, RESULTS_PROTOCOL};
 
 pub(super) struct Lane {

@@ -17,7 +17,8 @@ use frame_pipeline::{EncodedPicture, EncoderFactory, FrameResult, PictureEncoder
 use jpeg_optimizer::{JpegEncoder, Quality, Renderer};
 
 use super::{MAX_WINDOW_FRAMES, first_index};
-use crate::process::protocol::{LinkQuery, MAX_MESSAGE_BYTES, MAX_PICTURE_BYTES};
+use crate::lanes::sizes::MAX_MESSAGE_BYTES;
+use crate::process::protocol::{LinkQuery, MAX_PICTURE_BYTES};
 
 /// With so many bytes of pictures that the sender does not have, no further frame goes into the pipeline.
 const MAX_HELD_BYTES: u64 = 64 << 20;

@@ -6,8 +6,8 @@
 use std::collections::VecDeque;
 
 use super::text_of;
+use crate::lanes::end::{Channel, Opened};
 use crate::process::document::ResultDocument;
-use crate::process::lane::{Channel, Opened};
 
 /// Before a peer has said what it takes: what one takes that says nothing (RFC 8841 §6.1).
 const DEFAULT_MAX_MESSAGE_BYTES: usize = 64 << 10;

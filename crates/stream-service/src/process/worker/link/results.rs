@@ -11,8 +11,9 @@ use datachannel_transport::{
 
 use super::plain::PlainResults;
 use super::{MAX_WINDOW_FRAMES, first_index};
+use crate::lanes::sizes::MAX_MESSAGE_BYTES;
 use crate::process::document::ResultDocument;
-use crate::process::protocol::{LinkQuery, MAX_MESSAGE_BYTES};
+use crate::process::protocol::LinkQuery;
 
 /// Results that wait or travel, in bytes; what one processor says about a frame is seldom a thousandth of it.
 const MAX_RESULT_BYTES: u64 = 16 << 20;

@@ -11,7 +11,7 @@ use testkit::driver::wait_until;
 use webrtc_session::MessageKind;
 
 use super::super::{MAX_WINDOW_FRAMES, WorkerLink};
-use crate::process::lane::{Channel, LinkEnd as _, Opened};
+use crate::lanes::end::{Channel, LinkEnd as _, Opened};
 use crate::process::protocol::LinkQuery;
 
 const LANE: LaneId = LaneId(0);

@@ -11,10 +11,10 @@ use quic_session::{
     ChannelId, ChannelInfo, ChannelUse, SessionConfig, SessionHandler, SessionState, SessionWaker,
 };
 
-use super::lane::{LaneEnd, LinkEnd};
-use super::protocol::{
+use super::end::{LaneEnd, LinkEnd};
+use super::sizes::{
     LOOPBACK_SEND_BUFFER_BYTES, QUIC_MESSAGE_BYTES, QUIC_RECEIVE_BUFFER_BYTES,
-    QUIC_SEND_BUFFER_BYTES,
+    QUIC_SEND_BUFFER_BYTES, VIEWER_SEND_BUFFER_BYTES,
 };
 
 /// How such a session is set up, at either end: `own` is the address of this one's socket.
@@ -25,6 +25,13 @@ pub(crate) fn session_config(own: SocketAddr) -> SessionConfig {
     if own.ip().is_loopback() {
         config.send_buffer_bytes = LOOPBACK_SEND_BUFFER_BYTES;
     }
+    config
+}
+
+/// The same towards a viewer's browser.
+pub(crate) fn viewer_session_config() -> SessionConfig {
+    let mut config = SessionConfig::browser();
+    config.send_buffer_bytes = VIEWER_SEND_BUFFER_BYTES;
     config
 }
 
@@ -75,6 +82,10 @@ impl<L: LinkEnd> SessionHandler for QuicLane<L> {
         out: &mut Vec<u8>,
     ) -> bool {
         self.0.poll(now, channel, room_bytes, out).is_some()
+    }
+
+    fn poll_stale(&mut self, _now: Instant, channel: ChannelId) -> Option<u64> {
+        self.0.poll_stale(channel)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {

@@ -11,8 +11,8 @@ use webrtc_session::{
     ChannelId, ChannelInfo, ChannelUse, MessageKind, SessionHandler, SessionState,
 };
 
-use super::lane::{LaneEnd, LinkEnd};
-use super::protocol::DATA_MESSAGE_BYTES;
+use super::end::{LaneEnd, LinkEnd};
+use super::sizes::DATA_MESSAGE_BYTES;
 
 /// A session that is one lane of a link.
 pub(crate) struct DataLane<L>(LaneEnd<L, ChannelId>);

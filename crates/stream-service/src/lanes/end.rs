@@ -1,6 +1,6 @@
 //! One lane of a link: its channels, handed to whichever end of the link holds them, whatever carries them.
 //!
-//! Called by the session that the lane is (`data_lane`); nothing here blocks.
+//! Called by the session that the lane is (`data`, `quic`, `socket`); nothing here blocks.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -8,7 +8,7 @@ use std::time::Instant;
 use datachannel_transport::{LaneId, LaneLimits};
 use webrtc_session::MessageKind;
 
-use super::protocol::{FRAMES_LABEL, PICTURES_LABEL, RESULTS_LABEL};
+use crate::process::protocol::{FRAMES_LABEL, PICTURES_LABEL, RESULTS_LABEL};
 
 /// The channels of a lane.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,8 +38,18 @@ pub(crate) type LaneWaker = Arc<dyn Fn() + Send + Sync>;
 
 /// An end of a link, as its lanes call it. One link has several lanes, and each may end at any moment.
 pub(crate) trait LinkEnd: Send + Sync + 'static {
+    /// Which of its channels bears this label. Default: those of a link to a worker.
+    fn channel(&self, label: &str) -> Option<Channel> {
+        match label {
+            FRAMES_LABEL => Some(Channel::Frames),
+            RESULTS_LABEL => Some(Channel::Results),
+            PICTURES_LABEL => Some(Channel::Pictures),
+            _ => None,
+        }
+    }
     /// A lane is named, before its session exists; `number` is which of the sender's it is.
-    fn joined(&self, now: Instant, lane: LaneId, number: u8);
+    /// Default: nothing.
+    fn joined(&self, _now: Instant, _lane: LaneId, _number: u8) {}
     /// Before anything else of that lane's session.
     fn attached(&self, lane: LaneId, waker: LaneWaker);
     /// `false`: the channel is not wanted.
@@ -53,6 +63,11 @@ pub(crate) trait LinkEnd: Send + Sync + 'static {
         room_bytes: usize,
         out: &mut Vec<u8>,
     ) -> Option<MessageKind>;
+    /// A frame sent on that lane that is of no use any more. Default: none is.
+    fn poll_stale(&self, lane: LaneId) -> Option<u64> {
+        let _ = lane;
+        None
+    }
     /// The lane is gone; nothing more is called for it.
     fn closed(&self, now: Instant, lane: LaneId, why: &str);
     fn poll_timeout(&self) -> Option<Instant>;
@@ -120,11 +135,13 @@ impl<L: LinkEnd, C: Copy + PartialEq> LaneEnd<L, C> {
         max_message_bytes: usize,
         best_message_bytes: usize,
     ) -> bool {
-        let (channel, place) = match label {
-            FRAMES_LABEL => (Channel::Frames, &mut self.frames),
-            RESULTS_LABEL => (Channel::Results, &mut self.results),
-            PICTURES_LABEL => (Channel::Pictures, &mut self.pictures),
-            _ => return false,
+        let Some(channel) = self.link.channel(label) else {
+            return false;
+        };
+        let place = match channel {
+            Channel::Frames => &mut self.frames,
+            Channel::Results => &mut self.results,
+            Channel::Pictures => &mut self.pictures,
         };
         let opened = Opened {
             channel,
@@ -156,6 +173,11 @@ impl<L: LinkEnd, C: Copy + PartialEq> LaneEnd<L, C> {
     ) -> Option<MessageKind> {
         let channel = self.channel(id)?;
         self.link.poll(now, self.lane, channel, room_bytes, out)
+    }
+
+    pub(super) fn poll_stale(&self, id: C) -> Option<u64> {
+        let frames = self.channel(id) == Some(Channel::Frames);
+        frames.then(|| self.link.poll_stale(self.lane)).flatten()
     }
 
     pub(super) fn poll_timeout(&self) -> Option<Instant> {

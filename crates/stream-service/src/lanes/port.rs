@@ -9,7 +9,7 @@ use std::time::Instant;
 use datachannel_transport::{LaneId, LaneLimits};
 use webrtc_session::MessageKind;
 
-use super::lane::{Channel, LaneWaker, LinkEnd, Opened};
+use super::end::{Channel, LaneWaker, LinkEnd, Opened};
 
 /// Where sessions come in.
 pub(crate) struct Port<L> {

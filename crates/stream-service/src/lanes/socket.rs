@@ -13,8 +13,8 @@ use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
 
-use super::lane::{LaneEnd, LinkEnd};
-use super::protocol::MAX_MESSAGE_BYTES;
+use super::end::{LaneEnd, LinkEnd};
+use super::sizes::MAX_MESSAGE_BYTES;
 
 /// Messages that one look at the channels puts on their way before they are flushed: as much as one larger message.
 const BURST_BYTES: usize = MAX_MESSAGE_BYTES;
@@ -25,21 +25,21 @@ const NOT_READING_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One channel that the client opens.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct SocketChannel {
-    pub(super) label: String,
+pub(crate) struct SocketChannel {
+    pub(crate) label: String,
     #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub(super) protocol: String,
+    pub(crate) protocol: String,
 }
 
 /// The client's first message.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct OpenChannels {
-    pub(super) channels: Vec<SocketChannel>,
+pub(crate) struct OpenChannels {
+    pub(crate) channels: Vec<SocketChannel>,
 }
 
 /// A WebSocket's message, whichever library's.
 #[derive(Debug)]
-pub(super) enum SocketMessage {
+pub(crate) enum SocketMessage {
     Text(String),
     Binary(Bytes),
     /// Ping and pong, which the library answers.
@@ -90,7 +90,7 @@ impl<L: LinkEnd> Shared<L> {
 
 /// Carries a link's lane until either side ends it. `opens`: the channels that this end asks for; the other end asks where
 /// there are none. Returns why it ended; the link has been told.
-pub(super) async fn carry<L, S, E>(link: Arc<L>, lane: LaneId, socket: S, opens: Vec<SocketChannel>)
+pub(crate) async fn carry<L, S, E>(link: Arc<L>, lane: LaneId, socket: S, opens: Vec<SocketChannel>)
 where
     L: LinkEnd,
     S: Stream<Item = Result<SocketMessage, E>> + Sink<SocketMessage, Error = E> + Send + 'static,
@@ -233,7 +233,7 @@ mod tests {
     use webrtc_session::MessageKind;
 
     use super::*;
-    use crate::process::lane::{Channel, LaneWaker, Opened};
+    use crate::lanes::end::{Channel, LaneWaker, Opened};
     use crate::process::protocol::{FRAMES_LABEL, RESULTS_LABEL};
     use crate::process::sender::socket::messages_of;
 

@@ -6,10 +6,10 @@
 use http::header::{HOST, ORIGIN};
 use http::{HeaderMap, HeaderValue, StatusCode};
 
-use crate::controller::Problem;
+use super::Problem;
 
 /// Refuses a request that a page of another host made.
-pub(super) fn refuse_foreign(headers: &HeaderMap) -> Result<(), Problem> {
+pub(crate) fn refuse_foreign(headers: &HeaderMap) -> Result<(), Problem> {
     let text = |name| headers.get(name).map(HeaderValue::to_str);
     let (origin, host) = (text(ORIGIN), text(HOST));
     let same = match (origin, host) {

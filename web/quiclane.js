@@ -1,0 +1,88 @@
+// @ts-check
+/**
+ * A lane by WebTransport: asks the server where, and has a worker connect there.
+ *
+ * Fed by: lanes.js, which says when. Feeds: link.js, with whole frames and messages.
+ */
+import { request } from './api.js';
+import { newWorker, takeEarlyWorker } from './early.js';
+import { LaneError, laneError } from './laneerror.js';
+
+/** From the invitation to an open session, ms. On a path that passes UDP it takes two round trips. */
+const OPEN_TIMEOUT_MS = 4000;
+
+/** Why this page cannot have such a lane; null: it can. @returns {LaneError | null} */
+export function quicUnavailable() {
+  if (!window.isSecureContext) return new LaneError('insecure', 'This page is not a secure context: browsers have QUIC over HTTPS and on localhost only.');
+  if (!('WebTransport' in window)) return new LaneError('unsupported', 'This browser has no WebTransport.');
+  return null;
+}
+
+/** @param {string} hex */
+const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (byte) => parseInt(byte, 16));
+
+/**
+ * @param {import('./lanes.js').Way} way
+ * @param {import('./lanes.js').LaneHandlers} handlers
+ * @returns {Promise<import('./lanes.js').Lane>}
+ * @throws {LaneError | DOMException}
+ */
+export async function openQuicLane({ streamId, link, signal }, handlers) {
+  const unavailable = quicUnavailable();
+  if (unavailable) throw unavailable;
+  const worker = takeEarlyWorker() ?? newWorker();
+  try {
+    const url = `/lanes/webtransport/${encodeURIComponent(streamId)}?link=${link}`;
+    const response = await request(url, { method: 'POST', signal });
+    const { port, path, certificate_hashes: hashes } = await response.json();
+    const viewer = response.headers.get('Location')?.split('/').pop() ?? null;
+    worker.postMessage({ open: `https://${window.location.hostname}:${port}${path}`, hashes: hashes.map(bytesOf) });
+    await opened(worker, handlers, signal);
+    return {
+      viewer,
+      send: (message) => worker.postMessage({ send: message }, [message.buffer]),
+      backlog: () => 0,
+      close: (reason) => worker.postMessage({ close: reason }),
+    };
+  } catch (error) {
+    worker.terminate();
+    throw laneError(error);
+  }
+}
+
+/**
+ * @param {Worker} worker
+ * @param {import('./lanes.js').LaneHandlers} handlers
+ * @param {AbortSignal} signal
+ * @returns {Promise<void>}
+ */
+function opened(worker, handlers, signal) {
+  return new Promise((resolve, reject) => {
+    const blocked = (/** @type {string} */ text) => reject(new LaneError('blocked', `No QUIC packet gets through between this browser and the server. ${text}`));
+    const timer = setTimeout(() => blocked(''), OPEN_TIMEOUT_MS);
+    let isOpen = false;
+    worker.onmessage = ({ data }) => {
+      if (data.frame) handlers.onFrame(data.frame);
+      else if (data.message) handlers.onMessage(data.message);
+      else if (data.opened) {
+        isOpen = true;
+        clearTimeout(timer);
+        resolve();
+      } else if (data.closed !== undefined) {
+        clearTimeout(timer);
+        if (isOpen) handlers.onClosed(data.closed);
+        else blocked(data.closed);
+      }
+    };
+    worker.onerror = () => {
+      clearTimeout(timer);
+      if (isOpen) handlers.onClosed('The worker that reads QUIC has failed.');
+      else reject(new LaneError('unsupported', 'This browser cannot run the worker that reads QUIC.'));
+    };
+    signal.addEventListener('abort', () => {
+      clearTimeout(timer);
+      reject(new DOMException('given up', 'AbortError'));
+    });
+    if (signal.aborted) reject(new DOMException('given up', 'AbortError'));
+  });
+}

@@ -12,6 +12,7 @@ use super::inbound::{Happened, Inbound, refuse};
 use super::outbound::{Outbound, Progress};
 use super::sessions::{Listed, Seen, Sessions};
 use super::totals::{SessionCounters, Totals};
+use super::transport::suit_round_trip;
 use crate::limits::{MAX_REASON_BYTES, MAX_REFUSED_CHANNELS};
 use crate::{
     ChannelId, ChannelInfo, ChannelSpec, ChannelUse, CloseReason, Preamble, SessionConfig,
@@ -20,6 +21,8 @@ use crate::{
 
 /// How often timeouts and the peer's address are looked at.
 const TICK: Duration = Duration::from_millis(500);
+/// How often the send buffer is made to suit the round trip, at most: a path's length is known after a few of these.
+const SUIT_EVERY: Duration = Duration::from_millis(20);
 
 /// A session before its task runs.
 pub(super) struct Starting {
@@ -57,6 +60,7 @@ pub(super) struct Running {
     outbound: Outbound,
     refused_channels: u32,
     drain: Drain,
+    suited: Instant,
     address: std::net::SocketAddr,
     _listed: Listed,
 }
@@ -98,6 +102,7 @@ impl Starting {
             outbound,
             refused_channels: 0,
             drain: Drain::Not,
+            suited: now,
             _listed: listed,
         };
         for (number, (spec, send, receive)) in opened.into_iter().flatten().enumerate() {
@@ -194,6 +199,10 @@ impl Running {
             && self.outbound.is_idle()
         {
             self.drain = Drain::Delivering(until);
+        }
+        if now.saturating_duration_since(self.suited) >= SUIT_EVERY {
+            self.suited = now;
+            suit_round_trip(&self.transport, &self.config);
         }
         let limit = self.config.not_reading_timeout;
         if self.outbound.stuck_for(now) >= limit {

@@ -44,12 +44,21 @@ fn transport(config: &EndpointConfig) -> TransportConfig {
 /// A session's own settings, once it is known to be one.
 pub(super) fn apply(connection: &quinn::Connection, config: &SessionConfig, is_server: bool) {
     connection.set_send_window(config.send_buffer_bytes as u64);
+    suit_round_trip(connection, config);
     connection.set_receive_window(varint(config.receive_buffer_bytes));
     let frames = varint(config.max_frame_streams + HTTP3_STREAMS as usize);
     connection.set_max_concurrent_uni_streams(frames);
     if is_server {
         // And the request's own stream.
         connection.set_max_concurrent_bi_streams(varint(config.max_channels + 1));
+    }
+}
+
+/// As much may be written and not acknowledged as the path's present length wants.
+pub(super) fn suit_round_trip(connection: &quinn::Connection, config: &SessionConfig) {
+    if config.least_send_buffer_bytes < config.send_buffer_bytes {
+        let bytes = config.send_buffer_for(connection.rtt());
+        connection.set_send_window(bytes as u64);
     }
 }
 

@@ -3,7 +3,6 @@
 //! Used by `lanes`; feeds `link` with the lane. Whether the worker knows the link decides between joining it and making it
 //! anew (`protocol`).
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -184,10 +183,7 @@ impl Dialer {
             .channels()
             .map(|(label, protocol)| quic_session::ChannelSpec::new(label).with_protocol(protocol));
         let channels: Vec<_> = channels.collect();
-        let own = quic
-            .local_addr()
-            .map_err(|error| later(error.to_string()))?;
-        let (url, config) = self.webtransport(&place, own).map_err(never)?;
+        let (url, config) = self.webtransport(&place).map_err(never)?;
         let session = quic.connect(&url, config, handler, &channels).await;
         session
             .map(Session::Quic)
@@ -195,11 +191,7 @@ impl Dialer {
     }
 
     /// Where to connect, and whom to trust there.
-    fn webtransport(
-        &self,
-        place: &str,
-        own: SocketAddr,
-    ) -> Result<(String, ConnectConfig), String> {
+    fn webtransport(&self, place: &str) -> Result<(String, ConnectConfig), String> {
         let to = &self.to;
         let place: QuicPlace = serde_json::from_str(place).map_err(|error| {
             format!("{to} says in words unknown here where its QUIC is: {error}")
@@ -217,7 +209,7 @@ impl Dialer {
             hashes => Trust::Hashes(hashes),
         };
         let mut config = ConnectConfig::new(trust);
-        config.session = session_config(own);
+        config.session = session_config();
         config.timeout = QUIC_TIMEOUT;
         Ok((url.into(), config))
     }

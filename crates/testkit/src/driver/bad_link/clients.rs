@@ -1,10 +1,10 @@
 //! Who talks through a bad link: one socket towards the server for each client, so that the server tells them apart.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::control::udp_socket;
+use super::socket::RelaySocket;
 
 /// Clients at a time.
 const MAX_CLIENTS: usize = 256;
@@ -30,8 +30,9 @@ pub(super) struct Client {
     /// The route it came by, by its index.
     pub(super) route: usize,
     pub(super) address: SocketAddr,
-    /// Connected to the server.
-    pub(super) upstream: UdpSocket,
+    pub(super) server: SocketAddr,
+    /// Towards the server.
+    pub(super) upstream: RelaySocket,
     last_active: Instant,
 }
 
@@ -71,6 +72,7 @@ impl Clients {
             id,
             route,
             address,
+            server,
             upstream: upstream(server)?,
             last_active: now,
         });
@@ -92,15 +94,13 @@ impl Clients {
     }
 }
 
-/// A socket that hears the server alone.
-fn upstream(server: SocketAddr) -> io::Result<UdpSocket> {
+/// A socket that reaches the server; what others send to it is not the relay's business.
+fn upstream(server: SocketAddr) -> io::Result<RelaySocket> {
     let own = match (server.ip(), server.ip().is_loopback()) {
         (IpAddr::V4(_), true) => Ipv4Addr::LOCALHOST.into(),
         (IpAddr::V4(_), false) => Ipv4Addr::UNSPECIFIED.into(),
         (IpAddr::V6(_), true) => Ipv6Addr::LOCALHOST.into(),
         (IpAddr::V6(_), false) => IpAddr::from(Ipv6Addr::UNSPECIFIED),
     };
-    let socket = udp_socket(SocketAddr::new(own, 0))?;
-    socket.connect(server)?;
-    Ok(socket)
+    RelaySocket::bind(SocketAddr::new(own, 0))
 }

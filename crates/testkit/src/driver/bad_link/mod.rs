@@ -9,6 +9,7 @@ mod control;
 mod exchange;
 mod http;
 mod relay;
+mod socket;
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};

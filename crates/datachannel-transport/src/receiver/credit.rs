@@ -12,6 +12,10 @@ use crate::link::MeanTime;
 /// Confirmations by which the rate is measured.
 const RATE_SAMPLES: usize = 64;
 
+/// An arrival, and an answer, are believed to take so many round trips: each loss of a loss costs one. What takes longer is an
+/// end that was not scheduled, and more frames do not help it.
+const MOST_ROUND_TRIPS: u32 = 4;
+
 /// Sizes a window from the rate of service and the round trip.
 #[derive(Debug)]
 pub struct CreditSizer {
@@ -81,8 +85,10 @@ impl CreditSizer {
         let (Some(rate), Some(round_trip)) = (self.frames_per_second(), round_trip) else {
             return self.least_frames.saturating_mul(2).min(self.most_frames);
         };
-        let times = [Some(round_trip), arrival, self.answers.mean()];
-        let time: Duration = times.into_iter().flatten().sum();
+        let longest = round_trip * MOST_ROUND_TRIPS;
+        let waits = [arrival, self.answers.mean()].into_iter().flatten();
+        let waits: Duration = waits.map(|wait| wait.min(longest)).sum();
+        let time = round_trip + waits;
         let travelling = (2.0 * rate * time.as_secs_f64()).ceil();
         let wanted = f64::from(self.least_frames) + travelling;
         (wanted as u32).clamp(self.least_frames, self.most_frames)
@@ -152,6 +158,13 @@ mod tests {
             sizer.frames(Some(round_trip), Some(arrival)),
             8 + 2 * (50 + 90 + 60)
         );
+    }
+
+    #[test]
+    fn a_busy_machine_is_not_taken_for_a_long_path() {
+        let sizer = served_at(1000);
+        let (round_trip, arrival) = (Duration::from_millis(1), Duration::from_millis(100));
+        assert_eq!(sizer.frames(Some(round_trip), Some(arrival)), 8 + 2 * 5);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use super::channel::{SendFault, code};
 use super::control::{Control, Order, SessionWaker};
 use super::inbound::{Happened, Inbound, refuse};
 use super::outbound::{Outbound, Progress};
+use super::path_length::PathLength;
 use super::sessions::{Listed, Seen, Sessions};
 use super::totals::{SessionCounters, Totals};
 use super::transport::suit_round_trip;
@@ -21,8 +22,6 @@ use crate::{
 
 /// How often timeouts and the peer's address are looked at.
 const TICK: Duration = Duration::from_millis(500);
-/// How often the send buffer is made to suit the round trip, at most: a path's length is known after a few of these.
-const SUIT_EVERY: Duration = Duration::from_millis(20);
 
 /// A session before its task runs.
 pub(super) struct Starting {
@@ -60,7 +59,7 @@ pub(super) struct Running {
     outbound: Outbound,
     refused_channels: u32,
     drain: Drain,
-    suited: Instant,
+    path: PathLength,
     address: std::net::SocketAddr,
     _listed: Listed,
 }
@@ -102,7 +101,7 @@ impl Starting {
             outbound,
             refused_channels: 0,
             drain: Drain::Not,
-            suited: now,
+            path: PathLength::new(now),
             _listed: listed,
         };
         for (number, (spec, send, receive)) in opened.into_iter().flatten().enumerate() {
@@ -200,9 +199,8 @@ impl Running {
         {
             self.drain = Drain::Delivering(until);
         }
-        if now.saturating_duration_since(self.suited) >= SUIT_EVERY {
-            self.suited = now;
-            suit_round_trip(&self.transport, &self.config);
+        if let Some(round_trip) = self.path.looked(now, || self.transport.rtt()) {
+            suit_round_trip(&self.transport, &self.config, round_trip);
         }
         let limit = self.config.not_reading_timeout;
         if self.outbound.stuck_for(now) >= limit {

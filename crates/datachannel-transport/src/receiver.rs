@@ -25,8 +25,8 @@ use self::hashing::Hashing;
 use self::table::{SlotState, Table};
 use crate::limits::MAX_RECEIVED_PAIRS;
 use crate::link::{
-    ClockOffset, ConfigError, HashChain, LaneError, LaneId, LaneLimits, Lanes, LinkClock, Outbox,
-    Pings, RttEstimator, TimingWindow,
+    ClockOffset, ConfigError, HashChain, LaneError, LaneId, LaneLimits, Lanes, LinkClock, MeanTime,
+    Outbox, Pings, RttEstimator, TimingWindow,
 };
 use crate::sender::ResumePoint;
 use crate::wire::{ChunkMeta, ClientStats, FrameMeta, FrameTotals, GoodbyeCode, Received, Window};
@@ -71,6 +71,11 @@ pub struct FrameReceiver {
     error_generation: u64,
     recent: VecDeque<(u64, Received)>,
     pairs: Vec<Received>,
+    /// Whole frames of which a lane has not been told, for [`Self::poll_message`].
+    untold: Vec<(u64, Received)>,
+    /// Every frame: the first that is not whole, and how long those before it were arriving.
+    next_ready: u64,
+    arrivals: MeanTime,
     failures: VecDeque<(Received, String)>,
     eof: Option<FrameTotals>,
     goodbye: Option<(GoodbyeCode, String)>,
@@ -89,6 +94,8 @@ struct ReceiverLane {
     hello_sent: bool,
     goodbye_sent: bool,
     acked: u64,
+    /// Frames that became whole up to here are listed in acks that it was given.
+    told: u64,
     errors_told: u64,
     eof_acked: bool,
     pings: Pings,
@@ -115,6 +122,9 @@ impl FrameReceiver {
             error_generation: 0,
             recent: VecDeque::new(),
             pairs: Vec::new(),
+            untold: Vec::new(),
+            next_ready: config.resume.next_sequence,
+            arrivals: MeanTime::default(),
             failures: VecDeque::new(),
             eof: None,
             goodbye: None,
@@ -146,6 +156,7 @@ impl FrameReceiver {
                 hello_sent: false,
                 goodbye_sent: false,
                 acked: 0,
+                told: 0,
                 errors_told: 0,
                 eof_acked: false,
                 pings: Pings::new(now, interval),
@@ -330,6 +341,13 @@ impl FrameReceiver {
     pub fn shortest_round_trip(&self) -> Option<Duration> {
         let summary = self.ping_rtt.summary()?;
         Some(Duration::from_secs_f64(summary.min_ms / 1e3))
+    }
+
+    /// From a frame's first chunk until it and all before it were whole: the mean of the latest 64. What comes on top of a
+    /// round trip while packets, or lanes, are lost. `None` before the first.
+    #[must_use]
+    pub fn arrival_time(&self) -> Option<Duration> {
+        self.arrivals.mean()
     }
 
     /// What is granted now.

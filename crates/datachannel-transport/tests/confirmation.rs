@@ -3,10 +3,12 @@
 
 mod support;
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use datachannel_transport::wire::{Message, decode};
 use datachannel_transport::{
-    Confirm, Offer, ReceiverConfig, ResumePoint, SenderConfig, SenderEvent, Window,
+    Confirm, LaneId, LaneLimits, Mode, Offer, ReceiverConfig, ResumePoint, SenderConfig,
+    SenderEvent, Window,
 };
 use support::{EPOCH, LANE, Link, frame, quiet_receiver};
 
@@ -147,4 +149,94 @@ fn a_lane_that_dies_costs_nothing_that_was_handed_out() {
     link.receiver.confirm(1);
     link.run(other);
     assert_eq!(acked(&mut link), [0]);
+}
+
+/// The frames that each ack lists which the receiver has for this lane, and the acks' `next_sequence`.
+fn acks_for(link: &mut Link, lane: LaneId) -> Vec<(u64, Vec<u64>)> {
+    let messages = link.pull_answers(lane);
+    let acks = messages.iter().filter_map(|bytes| {
+        let Message::Ack(ack) = decode(bytes).unwrap().message else {
+            return None;
+        };
+        let listed = ack.received.iter().map(|it| it.sequence).collect();
+        Some((ack.next_sequence, listed))
+    });
+    acks.collect()
+}
+
+#[test]
+fn each_lane_is_told_of_each_whole_frame_once_in_as_many_acks_as_it_takes() {
+    let now = Instant::now();
+    let mut sender = SenderConfig::every_frame(EPOCH, now);
+    sender.max_window.frames = 200;
+    sender.mode = Mode::EveryFrame {
+        max_queued_frames: 200,
+        max_queued_bytes: 1 << 20,
+    };
+    let mut link = Link::of(sender, explicit(200), now);
+    let other = LaneId(7);
+    link.open(other);
+    for id in 0..150 {
+        assert_eq!(link.offer(id, 100), Offer::Queued);
+    }
+    link.deliver_all(LANE);
+    assert_eq!(link.frames().len(), 150);
+
+    for lane in [LANE, other] {
+        let acks = acks_for(&mut link, lane);
+        let counts: Vec<usize> = acks.iter().map(|(_, listed)| listed.len()).collect();
+        assert_eq!(counts, [64, 64, 22], "{lane}");
+        let listed: Vec<u64> = acks.into_iter().flat_map(|(_, listed)| listed).collect();
+        assert_eq!(listed, (0..150).collect::<Vec<_>>(), "{lane}");
+    }
+    link.receiver.confirm(3);
+    assert_eq!(acks_for(&mut link, LANE), [(3, Vec::new())]);
+
+    // A lane that opens anew knows nothing.
+    link.receiver.lane_closed(link.now, other);
+    link.receiver
+        .lane_opened(link.now, other, LaneLimits::default())
+        .unwrap();
+    let again = acks_for(&mut link, other);
+    let listed: usize = again.iter().map(|(_, listed)| listed.len()).sum();
+    assert_eq!(listed, 147);
+}
+
+#[test]
+fn a_frame_that_is_sent_again_though_it_is_whole_is_told_of_again() {
+    let mut link = link(8);
+    assert_eq!(link.offer(0, 100), Offer::Queued);
+    let messages = link.pull_all(LANE);
+    let arrive = |link: &mut Link| {
+        for message in &messages {
+            link.receiver
+                .handle_message(link.now, LANE, message)
+                .unwrap();
+        }
+        acks_for(link, LANE)
+    };
+    assert_eq!(arrive(&mut link), [(0, vec![0])]);
+    assert_eq!(arrive(&mut link), [(0, vec![0])]);
+}
+
+#[test]
+fn the_time_of_arrival_counts_the_wait_for_frames_before() {
+    let mut link = link(8);
+    for id in 0..2 {
+        assert_eq!(link.offer(id, 100), Offer::Queued);
+    }
+    let messages = link.pull_all(LANE);
+    let arrive = |link: &mut Link, at: usize| {
+        let message = &messages[at];
+        link.receiver
+            .handle_message(link.now, LANE, message)
+            .unwrap();
+    };
+    assert_eq!(link.receiver.arrival_time(), None);
+    arrive(&mut link, 1);
+    link.pass(Duration::from_millis(60));
+    assert_eq!(link.receiver.arrival_time(), None, "the first is missing");
+    arrive(&mut link, 0);
+    let mean = Duration::from_millis(30);
+    assert_eq!(link.receiver.arrival_time(), Some(mean));
 }

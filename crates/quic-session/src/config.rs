@@ -13,6 +13,8 @@ use crate::{CertificateHash, ConfigError, CongestionControl};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
+/// What a send buffer that follows the round trip lets through: twice what a busy core encrypts beside all else.
+const SEND_BYTES_PER_SECOND: f64 = 160e6;
 
 /// What an endpoint shows to those who connect to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -146,6 +148,10 @@ pub struct SessionConfig {
     /// Bytes written and not yet acknowledged: this bounds what is in flight, and so the goodput at this much per round trip.
     /// Range 64 KiB–256 MiB.
     pub send_buffer_bytes: usize,
+    /// The same while the round trip is short: from here it rises by 160 kB for each millisecond of the smoothed round trip, up to
+    /// `send_buffer_bytes`, so that a long path carries 160 MB/s and a short one does not hold what only waits. Range 64 KiB up
+    /// to `send_buffer_bytes`. Default: as `send_buffer_bytes`.
+    pub least_send_buffer_bytes: usize,
     /// Bytes that the peer may send before they are read, over all streams. Range 64 KiB–256 MiB.
     pub receive_buffer_bytes: usize,
     /// The largest message taken and sent. Range 2 KiB–1 MiB. Default 256 KiB.
@@ -166,6 +172,7 @@ impl SessionConfig {
     pub fn browser() -> Self {
         Self {
             send_buffer_bytes: 4 * MIB,
+            least_send_buffer_bytes: 4 * MIB,
             receive_buffer_bytes: 2 * MIB,
             max_message_bytes: 256 * KIB,
             max_channels: 4,
@@ -180,15 +187,24 @@ impl SessionConfig {
     pub fn own_peer() -> Self {
         Self {
             send_buffer_bytes: 16 * MIB,
+            least_send_buffer_bytes: 16 * MIB,
             receive_buffer_bytes: 16 * MIB,
             max_frame_streams: 256,
             ..Self::browser()
         }
     }
 
+    /// Bytes written and not yet acknowledged that suit a round trip.
+    pub(crate) fn send_buffer_for(&self, round_trip: Duration) -> usize {
+        let wanted = round_trip.as_secs_f64() * SEND_BYTES_PER_SECOND;
+        (wanted as usize).clamp(self.least_send_buffer_bytes, self.send_buffer_bytes)
+    }
+
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let (send, receive) = (self.send_buffer_bytes, self.receive_buffer_bytes);
         in_range("send_buffer_bytes", send, 64 * KIB, 256 * MIB)?;
+        let least = self.least_send_buffer_bytes;
+        in_range("least_send_buffer_bytes", least, 64 * KIB, send)?;
         in_range("receive_buffer_bytes", receive, 64 * KIB, 256 * MIB)?;
         let message = self.max_message_bytes;
         in_range("max_message_bytes", message, 2 * KIB, MAX_MESSAGE_BYTES)?;
@@ -269,10 +285,27 @@ mod tests {
     }
 
     #[test]
+    fn a_long_path_has_a_long_send_buffer() {
+        let config = SessionConfig {
+            least_send_buffer_bytes: MIB,
+            ..SessionConfig::own_peer()
+        };
+        let for_millis = |ms| config.send_buffer_for(Duration::from_millis(ms));
+        assert_eq!(for_millis(1), MIB);
+        assert_eq!(for_millis(50), 8_000_000);
+        assert_eq!(for_millis(1000), 16 * MIB);
+    }
+
+    #[test]
     fn each_limit_is_taken_at_its_value_and_refused_beyond() {
         type Set = fn(&mut SessionConfig, usize);
-        let fields: [(Set, usize, usize); 5] = [
-            (|c, v| c.send_buffer_bytes = v, 64 * KIB, 256 * MIB),
+        let fields: [(Set, usize, usize); 6] = [
+            (
+                |c, v| (c.send_buffer_bytes, c.least_send_buffer_bytes) = (v, 64 * KIB),
+                64 * KIB,
+                256 * MIB,
+            ),
+            (|c, v| c.least_send_buffer_bytes = v, 64 * KIB, 4 * MIB),
             (|c, v| c.receive_buffer_bytes = v, 64 * KIB, 256 * MIB),
             (|c, v| c.max_message_bytes = v, 2 * KIB, MIB),
             (|c, v| c.max_channels = v, 1, 16),

@@ -25,7 +25,7 @@ pub struct PathStats {
     pub forwarded: u64,
     /// Their bytes.
     pub forwarded_bytes: u64,
-    /// Datagrams lost to `loss`.
+    /// Datagrams lost to `loss`, or longer than `mtu_bytes`.
     pub lost: u64,
     /// Extra copies made by `duplication`.
     pub duplicated: u64,

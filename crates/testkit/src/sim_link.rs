@@ -37,6 +37,8 @@ pub struct LinkConfig {
     /// Bytes that may wait to leave the sender; [`SimLink::room_bytes`] tells what is left.
     /// Default 64 KiB.
     pub queue_bytes: usize,
+    /// Longer messages vanish, as datagrams do that are longer than a path's MTU. Default: none is too long.
+    pub mtu_bytes: usize,
 }
 
 impl Default for LinkConfig {
@@ -51,6 +53,7 @@ impl Default for LinkConfig {
             reordering_by: Duration::from_millis(10),
             ordered: true,
             queue_bytes: 64 << 10,
+            mtu_bytes: usize::MAX,
         }
     }
 }
@@ -72,7 +75,7 @@ pub struct LinkStats {
     pub sent: u64,
     /// Messages popped, duplicates included.
     pub delivered: u64,
-    /// Messages lost to `loss`.
+    /// Messages lost to `loss`, or longer than `mtu_bytes`.
     pub lost: u64,
     /// Extra copies made by `duplication`.
     pub duplicated: u64,
@@ -150,6 +153,10 @@ impl<M: AsRef<[u8]> + Clone> SimLink<M> {
             return false;
         }
         self.stats.sent += 1;
+        if message.as_ref().len() > self.config.mtu_bytes {
+            self.stats.lost += 1;
+            return true;
+        }
         let sent_at = self.send_at(now, message.as_ref().len());
         if self.rng.chance(self.config.loss) {
             self.stats.lost += 1;

@@ -108,20 +108,26 @@ impl FrameReceiver {
         if lane.acked == self.ack_generation {
             return false;
         }
-        let pairs = &mut self.pairs;
+        let (untold, pairs) = (&mut self.untold, &mut self.pairs);
+        untold.clear();
+        let held = self.table.iter().filter(|slot| slot.news > lane.told);
+        untold.extend(held.map(|slot| (slot.news, slot.received())));
+        untold.sort_unstable_by_key(|(news, _)| *news);
+        // What does not fit into this ack is in the next.
+        let told = untold
+            .get(MAX_RECEIVED_PAIRS - 1)
+            .filter(|_| untold.len() > MAX_RECEIVED_PAIRS)
+            .map(|(news, _)| *news);
         pairs.clear();
-        let held = self.table.iter().filter(|slot| slot.is_whole());
-        pairs.extend(
-            held.map(super::table::Slot::received)
-                .take(MAX_RECEIVED_PAIRS),
-        );
-        let untold = self
+        let listed = untold.iter().take(MAX_RECEIVED_PAIRS);
+        pairs.extend(listed.map(|(_, received)| *received));
+        let handed_out = self
             .recent
             .iter()
             .rev()
             .take_while(|(at, _)| *at > lane.acked);
         let left = MAX_RECEIVED_PAIRS - pairs.len();
-        pairs.extend(untold.map(|(_, received)| *received).take(left));
+        pairs.extend(handed_out.map(|(_, received)| *received).take(left));
         let ack = Ack {
             next_sequence: self.delivered.next_sequence,
             received: ReceivedPairs::listed(pairs),
@@ -129,7 +135,10 @@ impl FrameReceiver {
         };
         let said = encode_within(epoch, &Message::Ack(ack), room, out);
         if said {
-            lane.acked = self.ack_generation;
+            lane.told = told.unwrap_or(self.ack_generation);
+            if told.is_none() {
+                lane.acked = self.ack_generation;
+            }
         }
         said
     }

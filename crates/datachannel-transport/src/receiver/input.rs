@@ -158,8 +158,10 @@ impl FrameReceiver {
         let mut replaces_bytes = None;
         if let Some(slot) = self.table.get_mut(sequence) {
             if slot.is_whole() {
+                // The sender has not heard that it is, so it is said again.
                 self.counters.chunks_duplicate += 1;
                 self.ack_generation += 1;
+                slot.news = self.ack_generation;
                 return Ok(false);
             }
             if attempt <= slot.attempt {
@@ -188,6 +190,7 @@ impl FrameReceiver {
             attempt,
             frame_bytes,
             opened_at: now,
+            news: 0,
             state,
         });
         Ok(true)
@@ -300,16 +303,29 @@ impl FrameReceiver {
             None => self.refusal(FrameErrorCode::HashMismatch),
         };
         let whole = matches!(state, SlotState::Whole { .. });
+        self.ack_generation += u64::from(whole);
         self.table.insert(Slot {
             sequence,
             attempt,
             frame_bytes,
             opened_at,
+            news: if whole { self.ack_generation } else { 0 },
             state,
         });
         if whole {
-            self.ack_generation += 1;
+            if !self.is_realtime() {
+                self.note_arrivals(now);
+            }
             self.overtake(sequence);
+        }
+    }
+
+    /// Frames that are whole, as are all before them: how long each was arriving.
+    fn note_arrivals(&mut self, now: Instant) {
+        while let Some(slot) = self.table.get(self.next_ready).filter(|it| it.is_whole()) {
+            self.arrivals
+                .add(now.saturating_duration_since(slot.opened_at));
+            self.next_ready += 1;
         }
     }
 

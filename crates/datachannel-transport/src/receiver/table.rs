@@ -18,6 +18,8 @@ pub(super) struct Slot {
     pub(super) attempt: u16,
     pub(super) frame_bytes: u32,
     pub(super) opened_at: Instant,
+    /// Lanes that were last told of an earlier point of the ack count are to be told that it is whole. 0: it is not.
+    pub(super) news: u64,
     pub(super) state: SlotState,
 }
 
@@ -82,6 +84,14 @@ impl Table {
 
     pub(super) fn iter(&self) -> impl Iterator<Item = &Slot> {
         self.slots.iter()
+    }
+
+    pub(super) fn get(&self, sequence: u64) -> Option<&Slot> {
+        let at = self
+            .slots
+            .binary_search_by_key(&sequence, |slot| slot.sequence)
+            .ok()?;
+        self.slots.get(at)
     }
 
     pub(super) fn get_mut(&mut self, sequence: u64) -> Option<&mut Slot> {

@@ -8,6 +8,7 @@ mod endpoint;
 mod identity;
 mod inbound;
 mod outbound;
+mod path_length;
 mod reader;
 mod session;
 mod sessions;

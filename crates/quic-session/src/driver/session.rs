@@ -10,8 +10,10 @@ use super::channel::{SendFault, code};
 use super::control::{Control, Order, SessionWaker};
 use super::inbound::{Happened, Inbound, refuse};
 use super::outbound::{Outbound, Progress};
+use super::path_length::PathLength;
 use super::sessions::{Listed, Seen, Sessions};
 use super::totals::{SessionCounters, Totals};
+use super::transport::suit_round_trip;
 use crate::limits::{MAX_REASON_BYTES, MAX_REFUSED_CHANNELS};
 use crate::{
     ChannelId, ChannelInfo, ChannelSpec, ChannelUse, CloseReason, Preamble, SessionConfig,
@@ -59,6 +61,7 @@ pub(super) struct Running {
     /// Streams refused that the endpoint's counter has.
     refused_told: u64,
     drain: Drain,
+    path: PathLength,
     address: std::net::SocketAddr,
     _listed: Listed,
 }
@@ -101,6 +104,7 @@ impl Starting {
             refused_channels: 0,
             refused_told: 0,
             drain: Drain::Not,
+            path: PathLength::new(now),
             _listed: listed,
         };
         for (number, (spec, send, receive)) in opened.into_iter().flatten().enumerate() {
@@ -195,6 +199,9 @@ impl Running {
             && self.outbound.is_idle()
         {
             self.drain = Drain::Delivering(until);
+        }
+        if let Some(round_trip) = self.path.looked(now, || self.transport.rtt()) {
+            suit_round_trip(&self.transport, &self.config, round_trip);
         }
         let limit = self.config.not_reading_timeout;
         if self.outbound.stuck_for(now) >= limit {

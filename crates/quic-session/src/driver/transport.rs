@@ -1,6 +1,7 @@
 //! Our settings as quinn's and rustls's.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
@@ -43,7 +44,7 @@ fn transport(config: &EndpointConfig) -> TransportConfig {
 
 /// A session's own settings, once it is known to be one.
 pub(super) fn apply(connection: &quinn::Connection, config: &SessionConfig, is_server: bool) {
-    connection.set_send_window(config.send_buffer_bytes as u64);
+    suit_round_trip(connection, config, connection.rtt());
     connection.set_receive_window(varint(config.receive_buffer_bytes));
     let frames = varint(config.max_frame_streams + HTTP3_STREAMS as usize);
     connection.set_max_concurrent_uni_streams(frames);
@@ -51,6 +52,16 @@ pub(super) fn apply(connection: &quinn::Connection, config: &SessionConfig, is_s
         // And the request's own stream.
         connection.set_max_concurrent_bi_streams(varint(config.max_channels + 1));
     }
+}
+
+/// As much may be written and not acknowledged as a path of this round trip wants.
+pub(super) fn suit_round_trip(
+    connection: &quinn::Connection,
+    config: &SessionConfig,
+    round_trip: Duration,
+) {
+    let bytes = config.send_buffer_for(round_trip);
+    connection.set_send_window(bytes as u64);
 }
 
 fn varint(value: usize) -> VarInt {

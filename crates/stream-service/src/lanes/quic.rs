@@ -2,7 +2,6 @@
 //!
 //! Called by the session's task; hands all of it to the lane's end of the link.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -13,18 +12,16 @@ use quic_session::{
 
 use super::end::{LaneEnd, LinkEnd};
 use super::sizes::{
-    LOOPBACK_SEND_BUFFER_BYTES, QUIC_MESSAGE_BYTES, QUIC_RECEIVE_BUFFER_BYTES,
-    QUIC_SEND_BUFFER_BYTES, VIEWER_SEND_BUFFER_BYTES,
+    QUIC_MESSAGE_BYTES, QUIC_RECEIVE_BUFFER_BYTES, QUIC_SEND_BUFFER_BYTES, SHORT_SEND_BUFFER_BYTES,
+    VIEWER_SEND_BUFFER_BYTES,
 };
 
-/// How such a session is set up, at either end: `own` is the address of this one's socket.
-pub(crate) fn session_config(own: SocketAddr) -> SessionConfig {
+/// How such a session is set up, at either end.
+pub(crate) fn session_config() -> SessionConfig {
     let mut config = SessionConfig::own_peer();
     config.send_buffer_bytes = QUIC_SEND_BUFFER_BYTES;
+    config.least_send_buffer_bytes = SHORT_SEND_BUFFER_BYTES;
     config.receive_buffer_bytes = QUIC_RECEIVE_BUFFER_BYTES;
-    if own.ip().is_loopback() {
-        config.send_buffer_bytes = LOOPBACK_SEND_BUFFER_BYTES;
-    }
     config
 }
 
@@ -32,6 +29,7 @@ pub(crate) fn session_config(own: SocketAddr) -> SessionConfig {
 pub(crate) fn viewer_session_config() -> SessionConfig {
     let mut config = SessionConfig::browser();
     config.send_buffer_bytes = VIEWER_SEND_BUFFER_BYTES;
+    config.least_send_buffer_bytes = VIEWER_SEND_BUFFER_BYTES;
     config
 }
 

@@ -7,12 +7,14 @@ pub(crate) const DATA_MESSAGE_BYTES: usize = 16 << 10;
 /// The largest message of a QUIC lane: a frame's stream takes one after the other.
 pub(crate) const QUIC_MESSAGE_BYTES: usize = 64 << 10;
 
-/// What a QUIC lane has written and not yet acknowledged, at most: 80 MB/s at a round trip of 50 ms.
-pub(crate) const QUIC_SEND_BUFFER_BYTES: usize = 4 << 20;
-/// The same on loopback, which holds next to nothing.
-pub(crate) const LOOPBACK_SEND_BUFFER_BYTES: usize = 1 << 20;
-/// What it takes before it is read, at most.
-pub(crate) const QUIC_RECEIVE_BUFFER_BYTES: usize = 8 << 20;
+/// What a QUIC lane has written and not yet acknowledged, at most: 160 MB/s at a round trip of 50 ms, half of which may be lost
+/// and on its way again.
+pub(crate) const QUIC_SEND_BUFFER_BYTES: usize = 8 << 20;
+/// The same on a path as short as loopback, which holds next to nothing.
+pub(crate) const SHORT_SEND_BUFFER_BYTES: usize = 1 << 20;
+/// What it takes before it is read, at most. Where packets are lost, what came after them on their streams waits here for a round
+/// trip or three.
+pub(crate) const QUIC_RECEIVE_BUFFER_BYTES: usize = 16 << 20;
 /// What it has written and not yet acknowledged towards a viewer, at most: 20 MB/s at a round trip of 50 ms. What waits there
 /// can no longer be replaced by what is newer.
 pub(crate) const VIEWER_SEND_BUFFER_BYTES: usize = 1 << 20;

@@ -8,7 +8,6 @@ mod next;
 #[cfg(test)]
 mod tests;
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
@@ -209,15 +208,12 @@ impl Dialer {
         let Some(quic) = &self.quic else {
             return Err(DialError::Never("QUIC was not asked for".to_owned()));
         };
-        let own = quic
-            .local_addr()
-            .map_err(|error| DialError::Later(error.to_string()))?;
-        let (url, config) = self.webtransport(place, own).map_err(DialError::Never)?;
         let handler = Box::new(QuicLane::new(Arc::clone(&self.port), lane));
         let channels = self
             .channels()
             .map(|(label, protocol)| quic_session::ChannelSpec::new(label).with_protocol(protocol));
         let channels: Vec<_> = channels.collect();
+        let (url, config) = self.webtransport(place).map_err(DialError::Never)?;
         let session = quic.connect(&url, config, handler, &channels).await;
         session
             .map(Session::Quic)
@@ -225,11 +221,7 @@ impl Dialer {
     }
 
     /// Where to connect, and whom to trust there.
-    fn webtransport(
-        &self,
-        place: &str,
-        own: SocketAddr,
-    ) -> Result<(String, ConnectConfig), String> {
+    fn webtransport(&self, place: &str) -> Result<(String, ConnectConfig), String> {
         let to = &self.to;
         let place: QuicPlace = serde_json::from_str(place).map_err(|error| {
             format!("{to} says in words unknown here where its QUIC is: {error}")
@@ -247,7 +239,7 @@ impl Dialer {
             hashes => Trust::Hashes(hashes),
         };
         let mut config = ConnectConfig::new(trust);
-        config.session = session_config(own);
+        config.session = session_config();
         config.timeout = QUIC_TIMEOUT;
         Ok((url.into(), config))
     }

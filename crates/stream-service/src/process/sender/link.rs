@@ -34,7 +34,7 @@ use crate::model::meters::RateMeter;
 use crate::process::protocol::ProcessMode;
 
 /// Frames held beyond those that may be under way: what the reader is ahead by.
-const READ_AHEAD_FRAMES: usize = 32;
+const READ_AHEAD_FRAMES: usize = 24;
 
 /// A link as the sender has it.
 pub(super) struct SendLink {
@@ -400,7 +400,8 @@ impl State {
 
     /// With no more frames held than this the reading thread is worth waking.
     fn low_water(&self) -> usize {
-        self.capacity() * 3 / 4
+        let capacity = self.capacity();
+        capacity - (capacity / 4).min(READ_AHEAD_FRAMES / 2)
     }
 
     /// Frames worth holding: those that may be under way, and some read ahead. A short path needs few.

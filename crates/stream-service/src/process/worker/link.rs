@@ -40,9 +40,9 @@ pub(super) use snapshot::LinkSnapshot;
 use snapshot::StageWindows;
 use upstream::Upstream;
 
-/// Frames that one link may have under way: with 100 kB each, 64 MB/s where a frame's confirmation takes 200 ms. One ack lists half as
-/// many; the others are told as those before them are confirmed.
-pub(super) const MAX_WINDOW_FRAMES: u32 = 128;
+/// Frames that one link may have under way, as long as their bytes fit below: with 100 kB each 84 MB/s where a frame's confirmation
+/// takes 400 ms, eight round trips of 50 ms, as where every seventh packet is lost.
+pub(super) const MAX_WINDOW_FRAMES: u32 = 512;
 /// Frames that it may always have under way: what a pause of the sender's or the worker's scheduler is bridged with.
 const MIN_WINDOW_FRAMES: u32 = 32;
 /// The same in realtime: one on its way and one whole, and as many again for a path with a round trip of two frames.
@@ -237,7 +237,7 @@ fn receiver(
     })?;
     if query.mode == ProcessMode::EveryFrame && query.link.is_some() {
         frames.set_window(Window {
-            frames: credit.frames(None).max(MIN_UNITS_WINDOW),
+            frames: credit.frames(None, None).max(MIN_UNITS_WINDOW),
             bytes: MAX_WINDOW_BYTES,
         })?;
     }
@@ -277,6 +277,7 @@ impl State {
     fn answer(&mut self, now: Instant, result: FrameResult) {
         let index = result.index;
         self.answered = index + 1;
+        self.credit.answered(now, index);
         self.stages.add(&result.stages);
         let mut duration = Duration::ZERO;
         while let Some((_, known)) = self.durations.pop_front_if(|(at, _)| *at <= index) {
@@ -338,7 +339,10 @@ impl State {
         let window = Window {
             frames: self
                 .credit
-                .frames(self.frames.shortest_round_trip())
+                .frames(
+                    self.frames.shortest_round_trip(),
+                    self.frames.arrival_time(),
+                )
                 .max(least),
             bytes: MAX_WINDOW_BYTES,
         };

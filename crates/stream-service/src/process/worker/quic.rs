@@ -47,7 +47,7 @@ pub(super) async fn invite(
     let own = quic.local_addr().map_err(|error| {
         Problem::bad_request(format!("the QUIC socket has no address: {error}"))
     })?;
-    let invitation = quic.invite_with(handler, session_config(own));
+    let invitation = quic.invite_with(handler, session_config());
     let invitation = invitation.map_err(|error| {
         port.closed(Instant::now(), lane, "nobody could be invited");
         unavailable(&error)

@@ -181,7 +181,11 @@ async fn ready(State(app): State<App>) -> Response {
 
 /// Prometheus' text format.
 async fn metrics(State(app): State<App>) -> Response {
-    let quic = app.endpoints.quic.as_ref().map(quic_session::Endpoint::totals);
+    let quic = app
+        .endpoints
+        .quic
+        .as_ref()
+        .map(quic_session::Endpoint::totals);
     let links = app.links.snapshots(Instant::now());
     let made = app.links.made();
     let text = exposition(&links, made, app.links.broken(), quic.as_ref());

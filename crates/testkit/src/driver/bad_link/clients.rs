@@ -1,10 +1,10 @@
 //! Who talks through a bad link: one socket towards the server for each client, so that the server tells them apart.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use super::control::udp_socket;
+use super::socket::RelaySocket;
 
 /// Clients at a time.
 const MAX_CLIENTS: usize = 256;
@@ -30,8 +30,9 @@ pub(super) struct Client {
     /// The route it came by, by its index.
     pub(super) route: usize,
     pub(super) address: SocketAddr,
-    /// Connected to the server.
-    pub(super) upstream: UdpSocket,
+    pub(super) server: SocketAddr,
+    /// Towards the server.
+    pub(super) upstream: RelaySocket,
     last_active: Instant,
 }
 
@@ -73,6 +74,7 @@ impl Clients {
             id,
             route,
             address,
+            server,
             upstream: upstream(server, self.moves)?,
             last_active: now,
         });
@@ -108,8 +110,9 @@ impl Clients {
     }
 }
 
-/// A socket that hears the server alone, at an address that depends on how often clients have moved.
-fn upstream(server: SocketAddr, moves: u32) -> io::Result<UdpSocket> {
+/// A socket that reaches the server, at an address that depends on how often clients have moved; what others send to it is not the
+/// relay's business.
+fn upstream(server: SocketAddr, moves: u32) -> io::Result<RelaySocket> {
     let own = match (server.ip(), server.ip().is_loopback()) {
         (IpAddr::V4(_), true) => Ipv4Addr::LOCALHOST.into(),
         (IpAddr::V4(_), false) => Ipv4Addr::UNSPECIFIED.into(),
@@ -123,8 +126,6 @@ fn upstream(server: SocketAddr, moves: u32) -> io::Result<UdpSocket> {
         other => other,
     };
     // All of 127.0.0.0/8 is this machine's on Linux, and one address alone elsewhere: there the port changes.
-    let socket = udp_socket(SocketAddr::new(elsewhere, 0));
-    let socket = socket.or_else(|_| udp_socket(SocketAddr::new(own, 0)))?;
-    socket.connect(server)?;
-    Ok(socket)
+    let socket = RelaySocket::bind(SocketAddr::new(elsewhere, 0));
+    socket.or_else(|_| RelaySocket::bind(SocketAddr::new(own, 0)))
 }

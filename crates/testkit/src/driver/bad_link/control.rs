@@ -12,6 +12,7 @@ use rustix::net::sockopt;
 
 use super::BadLinkConfig;
 use super::clients::Datagram;
+use super::socket::RelaySocket;
 use crate::datagram_path::Cut;
 use crate::{DatagramPath, LinkConfig, PathStats};
 
@@ -25,7 +26,7 @@ const SOCKET_BUFFER_BYTES: usize = 8 << 20;
 /// A socket for clients and the server behind it.
 #[derive(Debug)]
 pub(super) struct Route {
-    pub(super) socket: UdpSocket,
+    pub(super) socket: RelaySocket,
     pub(super) server: SocketAddr,
 }
 
@@ -160,8 +161,8 @@ impl Shared {
         if state.routes.len() >= MAX_ROUTES {
             return Err(io::Error::other("too many servers behind one link"));
         }
-        let socket = udp_socket(listen)?;
-        let address = socket.local_addr()?;
+        let socket = RelaySocket::bind(listen)?;
+        let address = socket.io.local_addr()?;
         // It has room for as many as there may be.
         self.new_routes
             .try_send(Route { socket, server })

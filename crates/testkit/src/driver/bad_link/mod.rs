@@ -9,6 +9,7 @@ mod control;
 mod exchange;
 mod http;
 mod relay;
+mod socket;
 mod tunnel;
 
 use std::io;

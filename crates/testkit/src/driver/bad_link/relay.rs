@@ -1,22 +1,18 @@
 //! The thread that carries the datagrams: all sockets in one `poll`, everything received into the paths, everything due
 //! out of them.
 
-use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::clients::{Client, Clients, Datagram};
+use super::clients::{Clients, Datagram};
 use super::control::{Route, Routes, Shared};
+use super::socket::{ReceiveBuffers, Segments};
 
-/// Datagrams read from one socket before the others have their turn, and sent before any is read: no larger bursts than
-/// came, for a receiver with a small buffer.
-const BATCH: usize = 16;
-/// No datagram is larger.
-const MAX_DATAGRAM_BYTES: usize = 64 << 10;
+/// Datagrams that go each way before any is read: no larger bursts than came, for a receiver with a small buffer.
+const BATCH: usize = 64;
 /// How soon a new route, and the end, are noticed. A datagram that is due is never late by it.
 const LONGEST_WAIT: Duration = Duration::from_millis(10);
 
@@ -25,7 +21,8 @@ pub(super) struct Relay {
     new_routes: Routes,
     routes: Vec<Route>,
     clients: Clients,
-    buffer: Vec<u8>,
+    buffers: ReceiveBuffers,
+    segments: Segments,
     /// Due datagrams, with whether they go up.
     due: Vec<(bool, Datagram)>,
 }
@@ -37,7 +34,8 @@ impl Relay {
             new_routes,
             routes: Vec::new(),
             clients: Clients::default(),
-            buffer: vec![0; MAX_DATAGRAM_BYTES],
+            buffers: ReceiveBuffers::new(),
+            segments: Segments::default(),
             due: Vec::with_capacity(2 * BATCH),
         }
     }
@@ -79,8 +77,8 @@ impl Relay {
         let mut sockets: Vec<PollFd<'_>> = self
             .routes
             .iter()
-            .map(|route| &route.socket)
-            .chain(self.clients.all().iter().map(|client| &client.upstream))
+            .map(|route| &route.socket.io)
+            .chain(self.clients.all().iter().map(|client| &client.upstream.io))
             .map(|socket| PollFd::new(socket, PollFlags::IN))
             .collect();
         let timeout = Timespec {
@@ -99,22 +97,19 @@ impl Relay {
 
     fn receive_from_clients(&mut self, route_index: usize) {
         let route = &self.routes[route_index];
-        for _ in 0..BATCH {
-            let received = match route.socket.recv_from(&mut self.buffer) {
-                Ok(received) => received,
-                Err(error) if is_of_an_earlier_send(&error) => continue,
-                Err(_none) => return,
-            };
-            let (len, address) = received;
-            if self.shared.lock().is_blocked(route.server) {
-                continue;
-            }
-            let now = Instant::now();
+        let Ok(received) = route.socket.receive(&mut self.buffers) else {
+            return;
+        };
+        if self.shared.lock().is_blocked(route.server) {
+            return;
+        }
+        let now = Instant::now();
+        for (address, bytes) in received {
             let client = self.clients.at(now, route_index, address, route.server);
             let mut state = self.shared.lock();
             match client {
                 Ok(client) => {
-                    let bytes = self.buffer[..len].to_vec();
+                    let bytes = bytes.to_vec();
                     state.up.push(now, Datagram { client, bytes });
                 }
                 Err(_no_room) => state.counts.refused += 1,
@@ -123,28 +118,23 @@ impl Relay {
     }
 
     fn receive_from_server(&mut self, client_index: usize) {
-        for _ in 0..BATCH {
-            let client = &self.clients.all()[client_index];
-            let len = match client.upstream.recv(&mut self.buffer) {
-                Ok(len) => len,
-                Err(error) if is_of_an_earlier_send(&error) => continue,
-                Err(_none) => return,
-            };
-            if self
-                .shared
-                .lock()
-                .is_blocked(self.routes[client.route].server)
-            {
-                continue;
+        let client = &self.clients.all()[client_index];
+        let (id, server) = (client.id, client.server);
+        let Ok(received) = client.upstream.receive(&mut self.buffers) else {
+            return;
+        };
+        let now = Instant::now();
+        {
+            let mut state = self.shared.lock();
+            if state.is_blocked(server) {
+                return;
             }
-            let datagram = Datagram {
-                client: client.id,
-                bytes: self.buffer[..len].to_vec(),
-            };
-            let now = Instant::now();
-            self.clients.touch(now, client_index);
-            self.shared.lock().down.push(now, datagram);
+            for (_, bytes) in received.filter(|(address, _)| *address == server) {
+                let bytes = bytes.to_vec();
+                state.down.push(now, Datagram { client: id, bytes });
+            }
         }
+        self.clients.touch(now, client_index);
     }
 
     fn send_due(&mut self) {
@@ -152,29 +142,24 @@ impl Relay {
             let now = Instant::now();
             let state = &mut *self.shared.lock();
             for _ in 0..BATCH {
-                let up = state.up.pop(now).map(|datagram| (true, datagram));
-                let down = state.down.pop(now).map(|datagram| (false, datagram));
-                if up.is_none() && down.is_none() {
+                let Some(datagram) = state.up.pop(now) else {
                     break;
-                }
-                self.due.extend([up, down].into_iter().flatten());
+                };
+                self.due.push((true, datagram));
+            }
+            for _ in 0..BATCH {
+                let Some(datagram) = state.down.pop(now) else {
+                    break;
+                };
+                self.due.push((false, datagram));
             }
         }
-        let mut unsent = 0;
-        for (is_up, datagram) in self.due.drain(..) {
-            let client = self.clients.get(datagram.client);
-            let sent = client.is_some_and(|client| {
-                let sent = || send(&self.routes, client, is_up, &datagram.bytes);
-                sent()
-                    .or_else(|error| match error {
-                        // It tells of an earlier datagram, and this one has not been sent.
-                        error if is_of_an_earlier_send(&error) => sent(),
-                        error => Err(error),
-                    })
-                    .is_ok()
-            });
-            unsent += u64::from(!sent);
-        }
+        let unsent: u64 = self
+            .due
+            .chunk_by(|(up, one), (other_up, other)| up == other_up && one.client == other.client)
+            .map(|run| send(&self.routes, &self.clients, &mut self.segments, run))
+            .sum();
+        self.due.clear();
         if unsent > 0 {
             self.shared.lock().counts.unsent += unsent;
         }
@@ -188,19 +173,36 @@ fn indices(ready: &[bool]) -> impl Iterator<Item = usize> + '_ {
         .filter_map(|(at, &ready)| ready.then_some(at))
 }
 
-fn send(routes: &[Route], client: &Client, is_up: bool, bytes: &[u8]) -> io::Result<usize> {
-    let to: SocketAddr = client.address;
-    if is_up {
-        client.upstream.send(bytes)
+/// Sends datagrams of one client and one way, in as few calls as it takes; how many did not leave.
+fn send(
+    routes: &[Route],
+    clients: &Clients,
+    segments: &mut Segments,
+    run: &[(bool, Datagram)],
+) -> u64 {
+    let Some(&(is_up, ref first)) = run.first() else {
+        return 0;
+    };
+    let Some(client) = clients.get(first.client) else {
+        return run.len() as u64;
+    };
+    let (socket, to) = if is_up {
+        (&client.upstream, client.server)
     } else {
-        routes[client.route].socket.send_to(bytes, to)
+        (&routes[client.route].socket, client.address)
+    };
+    let (most, mut unsent) = (socket.max_segments(), 0);
+    segments.clear();
+    for (_, datagram) in run {
+        if !segments.push(&datagram.bytes, most) {
+            unsent += socket.send(to, segments);
+            segments.clear();
+            segments.push(&datagram.bytes, most);
+        }
     }
-}
-
-/// Nobody listens there, or nobody yet: the system reports it with whatever is done next on the socket.
-fn is_of_an_earlier_send(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::ConnectionRefused | ErrorKind::ConnectionReset
-    )
+    if !segments.is_empty() {
+        unsent += socket.send(to, segments);
+        segments.clear();
+    }
+    unsent
 }

@@ -50,6 +50,8 @@ pub(super) fn results_of(
         max_queued_bytes: MAX_RESULT_BYTES,
     };
     config.max_frame_bytes = MAX_RESULT_BYTES as u32;
+    // As many answers as there may be frames: each waits for those before it to arrive.
+    config.max_window.frames = MAX_WINDOW_FRAMES;
     config.max_message_bytes = MAX_MESSAGE_BYTES;
     config.resume.next_sequence = first_index(query);
     Ok(Results::Linked(Box::new(FrameSender::new(config)?)))

@@ -3,6 +3,9 @@
 //! Fed by `routes` with offers; holds what a link needs to live on when its sessions die. Bounded: so many links, each for
 //! so long without a session.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -68,6 +71,8 @@ pub(super) struct Place {
     pub(super) lane: LaneId,
     /// Sessions whose lane this one takes over.
     pub(super) replaced: Vec<Seat>,
+    /// Sessions of the link of that name that was here before, which has been said goodbye to.
+    pub(super) superseded: Vec<Seat>,
 }
 
 #[derive(Default)]
@@ -116,8 +121,8 @@ impl Links {
         if table.sessions.len() >= MAX_SESSIONS {
             table.forget_sessions();
         }
-        let link = if query.attach {
-            table.known(query)?
+        let (link, superseded) = if query.attach {
+            (table.known(query)?, Vec::new())
         } else {
             self.make(now, query, &mut table)?
         };
@@ -129,6 +134,7 @@ impl Links {
             .filter_map(|lane| table.sessions.remove(lane));
         Ok(Place {
             replaced: replaced.collect(),
+            superseded,
             link,
             lane,
         })
@@ -140,19 +146,23 @@ impl Links {
         table.known(query).map(|_| ())
     }
 
+    /// A new link, and the sessions of the one that it takes the place of: were they left to their peer, it could have as
+    /// many links at work as sessions.
     fn make(
         &self,
         now: Instant,
         query: &LinkQuery,
         table: &mut Table,
-    ) -> Result<Arc<WorkerLink>, JoinError> {
+    ) -> Result<(Arc<WorkerLink>, Vec<Seat>), JoinError> {
         let name = query.link.unwrap_or_else(|| {
             // Nobody can name it again: any number that is free.
             u64::MAX - u64::from(self.links_made.fetch_add(1, Ordering::Relaxed))
         });
+        let mut superseded = Vec::new();
         if let Some(old) = table.links.remove(&name) {
-            let superseded = "a later link of the same sender took its place";
-            old.link.goodbye(now, GoodbyeCode::Done, superseded);
+            let why = "a later link of the same sender took its place";
+            old.link.goodbye(now, GoodbyeCode::Done, why);
+            superseded = table.seats_of(&[old.link]);
         }
         if table.links.len() >= MAX_LINKS {
             return Err(JoinError::TooMany);
@@ -167,7 +177,7 @@ impl Links {
             link: Arc::clone(&link),
         };
         table.links.insert(name, entry);
-        Ok(link)
+        Ok((link, superseded))
     }
 
     fn pipeline(&self, query: &LinkQuery, link: &Arc<WorkerLink>) -> Result<Pipeline, JoinError> {
@@ -211,10 +221,7 @@ impl Links {
         let unused = now.checked_sub(UNUSED).map_or_else(Vec::new, |since| {
             table.take(|link: &WorkerLink| link.is_unused(since))
         });
-        let lanes = broken.iter().chain(&unused).flat_map(|link| link.lanes());
-        let seats = lanes
-            .filter_map(|lane| table.sessions.remove(&lane))
-            .collect();
+        let seats = table.seats_of(&[broken, unused].concat());
         table.forget_idle(now);
         table.forget_sessions();
         seats
@@ -271,6 +278,13 @@ impl Table {
     fn take(&mut self, which: impl Fn(&WorkerLink) -> bool) -> Vec<Arc<WorkerLink>> {
         let taken = self.links.extract_if(|_, entry| which(&entry.link));
         taken.map(|(_, entry)| entry.link).collect()
+    }
+
+    /// What carries these links, which are in the table no more.
+    fn seats_of(&mut self, links: &[Arc<WorkerLink>]) -> Vec<Seat> {
+        let lanes = links.iter().flat_map(|link| link.lanes());
+        let seats = lanes.filter_map(|lane| self.sessions.remove(&lane));
+        seats.collect()
     }
 
     /// Lanes that are gone need no closing any more.

@@ -39,9 +39,13 @@ pub(super) struct App {
 }
 
 impl App {
-    /// Ends the sessions whose lanes another has taken over.
-    pub(super) async fn vacate(&self, seats: Vec<Seat>) {
-        for seat in seats {
+    /// Ends the sessions whose lanes another has taken over, and those whose link another has, once they have said goodbye.
+    pub(super) async fn vacate(&self, replaced: Vec<Seat>, superseded: Vec<Seat>) {
+        for seat in superseded {
+            // It may have ended by itself.
+            self.part(seat).await;
+        }
+        for seat in replaced {
             match seat {
                 // It may have ended by itself.
                 Seat::Data(session) => drop(self.endpoint.close(session).await),
@@ -106,7 +110,7 @@ async fn offer(
         .join(Instant::now(), &query)
         .map_err(|error| refused(&error))?;
     let lane = place.lane;
-    app.vacate(place.replaced).await;
+    app.vacate(place.replaced, place.superseded).await;
     let handler = Box::new(DataLane::new(Arc::clone(&place.link), lane));
     let accepted = app
         .endpoint

@@ -186,6 +186,10 @@ async fn streams_that_break_the_framing_or_the_link_end_that_session_alone() {
     // Its session is closed, however long the peer would stay.
     session.closed().await;
     worker.metric_reaches("frameway_worker_links_broken_total", 1);
+    // A link that is made again under its name leaves nothing of the former behind, whether its peer goes or not.
+    let (former, _controls) = self::session(&client, &Place::ask(worker, 9)).await;
+    Place::ask(worker, 9);
+    former.closed().await;
     scene.end();
 }
 

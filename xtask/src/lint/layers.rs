@@ -201,6 +201,16 @@ mod tests {
     }
 
     #[test]
+    fn a_programs_tests_may_speak_quic_badly_and_the_program_may_not_know_it() {
+        let found = |name, kind| {
+            let user = package(name, &[("quinn", kind)]);
+            reserved(&user, &user.dependencies[0]).is_some()
+        };
+        assert!(found("frame-sender", None) && found("stream-service", Some("dev")));
+        assert!(!found("frame-sender", Some("dev")) && !found("quic-session", None));
+    }
+
+    #[test]
     fn the_tests_instruments_are_for_tests_and_tools() {
         let found = |name, kind| {
             let user = package(name, &[("testkit", kind)]);

@@ -3,6 +3,9 @@
 //! Fed by `routes` with offers; holds what a link needs to live on when its sessions die. Bounded: so many links, each for
 //! so long without a session.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -57,6 +60,8 @@ pub(super) struct Place {
     pub(super) lane: LaneId,
     /// Sessions whose lane this one takes over.
     pub(super) replaced: Vec<Seat>,
+    /// Sessions of the link of that name that was here before, which has been said goodbye to.
+    pub(super) superseded: Vec<Seat>,
 }
 
 #[derive(Default)]
@@ -113,8 +118,8 @@ impl Links {
         if table.sessions.len() >= MAX_SESSIONS {
             table.forget_sessions();
         }
-        let port = if query.attach {
-            table.known(query)?
+        let (port, superseded) = if query.attach {
+            (table.known(query)?, Vec::new())
         } else {
             self.make(now, query, &mut table)?
         };
@@ -126,6 +131,7 @@ impl Links {
             .filter_map(|lane| table.sessions.remove(lane));
         Ok(Place {
             replaced: replaced.collect(),
+            superseded,
             port,
             lane,
         })
@@ -164,19 +170,23 @@ impl Links {
         table.known(query).map(|_| ())
     }
 
+    /// A new link, and the sessions of the one that it takes the place of: were they left to their peer, it could have as
+    /// many links at work as sessions.
     fn make(
         &self,
         now: Instant,
         query: &LinkQuery,
         table: &mut Table,
-    ) -> Result<Arc<Port<WorkerLink>>, JoinError> {
+    ) -> Result<(Arc<Port<WorkerLink>>, Vec<Seat>), JoinError> {
         let name = query.link.unwrap_or_else(|| {
             // Nobody can name it again: any number that is free.
             u64::MAX - u64::from(self.nameless.fetch_add(1, Ordering::Relaxed))
         });
+        let mut superseded = Vec::new();
         if let Some(old) = table.links.remove(&name) {
-            let superseded = "a later link of the same sender took its place";
-            old.port.link().goodbye(now, GoodbyeCode::Done, superseded);
+            let why = "a later link of the same sender took its place";
+            old.port.link().goodbye(now, GoodbyeCode::Done, why);
+            superseded = table.seats_of(&[old.port]);
         }
         if table.links.len() >= MAX_LINKS {
             return Err(JoinError::TooMany);
@@ -187,7 +197,7 @@ impl Links {
             port: Arc::clone(&port),
         };
         table.links.insert(name, entry);
-        Ok(port)
+        Ok((port, superseded))
     }
 
     /// A link and what works on its frames.
@@ -242,10 +252,7 @@ impl Links {
         let unused = now.checked_sub(UNUSED).map_or_else(Vec::new, |since| {
             table.take(|link: &WorkerLink| link.is_unused(since))
         });
-        let lanes = broken.iter().chain(&unused).flat_map(|port| port.lanes());
-        let seats = lanes
-            .filter_map(|lane| table.sessions.remove(&lane))
-            .collect();
+        let seats = table.seats_of(&[broken, unused].concat());
         table.forget_idle(now);
         table.forget_sessions();
         seats
@@ -304,6 +311,13 @@ impl Table {
     fn take(&mut self, which: impl Fn(&WorkerLink) -> bool) -> Vec<Arc<Port<WorkerLink>>> {
         let taken = self.links.extract_if(|_, entry| which(&entry.port.link()));
         taken.map(|(_, entry)| entry.port).collect()
+    }
+
+    /// What carries these links, which are in the table no more.
+    fn seats_of(&mut self, links: &[Arc<Port<WorkerLink>>]) -> Vec<Seat> {
+        let lanes = links.iter().flat_map(|link| link.lanes());
+        let seats = lanes.filter_map(|lane| self.sessions.remove(&lane));
+        seats.collect()
     }
 
     /// Lanes that are gone need no closing any more.

@@ -41,8 +41,9 @@ pub(super) async fn invite(
         port,
         lane,
         replaced,
+        superseded,
     } = place.map_err(|error| refused(&error))?;
-    app.vacate(replaced).await;
+    app.vacate(replaced, superseded).await;
     let handler = Box::new(QuicLane::new(Arc::clone(&port), lane));
     let own = quic.local_addr().map_err(|error| {
         Problem::bad_request(format!("the QUIC socket has no address: {error}"))

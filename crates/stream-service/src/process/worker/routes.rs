@@ -37,9 +37,13 @@ pub(super) struct App {
 }
 
 impl App {
-    /// Ends the sessions whose lanes another has taken over.
-    pub(super) async fn vacate(&self, seats: Vec<Seat>) {
-        for seat in seats {
+    /// Ends the sessions whose lanes another has taken over, and those whose link another has, once they have said goodbye.
+    pub(super) async fn vacate(&self, replaced: Vec<Seat>, superseded: Vec<Seat>) {
+        for seat in superseded {
+            // It may have ended by itself.
+            self.endpoints.close(&seat, Some(DRAIN)).await;
+        }
+        for seat in replaced {
             self.endpoints.close(&seat, None).await;
         }
     }
@@ -82,7 +86,7 @@ async fn offer(
         .join(Instant::now(), &query)
         .map_err(|error| refused(&error))?;
     let lane = place.lane;
-    app.vacate(place.replaced).await;
+    app.vacate(place.replaced, place.superseded).await;
     let handler = Box::new(DataLane::new(Arc::clone(&place.port), lane));
     let accepted = app
         .endpoints

@@ -41,8 +41,9 @@ pub(super) async fn socket(
         port,
         lane,
         replaced,
+        superseded,
     } = place.map_err(|error| refused(&error))?;
-    app.vacate(replaced).await;
+    app.vacate(replaced, superseded).await;
     let end = Arc::new(Notify::new());
     app.links.seated(lane, Seat::Socket(Arc::clone(&end)));
     let failed = Arc::clone(&port);

@@ -15,10 +15,10 @@ use jpeg_optimizer::Quality;
 use tokio::sync::Notify;
 use webrtc_session::SessionId;
 
-use super::link::{JpegPictures, LinkSnapshot, WorkerLink};
+use super::link::{JpegPictures, LinkSnapshot, PictureStream, Planes, WorkerLink};
 use super::payloads::Decoders;
 use crate::process::port::Port;
-use crate::process::protocol::{LinkQuery, MAX_LANES, ProcessMode};
+use crate::process::protocol::{LinkQuery, MAX_LANES, PictureEncoding, ProcessMode};
 
 /// Links at a time, each with threads of its own.
 pub(super) const MAX_LINKS: usize = 16;
@@ -215,7 +215,7 @@ impl Links {
             processors: self.work.processors.clone(),
             encoder: encoder(query)?,
         };
-        let on_result = WorkerLink::on_result(&Arc::downgrade(link));
+        let on_result = WorkerLink::on_result(&Arc::downgrade(link), PictureStream::of(query));
         Pipeline::start_stages(config, stages, first_index, on_result)
             .map_err(|error| JoinError::Pipeline(error.to_string()))
     }
@@ -298,7 +298,10 @@ fn encoder(query: &LinkQuery) -> Result<Option<Arc<dyn EncoderFactory>>, JoinErr
     }
     let quality = Quality::new(quality)
         .map_err(|error| JoinError::BadQuery(format!("pictures={quality}: {error}")))?;
-    Ok(Some(Arc::new(JpegPictures::new(quality))))
+    Ok(Some(match query.picture_encoding {
+        PictureEncoding::Jpeg => Arc::new(JpegPictures::new(quality)),
+        PictureEncoding::H264 => Arc::new(Planes),
+    }))
 }
 
 /// `none`, `all`, or the fields to keep.

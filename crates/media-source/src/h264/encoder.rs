@@ -215,8 +215,10 @@ impl H264Encoder {
             .intra_frame_period(IntraFramePeriod::auto())
             .num_threads(1)
             .vui(vui);
-        Encoder::with_api_config(OpenH264API::from_source(), config)
-            .map_err(|error| H264EncodeError::Encoder(error.to_string()))
+        let encoder = Encoder::with_api_config(OpenH264API::from_source(), config);
+        let mut encoder = encoder.map_err(|error| H264EncodeError::Encoder(error.to_string()))?;
+        silence(&mut encoder);
+        Ok(encoder)
     }
 }
 
@@ -227,6 +229,19 @@ impl std::fmt::Debug for H264Encoder {
             .field("qp", &self.qp)
             .field("shape", &shape)
             .finish_non_exhaustive()
+    }
+}
+
+/// Keeps openh264 from writing to stderr what it thinks of the settings when it starts.
+#[expect(unsafe_code, reason = "the C API of openh264")]
+fn silence(encoder: &mut Encoder) {
+    let mut level = openh264_sys2::WELS_LOG_QUIET;
+    // SAFETY: the option is one that may be set before the encoder has started; it is read as an int, and not kept.
+    unsafe {
+        encoder.raw_api().set_option(
+            openh264_sys2::ENCODER_OPTION_TRACE_LEVEL,
+            (&raw mut level).cast(),
+        );
     }
 }
 

@@ -6,7 +6,7 @@ mod support;
 use std::path::Path;
 use std::time::Duration;
 
-use frame_buffer::{FramePool, Picture, PictureSize};
+use frame_buffer::{ColorRange, FramePool, Picture, PictureSize};
 use media_source::{AccessUnit, FrameSource as _, H264Decoder, PatternOptions, TestPattern};
 use support::{Run, Worker};
 
@@ -23,11 +23,15 @@ fn assert_numbers(run: &Run) {
     }
 }
 
-/// Mean difference of luma samples.
+/// Mean difference of luma samples, in full range.
 fn difference(one: &Picture, other: &Picture) -> f64 {
+    let luma = |picture: &Picture, sample: u8| match picture.range() {
+        ColorRange::Full => f64::from(sample),
+        ColorRange::Limited => (f64::from(sample) - 16.0) * 255.0 / 219.0,
+    };
     let pairs = one.y().iter().zip(other.y());
-    let sum: u64 = pairs.map(|(a, b)| u64::from(a.abs_diff(*b))).sum();
-    sum as f64 / one.y().len() as f64
+    let apart = pairs.map(|(a, b)| (luma(one, *a) - luma(other, *b)).abs());
+    apart.sum::<f64>() / one.y().len() as f64
 }
 
 /// The stream is one picture per frame, each the one that it should be, as the ledger divides it.

@@ -20,7 +20,10 @@ use crate::process::protocol::{PictureEncoding, ProcessMode};
 #[non_exhaustive]
 pub enum LedgerError {
     /// The file cannot be read or written.
-    #[error("{path}: {source}", path = path.display())]
+    #[error(
+        "{path} cannot be read and written: {source}; choose another place with --results, --ledger or --pictures",
+        path = path.display()
+    )]
     Io {
         /// The file.
         path: PathBuf,

@@ -18,10 +18,10 @@ use crate::inputs::{Input, inputs};
 use crate::progress::{Display, Place};
 use crate::totals::Totals;
 
-pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let inputs = inputs(&args)?;
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let inputs = inputs(args)?;
     let display = Arc::new(Display::new(args.progress, args.json));
-    let videos = videos(&args, &inputs, &display)?;
+    let videos = videos(args, &inputs, &display)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()

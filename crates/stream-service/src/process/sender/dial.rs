@@ -164,7 +164,7 @@ impl Dialer {
 
     /// Gives the lanes of the link that is done to `next`, here and at the worker, without opening any. Where the worker
     /// has no such link any more, they are dialled anew.
-    pub(super) async fn take_over(&self, next: Arc<SendLink>) -> Result<(), DialError> {
+    pub(super) async fn take_over(&self, next: &Arc<SendLink>) -> Result<(), DialError> {
         let made = self.made.lock().await;
         let after = self.port.link().epoch();
         self.port.hand_over(Instant::now(), next, true);

@@ -25,7 +25,7 @@ pub(super) struct UnitPayloads {
 /// Where they come from.
 enum Source {
     /// The container has them.
-    Own(AccessUnits),
+    Own(Box<AccessUnits>),
     /// They are made here.
     Encoded(Box<EncodedUnits>),
 }
@@ -67,7 +67,8 @@ impl UnitPayloads {
             let made = EncodedUnits::open(&uri, &open, options.quality).await?;
             Source::Encoded(Box::new(made))
         } else {
-            Source::Own(media_source::driver::open_access_units(&uri, &open).await?)
+            let own = media_source::driver::open_access_units(&uri, &open).await?;
+            Source::Own(Box::new(own))
         };
         Ok(Self {
             source,

@@ -151,7 +151,7 @@ impl Links {
         if let Some(entry) = query.link.and_then(|name| table.links.get_mut(&name)) {
             entry.epoch = query.epoch;
         }
-        let former = port.hand_over(now, link, false);
+        let former = port.hand_over(now, &link, false);
         drop(table);
         // Its threads end, which may take as long as what they are at.
         drop(former);

@@ -32,10 +32,10 @@ pub(crate) struct Args {
     /// File with one more input a line, - for stdin; empty lines and those that begin with # are passed over
     #[arg(long, env = "FRAMEWAY_INPUTS_FROM", value_name = "FILE")]
     pub(crate) inputs_from: Option<PathBuf>,
-    /// How pictures travel; h264 is another word for source
+    /// How pictures travel
     #[arg(long, env = "FRAMEWAY_ENCODING", value_enum, default_value_t = Encoding::Jpeg)]
     pub(crate) encoding: Encoding,
-    /// JPEG quality, 1 to 100
+    /// Quality of jpeg and h264, 1 to 100
     #[arg(long, env = "FRAMEWAY_QUALITY", value_name = "N", default_value_t = 85, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) quality: u8,
     /// What carries the frames: auto (QUIC; data channels where it does not pass, over eight peer connections where the
@@ -52,11 +52,15 @@ pub(crate) struct Args {
     /// What comes back for each frame
     #[arg(long, env = "FRAMEWAY_OUTPUT", value_enum, default_value_t = Output::Data)]
     pub(crate) output: Output,
-    /// JPEG quality of the processed frames, 1 to 100
+    /// How the processed frames come back
+    #[arg(long, env = "FRAMEWAY_OUTPUT_ENCODING", value_enum, default_value_t = OutputEncoding::Jpeg)]
+    pub(crate) output_encoding: OutputEncoding,
+    /// Quality of the processed frames, 1 to 100
     #[arg(long, env = "FRAMEWAY_OUTPUT_QUALITY", value_name = "N", default_value_t = 85, value_parser = clap::value_parser!(u8).range(1..=100))]
     pub(crate) output_quality: u8,
-    /// Folder for the processed frames of --output video or both: 00000042.jpg is frame 42
-    #[arg(long, env = "FRAMEWAY_PICTURES", value_name = "DIR")]
+    /// Where the processed frames of --output video or both go: a folder, in which 00000042.jpg is frame 42; with
+    /// --output-encoding h264 a file, for example film.h264. Of several inputs a folder with one of these for each
+    #[arg(long, env = "FRAMEWAY_PICTURES", value_name = "PATH")]
     pub(crate) pictures: Option<PathBuf>,
     /// Which fields of the results: all, none, or names with commas between
     #[arg(
@@ -104,8 +108,9 @@ pub(crate) enum Encoding {
     /// Rows of blue, green and red, 3 bytes a pixel
     Bgr,
     /// The video's own H.264 (in MP4) as it is, a third to a thirtieth of the bytes; the worker decodes it
-    #[value(alias = "h264")]
     Source,
+    /// H.264 encoded here, for a video that is none: some tenth of jpeg's bytes, for more CPU; the worker decodes it
+    H264,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -129,10 +134,18 @@ pub(crate) enum Lanes {
 pub(crate) enum Output {
     /// Its result
     Data,
-    /// The frame as the processors drew it, as a JPEG; the result says no more than its errors
+    /// The frame as the processors drew it; the result says no more than its errors
     Video,
     /// Both
     Both,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputEncoding {
+    /// A JPEG each
+    Jpeg,
+    /// One stream of H.264, an access unit each
+    H264,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

@@ -18,7 +18,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 fn main() -> ExitCode {
     let outcome = parse_with_config().and_then(|args| {
         logging::init();
-        run::run(args)
+        run::run(&args)
     });
     match outcome {
         Ok(code) => code,

@@ -8,20 +8,20 @@ use anyhow::{Context as _, anyhow};
 use bin_support::{Failure, read_token, stop_signal};
 use progressive_loader::driver::Store;
 use stream_service::{
-    Connections, LaneWish, PayloadEncoding, ProcessMode, ProcessOutput, SendError, SendOptions,
-    Summary,
+    Connections, LaneWish, PayloadEncoding, PictureEncoding, ProcessMode, ProcessOutput, SendError,
+    SendOptions, Summary,
 };
 use tokio::sync::watch;
 
-use crate::args::{Args, Encoding, Lanes, Mode, Output};
+use crate::args::{Args, Encoding, Lanes, Mode, Output, OutputEncoding};
 use crate::inputs::{Input, inputs};
 use crate::progress::{Display, Place};
 use crate::totals::Totals;
 
-pub(crate) fn run(args: Args) -> Result<ExitCode, Failure> {
-    let inputs = inputs(&args)?;
+pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
+    let inputs = inputs(args)?;
     let display = Arc::new(Display::new(args.progress, args.json));
-    let videos = videos(&args, &inputs, &display)?;
+    let videos = videos(args, &inputs, &display)?;
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(1)
         .enable_all()
@@ -160,9 +160,13 @@ fn videos(
         let mut options = base.clone();
         options.input.clone_from(&input.uri);
         let file = |place: &Option<_>, ending| place.as_deref().map(|it| input.file(it, ending));
+        let ending = match args.output_encoding {
+            OutputEncoding::Jpeg => "",
+            OutputEncoding::H264 => ".h264",
+        };
         options.results = file(&args.results, ".jsonl");
         options.ledger = file(&args.ledger, ".ledger");
-        options.pictures = file(&args.pictures, "");
+        options.pictures = file(&args.pictures, ending);
         options.skip_finished = place.is_some();
         let (display, shown) = (Arc::clone(display), place.clone());
         let show = move |progress: &_| display.show(progress, shown.as_ref());
@@ -180,6 +184,7 @@ fn options(args: &Args) -> Result<SendOptions, Failure> {
         Encoding::Raw => PayloadEncoding::Raw,
         Encoding::Bgr => PayloadEncoding::Bgr,
         Encoding::Source => PayloadEncoding::Source,
+        Encoding::H264 => PayloadEncoding::H264,
     };
     options.mode = match args.mode {
         Mode::EveryFrame => ProcessMode::EveryFrame,
@@ -196,6 +201,10 @@ fn options(args: &Args) -> Result<SendOptions, Failure> {
         Output::Data => ProcessOutput::Data,
         Output::Video => ProcessOutput::Video,
         Output::Both => ProcessOutput::Both,
+    };
+    options.output_encoding = match args.output_encoding {
+        OutputEncoding::Jpeg => PictureEncoding::Jpeg,
+        OutputEncoding::H264 => PictureEncoding::H264,
     };
     options.output_quality = args.output_quality;
     options.congestion = args.congestion;

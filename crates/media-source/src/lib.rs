@@ -8,7 +8,7 @@
 //! | [`driver`] | files, the loader, the runtime: from a [`VideoUri`] to a source |
 //! | `sniff`, `open` | which container the first bytes are of, and its demuxer |
 //! | `mp4` | the boxes, sample tables, fragments and edit list of MP4 |
-//! | `h264` | access units, as they are or as pictures in presentation order, by openh264 |
+//! | `h264` | access units, as they are or as pictures in presentation order, and pictures to access units, by openh264 |
 //! | `mjpeg` | AVI, multipart, plain JPEGs, decoded by jpeg-optimizer |
 //! | `pattern` | the test pattern |
 //! | `source`, `looped`, `pacing` | the trait of them all; without an end; when a frame is due |
@@ -31,8 +31,8 @@ mod uri;
 
 pub use error::{DecodeError, OpenError};
 pub use h264::{
-    AccessUnit, AccessUnits, DecodedUnit, END_OF_SEQUENCE, H264Decoder, H264Error, MAX_GROUP_BYTES,
-    MAX_GROUP_UNITS, MAX_REORDERED_UNITS,
+    AccessUnit, AccessUnits, DecodedUnit, END_OF_SEQUENCE, H264Decoder, H264EncodeError,
+    H264Encoder, H264Error, H264Unit, MAX_GROUP_BYTES, MAX_GROUP_UNITS, MAX_REORDERED_UNITS,
 };
 pub use jpeg_optimizer::{JpegDecoder, JpegError};
 pub use looped::Looped;

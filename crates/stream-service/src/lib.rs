@@ -17,7 +17,7 @@ pub use model::quality::{AutoQuality, QualityChoice, UnknownQuality};
 pub use model::registry::{CreateError, MAX_STREAMS};
 pub use model::stream::MAX_VIEWERS_PER_STREAM;
 pub use pipeline::open::SourceError;
-pub use process::protocol::ProcessMode;
+pub use process::protocol::{PictureEncoding, ProcessMode};
 pub use process::sender::{
     Connections, LaneWish, LedgerError, OnProgress, PayloadEncoding, PayloadError, ProcessOutput,
     Progress, SendError, SendOptions, SendTiming, Summary, send,

@@ -1,11 +1,12 @@
 //! H.264 in MP4 to frames.
 //!
 //! Fed by the MP4 demuxer with access units in decode order; hands out frames in presentation order, or the access
-//! units themselves, and decodes them again where they arrive.
+//! units themselves, and decodes them again where they arrive. Encodes pictures too, for whoever sends them on.
 
 mod access_units;
 mod avcc;
 mod decoder;
+mod encoder;
 mod source;
 mod sps;
 mod unit_decoder;
@@ -14,6 +15,7 @@ pub use access_units::{
     AccessUnit, AccessUnits, END_OF_SEQUENCE, MAX_GROUP_BYTES, MAX_GROUP_UNITS, MAX_REORDERED_UNITS,
 };
 pub(crate) use avcc::AvcConfig;
+pub use encoder::{H264EncodeError, H264Encoder, H264Unit};
 pub use unit_decoder::{DecodedUnit, H264Decoder, H264Error};
 
 use frame_buffer::{ColorRange, FramePool, Picture, PictureError, PictureSize};

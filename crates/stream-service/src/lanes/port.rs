@@ -106,9 +106,9 @@ impl<L: LinkEnd> Port<L> {
     }
 
     /// Gives all lanes to `next`; the link that had them. With `muted` they say nothing until [`unmute`](Self::unmute).
-    pub(crate) fn hand_over(&self, now: Instant, next: Arc<L>, muted: bool) -> Arc<L> {
+    pub(crate) fn hand_over(&self, now: Instant, next: &Arc<L>, muted: bool) -> Arc<L> {
         let mut state = self.lock();
-        let former = std::mem::replace(&mut state.link, Arc::clone(&next));
+        let former = std::mem::replace(&mut state.link, Arc::clone(next));
         state.muted = muted;
         for lane in &mut state.lanes {
             former.closed(now, lane.id, "the next link has it");

@@ -16,7 +16,7 @@ pub(crate) const RESULTS_LABEL: &str = "inference";
 pub(crate) const RESULTS_PROTOCOL: &str = "frameway.results.1";
 /// The channel that carries processed frames down, where the query asks for `pictures`.
 pub(crate) const PICTURES_LABEL: &str = "processed_frames";
-/// Its sub-protocol: a link (docs/wire.md) numbered as the results are, a JPEG in each frame; an empty opaque frame where
+/// Its sub-protocol: a link (docs/wire.md) numbered as the results are, a JPEG or an H.264 access unit in each frame; an empty opaque frame where
 /// the result says why there is no picture.
 pub(crate) const PICTURES_PROTOCOL: &str = "frameway.frames.1";
 /// The largest processed frame, encoded.
@@ -52,6 +52,17 @@ pub enum ProcessMode {
     Realtime,
 }
 
+/// How processed frames travel back.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PictureEncoding {
+    /// A JPEG each.
+    #[default]
+    Jpeg,
+    /// H.264 access units (Annex B) in frame order, encoded by the worker: with those before it each is a picture.
+    H264,
+}
+
 /// The query of `POST /whip/frames`. All of it may be left out: such a link lives as long as its session.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -78,9 +89,14 @@ pub(crate) struct LinkQuery {
     /// `all` (default), `none`, or names of fields, comma separated.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) data_output: Option<String>,
-    /// Processed frames come back too, as JPEGs of this quality, 1–100.
+    /// Processed frames come back too, of this quality, 1–100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) pictures: Option<u8>,
+    /// As what.
+    pub(crate) picture_encoding: PictureEncoding,
+    /// The sender has all there is of the frames below, and drops what comes of them again: pictures that refer to
+    /// others must not refer to these.
+    pub(crate) answered: u64,
 }
 
 impl LinkQuery {
@@ -123,6 +139,8 @@ mod tests {
             hash: u64::MAX - 1,
             data_output: Some("stats,dhash".to_owned()),
             pictures: Some(85),
+            picture_encoding: PictureEncoding::H264,
+            answered: 13,
         };
         let uri: http::Uri = format!("http://h/?{}", query.to_query()).parse().unwrap();
         let read: axum::extract::Query<LinkQuery> =

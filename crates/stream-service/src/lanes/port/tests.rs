@@ -104,7 +104,7 @@ fn the_next_link_gets_the_lanes_as_they_are_and_the_former_nothing_more() {
     assert!(!port.opened(now, LaneId(7), &opened(Channel::Pictures, "p")));
     first.heard();
 
-    let former = port.hand_over(now, Arc::clone(&second), true);
+    let former = port.hand_over(now, &second, true);
     assert_eq!(former.heard(), ["7 closed: the next link has it"]);
     assert_eq!(
         second.heard(),
@@ -128,7 +128,7 @@ fn a_lane_that_closed_is_not_handed_over() {
     port.join(now, LaneId(1), 0);
     port.join(now, LaneId(2), 1);
     port.closed(now, LaneId(1), "cut");
-    port.hand_over(now, Arc::clone(&second), false);
+    port.hand_over(now, &second, false);
     assert_eq!(second.heard(), ["2 joined as 1"]);
     port.forget_lanes(now);
     assert_eq!(second.heard(), ["2 closed: the peer was started anew"]);

@@ -236,7 +236,7 @@ impl std::fmt::Debug for Connections {
 /// Until the worker has the next link, or cannot be asked for too long.
 async fn take_over(lanes: &Lanes, link: &Arc<SendLink>) {
     let began = Instant::now();
-    let mut outcome = lanes.dialer.take_over(Arc::clone(link)).await;
+    let mut outcome = lanes.dialer.take_over(link).await;
     while let Err(DialError::Later(why)) = outcome {
         if began.elapsed() >= lanes.give_up_after {
             let why = format!("given up after {:?}: {why}", lanes.give_up_after);

@@ -12,14 +12,18 @@ use serde::{Deserialize, Serialize};
 
 use super::link::{OpenFrame, Record};
 use super::options::{PayloadEncoding, ProcessOutput, SendOptions};
-use crate::process::protocol::ProcessMode;
+use super::pictures::Pictures;
+use crate::process::protocol::{PictureEncoding, ProcessMode};
 
 /// Why a ledger or a file of results cannot be used.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum LedgerError {
     /// The file cannot be read or written.
-    #[error("{path}: {source}", path = path.display())]
+    #[error(
+        "{path} cannot be read and written: {source}; choose another place with --results, --ledger or --pictures",
+        path = path.display()
+    )]
     Io {
         /// The file.
         path: PathBuf,
@@ -59,6 +63,8 @@ struct Header {
     mode: ProcessMode,
     #[serde(default)]
     output: ProcessOutput,
+    #[serde(default)]
+    output_encoding: PictureEncoding,
 }
 
 /// The last line of a run that came to its end: what the worker's end of the link agreed to.
@@ -111,6 +117,7 @@ pub(super) struct Tally {
     pub(super) errors: u64,
     /// Processed frames that came back.
     pub(super) pictures: u64,
+    pub(super) picture_bytes: u64,
     pub(super) dropped: u64,
     /// Frames that the source could not give.
     pub(super) unreadable: u64,
@@ -133,7 +140,7 @@ pub(super) struct Resumed {
 pub(super) struct Ledger {
     ledger: Option<(PathBuf, BufWriter<File>)>,
     results: Option<(PathBuf, BufWriter<File>)>,
-    pictures: Option<PathBuf>,
+    pictures: Pictures,
     pub(super) tally: Tally,
 }
 
@@ -147,6 +154,7 @@ impl Ledger {
             quality: options.quality,
             mode: options.mode,
             output: options.output,
+            output_encoding: options.output_encoding,
         };
         let mut resumed = Resumed::default();
         let mut ledger = None;
@@ -155,9 +163,7 @@ impl Ledger {
             ledger = Some((path.clone(), BufWriter::new(file)));
             resumed = found;
         }
-        if let Some(folder) = &options.pictures {
-            std::fs::create_dir_all(folder).map_err(|source| io(folder, source))?;
-        }
+        let pictures = Pictures::open(options, resumed.tally.picture_bytes)?;
         let mut results = None;
         if let Some(path) = &options.results {
             let file = keep_lines(path, resumed.tally.results)?;
@@ -166,7 +172,7 @@ impl Ledger {
         let ledger = Self {
             ledger,
             results,
-            pictures: options.pictures.clone(),
+            pictures,
             tally: resumed.tally,
         };
         Ok((ledger, resumed))
@@ -181,7 +187,9 @@ impl Ledger {
                 picture,
             } => {
                 if let Some(picture) = picture {
-                    self.write_picture(frame.source_id, picture)?;
+                    self.tally.pictures += 1;
+                    self.tally.picture_bytes += picture.len() as u64;
+                    self.pictures.write(frame.source_id, picture)?;
                 }
                 write_line(&mut self.results, document)?;
                 let errors = errors_of(document);
@@ -190,7 +198,7 @@ impl Ledger {
                 let result = if errors.is_empty() { "ok" } else { "error" };
                 Entry {
                     errors,
-                    picture_bytes: picture.as_ref().map(|jpeg| jpeg.len() as u64),
+                    picture_bytes: picture.as_ref().map(|it| it.len() as u64),
                     ..entry(Some(frame), result)
                 }
             }
@@ -216,16 +224,6 @@ impl Ledger {
         Ok(())
     }
 
-    /// Not through a temporary file: what a dying run leaves half written has no line, and is written again.
-    fn write_picture(&mut self, frame: u64, jpeg: &[u8]) -> Result<(), LedgerError> {
-        self.tally.pictures += 1;
-        let Some(folder) = &self.pictures else {
-            return Ok(());
-        };
-        let path = folder.join(format!("{frame:08}.jpg"));
-        std::fs::write(&path, jpeg).map_err(|source| io(&path, source))
-    }
-
     /// The run is at its end.
     pub(super) fn end(&mut self, end: End) -> Result<(), LedgerError> {
         let line = serde_json::to_vec(&EndLine { end }).unwrap_or_default();
@@ -235,6 +233,7 @@ impl Ledger {
 
     /// Hands everything to the system, results first.
     pub(super) fn flush(&mut self) -> Result<(), LedgerError> {
+        self.pictures.flush()?;
         for (path, file) in [&mut self.results, &mut self.ledger].into_iter().flatten() {
             file.flush().map_err(|source| io(path, source))?;
         }
@@ -242,7 +241,7 @@ impl Ledger {
     }
 }
 
-fn io(path: &Path, source: std::io::Error) -> LedgerError {
+pub(super) fn io(path: &Path, source: std::io::Error) -> LedgerError {
     LedgerError::Io {
         path: path.to_owned(),
         source,
@@ -362,6 +361,7 @@ impl Resumed {
     fn add(&mut self, entry: &Entry) -> Result<(), String> {
         let tally = &mut self.tally;
         tally.pictures += u64::from(entry.picture_bytes.is_some());
+        tally.picture_bytes += entry.picture_bytes.unwrap_or(0);
         match entry.result.as_str() {
             "ok" => tally.results += 1,
             "error" => {

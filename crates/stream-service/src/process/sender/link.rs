@@ -28,7 +28,7 @@ pub(super) use record::{LinkFailure, LinkFigures, OpenFrame, Record, Start};
 use terms::Terms;
 
 use super::groups::Groups;
-use super::options::{PayloadEncoding, SendOptions};
+use super::options::SendOptions;
 use crate::lanes::choice::LaneChoice;
 use crate::model::meters::RateMeter;
 use crate::process::protocol::ProcessMode;
@@ -90,7 +90,7 @@ impl SendLink {
         records: SyncSender<Record>,
     ) -> Result<Self, datachannel_transport::ConfigError> {
         let config = settings::sender(now, epoch, options, start.point);
-        let units = options.encoding == PayloadEncoding::Source;
+        let units = options.encoding.is_access_units();
         let first = match options.mode {
             ProcessMode::EveryFrame => start.point.next_sequence,
             ProcessMode::Realtime => 0,

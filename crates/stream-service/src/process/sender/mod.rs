@@ -1,6 +1,6 @@
 //! The sender's end: reads a video, sends each of its frames, writes down each result.
 //!
-//! In data-path order: `payloads` makes what travels out of the source (`units`: its own access units), `link` holds what
+//! In data-path order: `payloads` makes what travels out of the source (`units`: its own access units, or those of `encoded`), `link` holds what
 //! is under way (`groups`: what a decoder needs to begin again), `lanes` keeps its sessions alive, `ledger` writes down
 //! what became of each frame (`reading`, `writing`: the threads at either end), `run` sees a video through, `connections`
 //! one video after another.
@@ -8,6 +8,7 @@
 mod bgr;
 mod connections;
 mod dial;
+mod encoded;
 mod groups;
 mod lanes;
 mod ledger;
@@ -15,6 +16,7 @@ mod link;
 mod opaque;
 mod options;
 mod payloads;
+mod pictures;
 mod reading;
 mod run;
 pub(crate) mod socket;

@@ -10,7 +10,7 @@ use quic_session::CongestionControl;
 use serde::{Deserialize, Serialize};
 
 use crate::lanes::choice::{ChoiceReason, LaneKind};
-use crate::process::protocol::ProcessMode;
+use crate::process::protocol::{PictureEncoding, ProcessMode};
 
 /// How a frame's picture travels.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,6 +26,17 @@ pub enum PayloadEncoding {
     Bgr,
     /// The video's own H.264 access units, not encoded again; the worker decodes them. Every-frame mode only.
     Source,
+    /// H.264 that is encoded here, one quantiser for all frames, a keyframe every 60; the worker decodes it. Every-frame
+    /// mode only.
+    H264,
+}
+
+impl PayloadEncoding {
+    /// Whether access units travel, which a decoder needs all of.
+    #[must_use]
+    pub fn is_access_units(self) -> bool {
+        matches!(self, Self::Source | Self::H264)
+    }
 }
 
 /// What comes back for each frame.
@@ -35,7 +46,7 @@ pub enum ProcessOutput {
     /// Its result.
     #[default]
     Data,
-    /// The processed frame, as a JPEG; the result says no more than whether there was an error.
+    /// The processed frame; the result says no more than whether there was an error.
     Video,
     /// Both.
     Both,
@@ -76,7 +87,7 @@ pub struct SendOptions {
     pub input: String,
     /// How pictures travel. Default JPEG.
     pub encoding: PayloadEncoding,
-    /// JPEG quality. Default 85, range 1–100.
+    /// Quality of JPEG, and of H.264 that is encoded here. Default 85, range 1–100.
     pub quality: u8,
     /// What carries the frames. Default what works best.
     pub lanes: LaneWish,
@@ -86,10 +97,12 @@ pub struct SendOptions {
     pub mode: ProcessMode,
     /// What comes back. Default the results alone.
     pub output: ProcessOutput,
-    /// JPEG quality of the processed frames. Default 85, range 1–100.
+    /// How the processed frames travel back. Default JPEG.
+    pub output_encoding: PictureEncoding,
+    /// Quality of the processed frames. Default 85, range 1–100.
     pub output_quality: u8,
-    /// Folder for the processed frames: `00000042.jpg` is that of frame 42. Made where it is missing. Default: they are
-    /// counted and dropped.
+    /// JPEG: the folder for the processed frames, `00000042.jpg` is that of frame 42; made where it is missing. H.264: the
+    /// file for their stream (Annex B). Default: they are counted and dropped.
     pub pictures: Option<PathBuf>,
     /// Which fields of the results come back: `all` (default), `none`, or names with commas between.
     pub data_output: Option<String>,
@@ -131,6 +144,7 @@ impl SendOptions {
             congestion: CongestionControl::default(),
             mode: ProcessMode::EveryFrame,
             output: ProcessOutput::Data,
+            output_encoding: PictureEncoding::default(),
             output_quality: 85,
             pictures: None,
             data_output: None,

@@ -18,7 +18,7 @@ use super::options::{PayloadEncoding, SendOptions};
 use super::units::UnitPayloads;
 
 /// Idle picture buffers kept for reuse: the decoder's next, and the one being encoded.
-const IDLE_PICTURES: usize = 3;
+pub(super) const IDLE_PICTURES: usize = 3;
 
 /// Why frames cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +65,27 @@ pub enum PayloadError {
         /// Why.
         source: jpeg_optimizer::EncodeError,
     },
+    /// A picture cannot be encoded as H.264.
+    #[error("frame {frame}: {source} (frame-sender --encoding jpeg)")]
+    EncodeH264 {
+        /// The frame.
+        frame: u64,
+        /// Why.
+        source: media_source::H264EncodeError,
+    },
+}
+
+impl PayloadError {
+    /// The same, where it is known how many frames were read.
+    fn after(self, read: u64) -> Self {
+        match self {
+            Self::Read { source, .. } => Self::Read {
+                after: read,
+                source,
+            },
+            other => other,
+        }
+    }
 }
 
 /// What the source gave.
@@ -97,7 +118,7 @@ impl Payloads {
         quality: Quality,
     ) -> Result<Self, PayloadError> {
         let uri = &options.input;
-        let source = if options.encoding == PayloadEncoding::Source {
+        let source = if options.encoding.is_access_units() {
             Source::Units(Box::new(UnitPayloads::open(options).await?))
         } else if uri.starts_with(SCHEME) {
             let frames = OpaqueFrames::parse(uri).map_err(|reason| PayloadError::Opaque {
@@ -136,9 +157,7 @@ impl Payloads {
     /// Where a run goes on that had come as far as `resumed`. Blocks where the access units before it must be read.
     pub(super) fn begin(&mut self, resumed: &Resumed) -> Result<ResumePoint, PayloadError> {
         match &mut self.source {
-            Source::Units(units) => units
-                .begin_at(resumed.tally.results)
-                .map_err(|source| PayloadError::Read { after: 0, source }),
+            Source::Units(units) => units.begin_at(resumed.tally.results),
             _ => Ok(resumed.point),
         }
     }
@@ -191,10 +210,7 @@ impl Payloads {
                 }));
             }
             Source::Units(units) => {
-                let unit = units.next().map_err(|source| PayloadError::Read {
-                    after: self.read,
-                    source,
-                })?;
+                let unit = units.next().map_err(|error| error.after(self.read))?;
                 self.read += u64::from(unit.is_some());
                 return Ok(unit.map(Payload::Frame));
             }
@@ -230,7 +246,10 @@ impl Payloads {
                 (Encoding::Jpeg, self.quality.get(), jpeg)
             }
             PayloadEncoding::Bgr => (Encoding::Bgr, 0, Bytes::from(bgr_of(&picture))),
-            PayloadEncoding::Raw | PayloadEncoding::Source => (Encoding::I420, 0, planes(&picture)),
+            // Access units are made elsewhere.
+            PayloadEncoding::Raw | PayloadEncoding::Source | PayloadEncoding::H264 => {
+                (Encoding::I420, 0, planes(&picture))
+            }
         };
         let meta = FrameMeta {
             width: size.width,

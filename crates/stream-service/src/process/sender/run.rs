@@ -12,10 +12,10 @@ use super::dial::check_address;
 use super::lanes::{Keepers, Lanes};
 use super::ledger::{End, Ledger, LedgerError, Resumed, Tally};
 use super::link::{SendLink, Start};
-use super::options::{LaneWish, PayloadEncoding, Progress, SendOptions, SendTiming, Summary};
+use super::options::{LaneWish, Progress, SendOptions, SendTiming, Summary};
 use super::payloads::{PayloadError, Payloads};
 use super::reading::Reading;
-use crate::process::protocol::{ProcessMode, SOCKET_LANE};
+use crate::process::protocol::{PictureEncoding, ProcessMode, SOCKET_LANE};
 
 /// How often progress is told.
 const TELL_EVERY: Duration = Duration::from_millis(100);
@@ -113,11 +113,15 @@ pub(super) fn check(options: &SendOptions) -> Result<Quality, SendError> {
     {
         return Err(SendError::Usage(format!("{lanes} lanes: choose 1 to 16")));
     }
-    if options.encoding == PayloadEncoding::Source && options.mode == ProcessMode::Realtime {
+    if options.encoding.is_access_units() && options.mode == ProcessMode::Realtime {
         let why = "realtime drops frames, and access units need those before them: choose --encoding jpeg, or every-frame";
         return Err(SendError::Usage(why.to_owned()));
     }
     check_address(&options.to).map_err(SendError::Usage)?;
+    if options.output_encoding == PictureEncoding::H264 && options.mode == ProcessMode::Realtime {
+        let why = "realtime drops frames, and H.264 needs those before them: choose --output-encoding jpeg, or every-frame";
+        return Err(SendError::Usage(why.to_owned()));
+    }
     if options.pictures.is_some() && !options.output.has_pictures() {
         let why = "processed frames do not come back with --output data: choose --output both, or leave --pictures out";
         return Err(SendError::Usage(why.to_owned()));

@@ -1,4 +1,4 @@
-//! A video's own access units as they travel: `source_id` counts what a viewer sees, the sequence what a decoder takes.
+//! A video's access units as they travel, its own or made here: `source_id` counts what a viewer sees, the sequence what a decoder takes.
 //!
 //! Fed by media-source; feeds the link by `payloads`.
 
@@ -6,19 +6,46 @@ use std::collections::VecDeque;
 
 use bytes::Bytes;
 use datachannel_transport::{Encoding, FrameMeta, OutgoingFrame, ResumePoint};
-use media_source::{AccessUnit, AccessUnits, DecodeError, VideoUri};
+use media_source::{AccessUnit, AccessUnits, VideoInfo, VideoUri};
 use progressive_loader::driver::OpenOptions;
 
+use super::encoded::EncodedUnits;
 use super::groups::Groups;
 use super::opaque::SCHEME;
-use super::options::SendOptions;
+use super::options::{PayloadEncoding, SendOptions};
 use super::payloads::{PayloadError, meta};
 
 /// The access units of one input.
 pub(super) struct UnitPayloads {
-    source: AccessUnits,
+    source: Source,
     /// Read already, and to be sent first.
     again: VecDeque<OutgoingFrame>,
+}
+
+/// Where they come from.
+enum Source {
+    /// The container has them.
+    Own(Box<AccessUnits>),
+    /// They are made here.
+    Encoded(Box<EncodedUnits>),
+}
+
+impl Source {
+    fn info(&self) -> &VideoInfo {
+        match self {
+            Self::Own(units) => units.info(),
+            Self::Encoded(units) => units.info(),
+        }
+    }
+
+    fn next_unit(&mut self) -> Result<Option<AccessUnit>, PayloadError> {
+        match self {
+            Self::Own(units) => units
+                .next_unit()
+                .map_err(|source| PayloadError::Read { after: 0, source }),
+            Self::Encoded(units) => units.next_unit(),
+        }
+    }
 }
 
 impl UnitPayloads {
@@ -36,8 +63,15 @@ impl UnitPayloads {
             store: options.store.clone(),
             ..OpenOptions::default()
         };
+        let source = if options.encoding == PayloadEncoding::H264 {
+            let made = EncodedUnits::open(&uri, &open, options.quality).await?;
+            Source::Encoded(Box::new(made))
+        } else {
+            let own = media_source::driver::open_access_units(&uri, &open).await?;
+            Source::Own(Box::new(own))
+        };
         Ok(Self {
-            source: media_source::driver::open_access_units(&uri, &open).await?,
+            source,
             again: VecDeque::new(),
         })
     }
@@ -48,7 +82,7 @@ impl UnitPayloads {
 
     /// Goes to the last keyframe from which every frame can be had that is shown from `answered` on; where that is.
     /// Blocks: reads everything before it, for the hash of all that was sent.
-    pub(super) fn begin_at(&mut self, answered: u64) -> Result<ResumePoint, DecodeError> {
+    pub(super) fn begin_at(&mut self, answered: u64) -> Result<ResumePoint, PayloadError> {
         let mut groups = Groups::new(ResumePoint::default());
         while answered > 0
             && groups.next_sequence() <= answered
@@ -63,14 +97,14 @@ impl UnitPayloads {
     }
 
     /// The next unit; `None` at the end.
-    pub(super) fn next(&mut self) -> Result<Option<OutgoingFrame>, DecodeError> {
+    pub(super) fn next(&mut self) -> Result<Option<OutgoingFrame>, PayloadError> {
         match self.again.pop_front() {
             Some(unit) => Ok(Some(unit)),
             None => self.read(),
         }
     }
 
-    fn read(&mut self) -> Result<Option<OutgoingFrame>, DecodeError> {
+    fn read(&mut self) -> Result<Option<OutgoingFrame>, PayloadError> {
         let Some(unit) = self.source.next_unit()? else {
             return Ok(None);
         };

@@ -13,6 +13,7 @@ mod pictures;
 mod plain;
 mod results;
 mod snapshot;
+mod stream;
 mod upstream;
 
 use std::collections::VecDeque;
@@ -38,6 +39,7 @@ use pictures::Pictures;
 use results::{Results, offer_result, results_of, text_of};
 pub(super) use snapshot::LinkSnapshot;
 use snapshot::StageWindows;
+pub(super) use stream::{PictureStream, Planes};
 use upstream::Upstream;
 
 /// Frames that one link may have under way, as long as their bytes fit below: with 100 kB each 84 MB/s where a frame's confirmation
@@ -142,9 +144,16 @@ impl WorkerLink {
     }
 
     /// What the pipeline calls with each result.
-    pub(super) fn on_result(link: &Weak<Self>) -> Box<dyn FnMut(FrameResult) + Send> {
+    pub(super) fn on_result(
+        link: &Weak<Self>,
+        mut stream: Option<PictureStream>,
+    ) -> Box<dyn FnMut(FrameResult) + Send> {
         let link = Weak::clone(link);
-        Box::new(move |result| {
+        Box::new(move |mut result| {
+            if let Some(stream) = &mut stream {
+                // Before the link is locked: it takes as long as it takes.
+                stream.encode(&mut result);
+            }
             if let Some(link) = link.upgrade() {
                 link.answer(Instant::now(), result);
             }

@@ -16,11 +16,11 @@ use frame_pipeline::driver::{Pipeline, Stages};
 use frame_pipeline::{DataOutput, EncoderFactory, PipelineConfig, ProcessorFactory};
 use jpeg_optimizer::Quality;
 
-use super::link::{JpegPictures, LinkSnapshot, WorkerLink};
+use super::link::{JpegPictures, LinkSnapshot, PictureStream, Planes, WorkerLink};
 use super::payloads::Decoders;
 use crate::lanes::port::Port;
 use crate::lanes::seat::Seat;
-use crate::process::protocol::{LinkQuery, MAX_LANES, ProcessMode};
+use crate::process::protocol::{LinkQuery, MAX_LANES, PictureEncoding, ProcessMode};
 
 /// Links at a time, each with threads of its own.
 pub(super) const MAX_LINKS: usize = 16;
@@ -157,7 +157,7 @@ impl Links {
         if let Some(entry) = query.link.and_then(|name| table.links.get_mut(&name)) {
             entry.epoch = query.epoch;
         }
-        let former = port.hand_over(now, link, false);
+        let former = port.hand_over(now, &link, false);
         drop(table);
         // Its threads end, which may take as long as what they are at.
         drop(former);
@@ -225,7 +225,7 @@ impl Links {
             processors: self.work.processors.clone(),
             encoder: encoder(query)?,
         };
-        let on_result = WorkerLink::on_result(&Arc::downgrade(link));
+        let on_result = WorkerLink::on_result(&Arc::downgrade(link), PictureStream::of(query));
         Pipeline::start_stages(config, stages, first_index, on_result)
             .map_err(|error| JoinError::Pipeline(error.to_string()))
     }
@@ -339,7 +339,10 @@ fn encoder(query: &LinkQuery) -> Result<Option<Arc<dyn EncoderFactory>>, JoinErr
     }
     let quality = Quality::new(quality)
         .map_err(|error| JoinError::BadQuery(format!("pictures={quality}: {error}")))?;
-    Ok(Some(Arc::new(JpegPictures::new(quality))))
+    Ok(Some(match query.picture_encoding {
+        PictureEncoding::Jpeg => Arc::new(JpegPictures::new(quality)),
+        PictureEncoding::H264 => Arc::new(Planes),
+    }))
 }
 
 /// `none`, `all`, or the fields to keep.

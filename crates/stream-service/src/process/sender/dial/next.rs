@@ -15,7 +15,7 @@ impl Dialer {
     /// has no such link any more, they are dialled anew.
     pub(in crate::process::sender) async fn take_over(
         &self,
-        next: Arc<SendLink>,
+        next: &Arc<SendLink>,
     ) -> Result<(), DialError> {
         let made = self.made.lock().await;
         let after = self.port.link().epoch();

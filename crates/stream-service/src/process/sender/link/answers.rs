@@ -20,7 +20,7 @@ pub(super) struct Answer {
     pub(super) source_id: u64,
     /// JSON text.
     pub(super) document: Bytes,
-    /// A JPEG, where pictures are asked for and there is one.
+    /// Encoded, where pictures are asked for and there is one.
     pub(super) picture: Option<Bytes>,
 }
 
@@ -155,8 +155,8 @@ impl Answers {
                     answer.sequence, picture.sequence
                 )));
             }
-            let is_jpeg = picture.meta.encoding == Encoding::Jpeg;
-            answer.picture = is_jpeg.then_some(picture.payload);
+            let is_one = matches!(picture.meta.encoding, Encoding::Jpeg | Encoding::H264);
+            answer.picture = is_one.then_some(picture.payload);
         }
         Some(Ok(answer))
     }

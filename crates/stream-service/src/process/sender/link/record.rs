@@ -26,7 +26,7 @@ pub(in crate::process::sender) enum Record {
         frame: OpenFrame,
         /// The JSON text.
         document: Bytes,
-        /// The processed frame, a JPEG.
+        /// The processed frame, encoded.
         picture: Option<Bytes>,
     },
     /// Realtime: a frame will have none.

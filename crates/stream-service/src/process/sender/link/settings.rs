@@ -11,7 +11,7 @@ use media_source::{MAX_GROUP_BYTES, MAX_GROUP_UNITS};
 
 use crate::lanes::sizes::MAX_MESSAGE_BYTES;
 use crate::process::protocol::{MAX_PICTURE_BYTES, MIN_UNITS_WINDOW, ProcessMode};
-use crate::process::sender::options::{PayloadEncoding, SendOptions};
+use crate::process::sender::options::SendOptions;
 
 /// Largest result taken.
 const MAX_RESULT_BYTES: u32 = 16 << 20;
@@ -35,7 +35,7 @@ pub(super) fn sender(
         ProcessMode::EveryFrame => SenderConfig::every_frame(epoch, now),
         ProcessMode::Realtime => SenderConfig::realtime(epoch, now),
     };
-    let units = options.encoding == PayloadEncoding::Source;
+    let units = options.encoding.is_access_units();
     let (mut held_frames, mut queued_frames) = (options.max_held_frames, options.max_held_frames);
     let mut queued_bytes = options.max_held_bytes;
     if units {

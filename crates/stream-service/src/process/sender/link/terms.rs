@@ -3,7 +3,7 @@
 //! Read by the dialer with each lane.
 
 use super::SendLink;
-use crate::process::protocol::{LinkQuery, ProcessMode};
+use crate::process::protocol::{LinkQuery, PictureEncoding, ProcessMode};
 use crate::process::sender::options::{ProcessOutput, SendOptions};
 
 /// What stays the same as long as the link lives.
@@ -12,6 +12,7 @@ pub(super) struct Terms {
     data_output: Option<String>,
     /// Quality of the processed frames that come back.
     pictures: Option<u8>,
+    picture_encoding: PictureEncoding,
 }
 
 impl Terms {
@@ -27,6 +28,7 @@ impl Terms {
                 .output
                 .has_pictures()
                 .then_some(options.output_quality),
+            picture_encoding: options.output_encoding,
         }
     }
 }
@@ -44,6 +46,8 @@ impl SendLink {
             hash: start.hash,
             data_output: self.terms.data_output.clone(),
             pictures: self.terms.pictures,
+            picture_encoding: self.terms.picture_encoding,
+            answered: state.answered,
             ..LinkQuery::default()
         }
     }

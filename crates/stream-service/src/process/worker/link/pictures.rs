@@ -16,9 +16,10 @@ use frame_buffer::Picture;
 use frame_pipeline::{EncodedPicture, EncoderFactory, FrameResult, PictureEncoder};
 use jpeg_optimizer::{JpegEncoder, Quality, Renderer};
 
+use super::stream::is_keyframe;
 use super::{MAX_WINDOW_FRAMES, first_index};
 use crate::lanes::sizes::MAX_MESSAGE_BYTES;
-use crate::process::protocol::{LinkQuery, MAX_PICTURE_BYTES};
+use crate::process::protocol::{LinkQuery, MAX_PICTURE_BYTES, PictureEncoding};
 
 /// With so many bytes of pictures that the sender does not have, no further frame goes into the pipeline.
 const MAX_HELD_BYTES: u64 = 64 << 20;
@@ -29,6 +30,7 @@ const MAX_QUEUED_BYTES: u64 = 1 << 30;
 pub(super) struct Pictures {
     pub(super) link: FrameSender,
     quality: u8,
+    encoding: PictureEncoding,
     /// Of those held, by sequence.
     sizes: VecDeque<u64>,
     held_bytes: u64,
@@ -53,6 +55,7 @@ impl Pictures {
         Ok(Some(Self {
             link: FrameSender::new(config)?,
             quality,
+            encoding: query.picture_encoding,
             sizes: VecDeque::new(),
             held_bytes: 0,
             acked: first_index(query),
@@ -90,9 +93,15 @@ impl Pictures {
             duration_us: 0,
             width: picture.map_or(0, |picture| picture.width),
             height: picture.map_or(0, |picture| picture.height),
-            encoding: picture.map_or(Encoding::Opaque, |_| Encoding::Jpeg),
-            quality: picture.map_or(0, |_| self.quality),
-            keyframe: true,
+            encoding: picture.map_or(Encoding::Opaque, |_| self.encoding()),
+            quality: picture.map_or(0, |_| match self.encoding {
+                PictureEncoding::Jpeg => self.quality,
+                PictureEncoding::H264 => 0,
+            }),
+            keyframe: match self.encoding {
+                PictureEncoding::Jpeg => true,
+                PictureEncoding::H264 => picture.is_some_and(|it| is_keyframe(&it.payload)),
+            },
             released_us: 0,
         };
         let payload = picture.map_or_else(Bytes::new, |picture| picture.payload.clone());
@@ -103,6 +112,13 @@ impl Pictures {
             self.held_bytes += bytes;
         }
         offer
+    }
+
+    fn encoding(&self) -> Encoding {
+        match self.encoding {
+            PictureEncoding::Jpeg => Encoding::Jpeg,
+            PictureEncoding::H264 => Encoding::H264,
+        }
     }
 
     /// Notes what the sender has acknowledged.

@@ -33,7 +33,7 @@ impl Client {
             Arc::new(RawDecoder::default()),
             vec![builtin("none").unwrap()],
             0,
-            WorkerLink::on_result(&Arc::downgrade(&link)),
+            WorkerLink::on_result(&Arc::downgrade(&link), None),
         );
         link.set_pipeline(pipeline.unwrap());
         link.joined(Instant::now(), LANE, 0);

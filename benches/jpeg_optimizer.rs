@@ -159,11 +159,12 @@ fn decode(c: &mut Criterion) {
 }
 
 fn beside_tjbench(_: &mut Criterion) {
-    // Not criterion's to measure; left out where single benches are asked for.
-    if !std::env::args()
+    // Not criterion's to measure: with all benches, or by name.
+    let mut arguments = std::env::args()
         .skip(1)
-        .any(|argument| !argument.starts_with('-'))
-    {
+        .filter(|argument| argument != "--bench");
+    let first = arguments.next();
+    if first.is_none_or(|argument| argument == "tjbench") {
         tjbench::compare(&SIZES);
     }
 }

@@ -11,7 +11,7 @@ use jpeg_optimizer::{JpegEncoder, Quality};
 
 /// Each measurement of each side.
 const SPAN: Duration = Duration::from_secs(1);
-const ROUNDS: usize = 5;
+const ROUNDS: usize = 9;
 
 /// Prints megapixels per second of both, medians of [`ROUNDS`].
 #[allow(clippy::print_stdout)]

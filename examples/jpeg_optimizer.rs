@@ -1,17 +1,20 @@
-//! Twenty viewers, three qualities, two sizes: what each costs, and what all of them cost.
+//! Twenty viewers, three qualities, two sizes: what each costs, and what all of them cost. Then one viewer whose bitrate
+//! changes, and what it is sent.
 //!
 //! Run with `cargo run --release --example jpeg_optimizer [OUTPUT.jpg]`. With a path it writes the
 //! last high-quality JPEG there.
 
 #![allow(clippy::print_stdout)]
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use frame_buffer::{FrameId, FramePool, PictureMut, PictureSize, VideoFrame};
 use jpeg_optimizer::{
-    CacheConfig, EncodeCache, EncodeParams, QualityLevel, StreamKey, driver, fit_within,
+    Bitrate, CacheConfig, ClientConfig, ClientQuality, EncodeCache, EncodeParams, ModelBased,
+    QualityLevel, SentFrame, SizeModel, StreamKey, driver, fit_within,
 };
 
 const VIEWERS: usize = 20;
@@ -66,10 +69,50 @@ fn main() -> Result<()> {
         "rendition p50 {:.2} ms, p95 {:.2} ms, p99 {:.2} ms",
         rendition.p50, rendition.p95, rendition.p99
     );
+    follow_targets(&pool, &cache)?;
     if let Some(path) = std::env::args_os().nth(1) {
         std::fs::write(&path, &last)
             .with_context(|| format!("cannot write {}", path.to_string_lossy()))?;
         println!("wrote {}", path.to_string_lossy());
+    }
+    Ok(())
+}
+
+/// Five seconds at each of three bitrates.
+fn follow_targets(pool: &FramePool, cache: &EncodeCache) -> Result<()> {
+    let policy = ModelBased::new(Arc::new(SizeModel::new()));
+    let mut client = ClientQuality::new(ClientConfig::default(), Box::new(policy));
+    let (stream, start) = (StreamKey::unique(), Instant::now());
+    for (phase, target) in ["12M", "7M", "20M"].into_iter().enumerate() {
+        client.set_target(Some(target.parse::<Bitrate>()?));
+        for n in phase as u64 * 150..(phase as u64 + 1) * 150 {
+            let mut picture = pool.take(PictureSize::new(640, 360)?)?;
+            paint(&mut picture, n as usize);
+            let frame = VideoFrame {
+                id: FrameId(n),
+                pts: Duration::from_millis(33) * n as u32,
+                duration: Duration::from_millis(33),
+                picture: picture.freeze(),
+            };
+            let quality = client.next_quality();
+            let params = EncodeParams {
+                quality,
+                size: None,
+            };
+            let bytes = cache.get_or_encode(stream, &frame, params)?.bytes.len();
+            client.sent(SentFrame {
+                frame: frame.id,
+                at: start + frame.pts, // As if it were sent when it is due.
+                bytes,
+                quality,
+            });
+        }
+        let stats = client.stats();
+        println!(
+            "target {target:>3}bit/s: sent {:.2} Mbit/s, {} changes of quality so far",
+            stats.bitrate_bps / 1e6,
+            stats.quality_changes
+        );
     }
     Ok(())
 }

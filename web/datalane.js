@@ -17,7 +17,7 @@ const WHY = { unsupported: 'unsupported', unreachable: 'unreachable', missing: '
  * @returns {Promise<import('./lanes.js').Lane>}
  * @throws {LaneError | DOMException}
  */
-export async function openDataLane({ whepUrl, link, signal }, handlers) {
+export async function openDataLane({ whepUrl, link, signal, onViewer }, handlers) {
   let session;
   try {
     const offer = await (takeEarlyOffer() ?? prepareOffer());
@@ -25,7 +25,7 @@ export async function openDataLane({ whepUrl, link, signal }, handlers) {
       offer.peer.close();
       throw new DOMException('given up', 'AbortError');
     }
-    session = await openSession(`${whepUrl}?link=${link}`, offer, signal);
+    session = await openSession(`${whepUrl}?link=${link}`, offer, signal, onViewer);
   } catch (error) {
     throw error instanceof SessionError ? new LaneError(WHY[error.kind], error.message) : error;
   }
@@ -33,7 +33,7 @@ export async function openDataLane({ whepUrl, link, signal }, handlers) {
   channel.addEventListener('message', ({ data }) => data instanceof ArrayBuffer && handlers.onMessage(new Uint8Array(data)));
   channel.addEventListener('close', () => handlers.onClosed('The connection was closed.'));
   peer.addEventListener('connectionstatechange', () => peer.connectionState === 'failed' && handlers.onClosed('The network path to the server was lost.'));
-  return { viewer: session.id, send: (message) => send(channel, message), backlog: () => channel.bufferedAmount, close: () => session.close() };
+  return { send: (message) => send(channel, message), backlog: () => channel.bufferedAmount, close: () => session.close() };
 }
 
 /**

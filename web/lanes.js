@@ -40,6 +40,7 @@ const SOCKET_IDLE_TICKS = 20;
  * @property {string} whepUrl
  * @property {string} link what this link is called, a random number of 64 bits
  * @property {AbortSignal} signal
+ * @property {(viewer: string | null) => void} onViewer what the server calls this viewer
  *
  * @typedef {object} LaneHandlers
  * @property {(bytes: Uint8Array) => void} onMessage
@@ -47,7 +48,6 @@ const SOCKET_IDLE_TICKS = 20;
  * @property {(text: string) => void} onClosed
  *
  * @typedef {object} Lane an open one
- * @property {string | null} viewer this viewer's number at the server, where the lane knows
  * @property {(message: Uint8Array<ArrayBuffer>) => void} send the message is gone after that
  * @property {() => number} backlog bytes that wait to be sent
  * @property {(reason: string) => void} close
@@ -87,6 +87,8 @@ export class LaneSet {
     /** @type {Slot[]} */
     this.slots = KINDS.map((kind) => ({ kind, state: 'off', problem: null, lane: null, attempt: null, failures: 0, timer: 0, silentTicks: 0, frames: 0, clock: new ServerClock() }));
     this.over = false;
+    /** What the server calls this viewer. @type {string | null} */
+    this.viewer = null;
     /** Which kind brought the last frame. @type {Kind | null} */
     this.carrier = null;
     this.unheardTicks = 0;
@@ -142,7 +144,7 @@ export class LaneSet {
     Object.assign(slot, { attempt, state: 'connecting', clock: new ServerClock() });
     const isCurrent = () => slot.attempt === attempt && !this.over;
     try {
-      const lane = await OPENERS[slot.kind]({ ...this.way, signal: attempt.signal }, {
+      const lane = await OPENERS[slot.kind]({ ...this.way, signal: attempt.signal, onViewer: (viewer) => { this.viewer = viewer ?? this.viewer; } }, {
         onMessage: (bytes) => {
           if (!isCurrent()) return;
           this.#heard(slot);

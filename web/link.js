@@ -6,6 +6,7 @@
  * Fed by: lanes.js, with what each lane brings.
  * Feeds: player.js with frames, watch.js with the end of the link and why.
  */
+import { request } from './api.js';
 import { pageClockUs, ServerClock } from './clock.js';
 import { LaneError } from './laneerror.js';
 import { LaneSet, TICK_MS } from './lanes.js';
@@ -49,6 +50,7 @@ export class FrameLink {
    */
   constructor(stream, choice, handlers) {
     this.handlers = handlers;
+    this.resource = stream.whepUrl;
     this.receiver = new FrameReceiver();
     this.ticks = 0;
     this.silentTicks = 0;
@@ -77,7 +79,7 @@ export class FrameLink {
 
   /** This viewer's number at the server. @returns {string | null} */
   get viewer() {
-    return this.lanes.open.map(({ lane }) => lane?.viewer).find(Boolean) ?? null;
+    return this.lanes.viewer;
   }
 
   /** Ends it from this side. @param {string} reason told to the server */
@@ -92,6 +94,7 @@ export class FrameLink {
     this.over = true;
     for (const timer of this.timers) clearTimeout(timer);
     this.lanes.close(reason);
+    if (this.viewer) request(`${this.resource}/${this.viewer}`, { method: 'DELETE', keepalive: true }).catch(() => { /* it is gone either way */ });
   }
 
   /** @param {LaneError} problem */

@@ -27,7 +27,7 @@ const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (byte) => parse
  * @returns {Promise<import('./lanes.js').Lane>}
  * @throws {LaneError | DOMException}
  */
-export async function openQuicLane({ streamId, link, signal }, handlers) {
+export async function openQuicLane({ streamId, link, signal, onViewer }, handlers) {
   const unavailable = quicUnavailable();
   if (unavailable) throw unavailable;
   const worker = takeEarlyWorker() ?? newWorker();
@@ -35,11 +35,10 @@ export async function openQuicLane({ streamId, link, signal }, handlers) {
     const url = `/lanes/webtransport/${encodeURIComponent(streamId)}?link=${link}`;
     const response = await request(url, { method: 'POST', signal });
     const { port, path, certificate_hashes: hashes } = await response.json();
-    const viewer = response.headers.get('Location')?.split('/').pop() ?? null;
+    onViewer(response.headers.get('Location')?.split('/').pop() ?? null);
     worker.postMessage({ open: `https://${window.location.hostname}:${port}${path}`, hashes: hashes.map(bytesOf) });
     await opened(worker, handlers, signal);
     return {
-      viewer,
       send: (message) => worker.postMessage({ send: message }, [message.buffer]),
       backlog: () => 0,
       close: (reason) => worker.postMessage({ close: reason }),

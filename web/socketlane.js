@@ -44,7 +44,6 @@ export async function openSocketLane({ streamId, link, signal }, handlers) {
   });
   socket.addEventListener('close', ({ reason }) => handlers.onClosed(reason || 'The connection was closed.'));
   return {
-    viewer: null,
     send: (message) => send(socket, message),
     backlog: () => socket.bufferedAmount,
     close: () => socket.close(),

@@ -2,8 +2,8 @@
 /**
  * One WebRTC session by WHEP (RFC 9725's sibling, draft-ietf-wish-whep): an offer, an answer, a channel.
  *
- * Fed by: watch.js, which says for which stream.
- * Feeds: link.js, with an open data channel labelled `frames`.
+ * Fed by: datalane.js, which says for which stream.
+ * Feeds: datalane.js, with an open data channel labelled `frames`.
  *
  * Nothing waits for ICE gathering: the server is ICE-lite with public candidates, so the browser's
  * own checks tell it all it needs, and the offer goes out as soon as it is made. For the same
@@ -40,8 +40,7 @@ export class SessionError extends Error {
  * @typedef {object} Session
  * @property {RTCPeerConnection} peer
  * @property {RTCDataChannel} channel open
- * @property {string | null} id the session's name at the server: the last part of its WHEP resource
- * @property {() => void} close ends it here and at the server
+ * @property {() => void} close ends it here; the server notices by itself, or hears it from link.js
  */
 
 /**
@@ -78,27 +77,23 @@ export async function prepareOffer() {
  * @param {string} url the stream's WHEP address
  * @param {Offer} offer
  * @param {AbortSignal} signal gives up and closes everything
+ * @param {(viewer: string | null) => void} onViewer what the server calls this viewer: the last part of its WHEP resource
  * @returns {Promise<Session>}
  * @throws {SessionError | DOMException}
  */
-export async function openSession(url, offer, signal) {
+export async function openSession(url, offer, signal, onViewer) {
   const { peer, channel } = offer;
-  /** @type {string | null} */
-  let resource = null;
   const close = () => {
     channel.close();
     peer.close();
-    if (resource) request(resource, { method: 'DELETE', keepalive: true }).catch(() => { /* it is gone either way */ });
-    resource = null;
   };
   try {
     const response = await request(url, { method: 'POST', headers: { 'Content-Type': 'application/sdp' }, body: offer.sdp, signal });
-    const location = response.headers.get('Location');
-    resource = location ? new URL(location, new URL(url, window.location.href)).href : null;
+    onViewer(response.headers.get('Location')?.split('/').pop() ?? null);
     iceServers = parseIceServers(response.headers.get('Link') ?? '');
     await peer.setRemoteDescription({ type: 'answer', sdp: await response.text() });
     await channelOpen(peer, channel, signal);
-    return { peer, channel, id: resource?.split('/').pop() ?? null, close };
+    return { peer, channel, close };
   } catch (error) {
     close();
     throw sessionError(error);

@@ -162,3 +162,17 @@ fn a_cut_drops_what_is_under_way_and_what_comes_until_it_ends() {
     assert_eq!(stats.dropped_cut, 3);
     assert!(adds_up(&stats));
 }
+
+#[test]
+fn what_is_longer_than_the_mtu_is_lost() {
+    for (mtu_bytes, arrive) in [(999, 0), (1000, 5)] {
+        let config = LinkConfig {
+            mtu_bytes,
+            ..LinkConfig::datagrams()
+        };
+        let (arrived, stats) = run(config, 1, 5);
+        assert_eq!(arrived.len(), arrive, "{mtu_bytes}");
+        assert_eq!(stats.lost, 5 - arrive as u64, "{mtu_bytes}");
+        assert!(adds_up(&stats), "{stats:?}");
+    }
+}

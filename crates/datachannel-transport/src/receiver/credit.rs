@@ -15,6 +15,8 @@ const RATE_SAMPLES: usize = 64;
 /// An arrival, and an answer, are believed to take so many round trips: each loss of a loss costs one. What takes longer is an
 /// end that was not scheduled, and more frames do not help it.
 const MOST_ROUND_TRIPS: u32 = 4;
+/// As much of a round trip may be the machine's own, so that on a path as short as that an arrival and an answer are not counted.
+const SCHEDULING: Duration = Duration::from_millis(5);
 
 /// Sizes a window from the rate of service and the round trip.
 #[derive(Debug)]
@@ -85,7 +87,7 @@ impl CreditSizer {
         let (Some(rate), Some(round_trip)) = (self.frames_per_second(), round_trip) else {
             return self.least_frames.saturating_mul(2).min(self.most_frames);
         };
-        let longest = round_trip * MOST_ROUND_TRIPS;
+        let longest = round_trip.saturating_sub(SCHEDULING) * MOST_ROUND_TRIPS;
         let waits = [arrival, self.answers.mean()].into_iter().flatten();
         let waits: Duration = waits.map(|wait| wait.min(longest)).sum();
         let time = round_trip + waits;
@@ -163,8 +165,13 @@ mod tests {
     #[test]
     fn a_busy_machine_is_not_taken_for_a_long_path() {
         let sizer = served_at(1000);
-        let (round_trip, arrival) = (Duration::from_millis(1), Duration::from_millis(100));
-        assert_eq!(sizer.frames(Some(round_trip), Some(arrival)), 8 + 2 * 5);
+        let granted = |ms| {
+            let arrival = Duration::from_millis(100);
+            sizer.frames(Some(Duration::from_millis(ms)), Some(arrival))
+        };
+        assert_eq!(granted(1), 8 + 2);
+        assert_eq!(granted(10), 8 + 2 * (10 + 20));
+        assert_eq!(granted(50), 256);
     }
 
     #[test]

@@ -121,8 +121,8 @@ pub struct SendOptions {
     pub connect_timeout: Duration,
     /// How long it may be away later. Default 5 min.
     pub give_up_after: Duration,
-    /// Frames that may wait or be under way. Default 512, range 1–4,096; access units 40–3,072. On a short path fewer
-    /// do: 32 more than may be under way.
+    /// Frames that may wait or be under way. Default 280, range 1–4,096; access units 40–3,072. On a short path fewer
+    /// do: 24 more than may be under way.
     pub max_held_frames: usize,
     /// Their payload bytes. Default 32 MiB, range 1 B–4 GiB. The sender's memory bound; access units take 32 MiB more, for
     /// what a new worker needs from the keyframe on.
@@ -155,7 +155,7 @@ impl SendOptions {
             token: None,
             connect_timeout: Duration::from_secs(10),
             give_up_after: Duration::from_secs(300),
-            max_held_frames: 512,
+            max_held_frames: 280,
             max_held_bytes: 32 << 20,
             on_progress: None,
         }

@@ -42,9 +42,9 @@ use snapshot::StageWindows;
 pub(super) use stream::{PictureStream, Planes};
 use upstream::Upstream;
 
-/// Frames that one link may have under way, as long as their bytes fit below: with 100 kB each 84 MB/s where a frame's confirmation
-/// takes 400 ms, eight round trips of 50 ms, as where every seventh packet is lost.
-pub(super) const MAX_WINDOW_FRAMES: u32 = 512;
+/// Frames that one link may have under way, as long as their bytes fit below: with 100 kB each 64 MB/s where a frame's confirmation
+/// takes 400 ms, eight round trips of 50 ms, as where every seventh packet is lost. Both ends hold as many, so no more than that.
+pub(super) const MAX_WINDOW_FRAMES: u32 = 256;
 /// Frames that it may always have under way: what a pause of the sender's or the worker's scheduler is bridged with.
 const MIN_WINDOW_FRAMES: u32 = 32;
 /// The same in realtime: one on its way and one whole, and as many again for a path with a round trip of two frames.

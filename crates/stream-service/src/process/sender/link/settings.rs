@@ -81,7 +81,7 @@ pub(super) fn results(
     epoch: u32,
     first: u64,
 ) -> Result<FrameReceiver, datachannel_transport::ConfigError> {
-    answers(now, epoch, first, MAX_RESULT_BYTES, 512)
+    answers(now, epoch, first, MAX_RESULT_BYTES, 256)
 }
 
 /// So many under way, and two of the largest.

@@ -356,9 +356,9 @@ fn relabel_as_rgb(pixels: &[u8], width: usize, height: usize) -> Vec<u8> {
 fn a_header_that_declares_a_huge_picture_is_refused_before_memory_is_taken() {
     let jpeg = pattern_jpegs(1).remove(0);
     let sof = jpeg.windows(2).position(|w| w == [0xff, 0xc0]).unwrap();
-    // 65535 is beyond what libjpeg-turbo takes at all, 65500 the most it takes, 8193x4096 just too much.
+    // The most that a header can say, the most that libjpeg-turbo takes, and just too much.
     for (height, width, reason) in [
-        (65_535_u16, 65_535_u16, "65500 pixels"),
+        (65_535_u16, 65_535_u16, "65535x65535 is beyond the limit"),
         (65_500, 65_500, "65500x65500 is beyond the limit"),
         (4096, 8193, "8193x4096 is beyond the limit"),
     ] {

@@ -10,21 +10,21 @@ use frame_buffer::FrameId;
 
 use crate::Quality;
 
-/// Length relative to quality 70, by quality: medians over two filmed clips and the test pattern, 720p and less. Only
+/// Length relative to quality 70, by quality: the middle one of two filmed clips and the test pattern at 640x360. Only
 /// where the search starts: corrections replace it.
 const CURVE: [(f64, f64); 12] = [
-    (1.0, 0.16),
-    (10.0, 0.27),
-    (20.0, 0.41),
-    (30.0, 0.53),
-    (40.0, 0.64),
-    (50.0, 0.74),
-    (60.0, 0.85),
+    (1.0, 0.44),
+    (10.0, 0.48),
+    (20.0, 0.59),
+    (30.0, 0.69),
+    (40.0, 0.76),
+    (50.0, 0.82),
+    (60.0, 0.89),
     (70.0, 1.0),
-    (80.0, 1.26),
-    (90.0, 1.92),
-    (95.0, 2.75),
-    (100.0, 6.0),
+    (80.0, 1.19),
+    (90.0, 1.68),
+    (95.0, 2.45),
+    (100.0, 4.77),
 ];
 /// Share of an error that the level takes: content is followed within about five frames.
 const LEVEL_GAIN: f64 = 0.2;

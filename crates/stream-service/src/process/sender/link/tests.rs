@@ -97,7 +97,7 @@ impl Run {
         let limits = LaneLimits::default();
         frames.lane_opened(now, LANE, limits).unwrap();
         results.lane_opened(now, LANE, limits).unwrap();
-        link.add_lane(now, LANE, 0);
+        link.joined(now, LANE, 0);
         for channel in [Channel::Frames, Channel::Results] {
             let opened = Opened {
                 channel,

@@ -33,10 +33,10 @@ impl Client {
             Arc::new(RawDecoder::default()),
             vec![builtin("none").unwrap()],
             0,
-            WorkerLink::on_result(&Arc::downgrade(&link)),
+            WorkerLink::on_result(&Arc::downgrade(&link), None),
         );
         link.set_pipeline(pipeline.unwrap());
-        link.add_lane(LANE, 0);
+        link.joined(now, LANE, 0);
         for channel in [Channel::Frames, Channel::Results] {
             let opened = Opened {
                 channel,

@@ -36,7 +36,7 @@ impl Client {
             WorkerLink::on_result(&Arc::downgrade(&link), None),
         );
         link.set_pipeline(pipeline.unwrap());
-        link.joined(Instant::now(), LANE, 0);
+        link.joined(now, LANE, 0);
         for channel in [Channel::Frames, Channel::Results] {
             let opened = Opened {
                 channel,

@@ -14,7 +14,7 @@ mod opaque;
 mod options;
 mod payloads;
 mod run;
-pub(in crate::process) mod socket;
+pub(crate) mod socket;
 mod units;
 
 pub use ledger::LedgerError;

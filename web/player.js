@@ -16,8 +16,8 @@ import { Rate, Spread } from './meter.js';
 /** Decodes in flight. Two keep the decoder busy; more only add age. */
 const MAX_DECODING = 2;
 
-/** Frames that may wait while the page catches up with a burst. */
-const MAX_WAITING = 8;
+/** Frames that may wait while the page catches up with a burst: what the server keeps for a page that is busy, and what is under way. */
+const MAX_WAITING = 24;
 
 /** How long frames may keep waiting before the page counts as too slow, ms. */
 const CATCH_UP_MS = 300;

@@ -53,8 +53,8 @@ const RESERVED: &[(&str, &[&str], &str)] = &[
     ),
     (
         "quinn-udp",
-        &["webrtc-session"],
-        "sockets are the session's",
+        &["webrtc-session", "testkit"],
+        "sockets are the session's, and the bad link's",
     ),
     (
         "quinn",

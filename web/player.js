@@ -19,8 +19,8 @@ const MAX_DECODING = 2;
 /** Frames that may wait while the page catches up with a burst: what the server keeps for a page that is busy, and what is under way. */
 const MAX_WAITING = 24;
 
-/** How long frames may keep waiting before the page counts as too slow, ms. */
-const CATCH_UP_MS = 300;
+/** How long frames may keep waiting before the page counts as too slow, ms: starting up beside other work takes a page most of it. */
+const CATCH_UP_MS = 600;
 
 /**
  * @typedef {object} DrawnFrame what is told about each frame on the canvas

@@ -71,7 +71,7 @@ mod tests {
         for at in (40..12_000).step_by(20) {
             let seen = path.looked(start + millis(at), || millis(60));
             let least = if at < 10_000 { millis(1) } else { millis(60) };
-            if at < 9_900 || at > 10_100 {
+            if !(9_900..=10_100).contains(&at) {
                 assert_eq!(seen, Some(least), "{at}");
             }
             length = seen;

@@ -149,8 +149,8 @@ pub struct SessionConfig {
     /// Range 64 KiB–256 MiB.
     pub send_buffer_bytes: usize,
     /// The same while the round trip is short: from here it rises by 160 kB for each millisecond of the smoothed round trip, up to
-    /// `send_buffer_bytes`, so that a long path carries 160 MB/s and a short one does not hold what only waits. Range 64 KiB up
-    /// to `send_buffer_bytes`. Default: as `send_buffer_bytes`.
+    /// `send_buffer_bytes`, so that a long path carries 160 MB/s and a short one does not hold what only waits. Above
+    /// `send_buffer_bytes` it changes nothing. Range 64 KiB–256 MiB. Default: as `send_buffer_bytes`.
     pub least_send_buffer_bytes: usize,
     /// Bytes that the peer may send before they are read, over all streams. Range 64 KiB–256 MiB.
     pub receive_buffer_bytes: usize,
@@ -197,14 +197,16 @@ impl SessionConfig {
     /// Bytes written and not yet acknowledged that suit a round trip.
     pub(crate) fn send_buffer_for(&self, round_trip: Duration) -> usize {
         let wanted = round_trip.as_secs_f64() * SEND_BYTES_PER_SECOND;
-        (wanted as usize).clamp(self.least_send_buffer_bytes, self.send_buffer_bytes)
+        (wanted as usize)
+            .max(self.least_send_buffer_bytes)
+            .min(self.send_buffer_bytes)
     }
 
     pub(crate) fn validate(&self) -> Result<(), ConfigError> {
         let (send, receive) = (self.send_buffer_bytes, self.receive_buffer_bytes);
         in_range("send_buffer_bytes", send, 64 * KIB, 256 * MIB)?;
         let least = self.least_send_buffer_bytes;
-        in_range("least_send_buffer_bytes", least, 64 * KIB, send)?;
+        in_range("least_send_buffer_bytes", least, 64 * KIB, 256 * MIB)?;
         in_range("receive_buffer_bytes", receive, 64 * KIB, 256 * MIB)?;
         let message = self.max_message_bytes;
         in_range("max_message_bytes", message, 2 * KIB, MAX_MESSAGE_BYTES)?;
@@ -300,12 +302,8 @@ mod tests {
     fn each_limit_is_taken_at_its_value_and_refused_beyond() {
         type Set = fn(&mut SessionConfig, usize);
         let fields: [(Set, usize, usize); 6] = [
-            (
-                |c, v| (c.send_buffer_bytes, c.least_send_buffer_bytes) = (v, 64 * KIB),
-                64 * KIB,
-                256 * MIB,
-            ),
-            (|c, v| c.least_send_buffer_bytes = v, 64 * KIB, 4 * MIB),
+            (|c, v| c.send_buffer_bytes = v, 64 * KIB, 256 * MIB),
+            (|c, v| c.least_send_buffer_bytes = v, 64 * KIB, 256 * MIB),
             (|c, v| c.receive_buffer_bytes = v, 64 * KIB, 256 * MIB),
             (|c, v| c.max_message_bytes = v, 2 * KIB, MIB),
             (|c, v| c.max_channels = v, 1, 16),

@@ -29,7 +29,6 @@ pub(crate) fn session_config() -> SessionConfig {
 pub(crate) fn viewer_session_config() -> SessionConfig {
     let mut config = SessionConfig::browser();
     config.send_buffer_bytes = VIEWER_SEND_BUFFER_BYTES;
-    config.least_send_buffer_bytes = VIEWER_SEND_BUFFER_BYTES;
     config
 }
 

@@ -96,7 +96,9 @@ fn what_cannot_be_taken_is_named() {
     }
     let range = read("Streaming: {MIN_QUALITY: 80, MAX_QUALITY: 40}").unwrap_err();
     assert!(range.to_string().starts_with("MIN_QUALITY, MAX_QUALITY:"));
-    let outside = one("MIN_QUALITY: 60").to_string();
+    // Levels that somebody wrote are within what they wrote; the default ones are moved to it.
+    assert!(read("Streaming: {MIN_QUALITY: 60}").is_ok());
+    let outside = one("QUALITY_LEVELS: [90, 50]\n  MIN_QUALITY: 60").to_string();
     assert!(
         outside.contains("50 is outside of MIN_QUALITY 60"),
         "{outside}"

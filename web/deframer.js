@@ -2,7 +2,7 @@
 /**
  * Messages out of the bytes of a stream, as docs/wire.md frames them (QUIC lane): a length, 32 bits big endian, then the message.
  *
- * Fed by: quic-worker.js, with what a stream brought. Feeds: framestream.js and link.js, with whole messages.
+ * Fed by: quicworker.js, with what a stream brought. Feeds: framestream.js and link.js, with whole messages.
  *
  * Pure. A message that lies within one piece is handed out as a view of it; only one that is cut is put together.
  */

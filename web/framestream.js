@@ -2,7 +2,7 @@
 /**
  * One frame out of one stream (docs/wire.md, QUIC lane): its first bytes, then the chunks of one attempt, then its end.
  *
- * Fed by: quic-worker.js. Feeds: quiclane.js, with a whole frame whose payload has a buffer of its own, to be handed over
+ * Fed by: quicworker.js. Feeds: quiclane.js, with a whole frame whose payload has a buffer of its own, to be handed over
  * without a copy. Pure.
  */
 import { Deframer } from './deframer.js';

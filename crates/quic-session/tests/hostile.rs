@@ -10,15 +10,14 @@ use quic_session::{
     SessionState,
 };
 use quinn::VarInt;
-use support::raw::{RawClient, control_preamble, framed};
+use support::raw::{RawClient, control_preamble, framed, session};
 use support::{
-    PATIENCE, Peer, Seen, chunk, endpoint, endpoint_with, frame, pair, ping, scripted, trusting,
-    url, wait_until,
+    PATIENCE, Seen, chunk, endpoint, endpoint_with, frame, pair, ping, scripted, trusting, url,
+    wait_until,
 };
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use web_transport_quinn::proto::Settings;
-use web_transport_quinn::{SendStream, Session};
 
 const CHANNEL: ChannelId = ChannelId(0);
 
@@ -31,24 +30,6 @@ async fn still_serves(server: &Endpoint) {
     let connecting = client.connect(&url, trusting(server), scripted().0, &[]);
     connecting.await.unwrap();
     at_server.connected().await;
-}
-
-/// A session with a peer that keeps to HTTP/3 alone, with channel 0 open.
-async fn session(
-    server: &Endpoint,
-    client: &RawClient,
-    config: SessionConfig,
-) -> (Session, SendStream, Peer) {
-    let (handler, mut at_server) = scripted();
-    let invitation = server.invite_with(handler, config).unwrap();
-    let session = client.session(server, &invitation).await;
-    at_server.connected().await;
-    let (mut control, receive) = session.open_bi().await.unwrap();
-    // Read by nobody, and not to be stopped.
-    std::mem::forget(receive);
-    control.write_all(&control_preamble(0)).await.unwrap();
-    at_server.opened().await;
-    (session, control, at_server)
 }
 
 #[tokio::test]

@@ -5,32 +5,14 @@ mod support;
 
 use std::time::Duration;
 
-use quic_session::{ChannelId, CloseReason, Endpoint, SessionConfig};
-use support::raw::{RawClient, control_preamble, framed};
+use quic_session::{ChannelId, CloseReason, SessionConfig};
+use support::raw::{RawClient, framed, session};
 use support::{Peer, endpoint, endpoint_with, ping, scripted, trusting, url, wait_until};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
-use web_transport_quinn::{SendStream, Session};
+use web_transport_quinn::SendStream;
 
 const CHANNEL: ChannelId = ChannelId(0);
-
-/// A session with a peer that keeps to HTTP/3 alone, with channel 0 open.
-async fn session(
-    server: &Endpoint,
-    client: &RawClient,
-    config: SessionConfig,
-) -> (Session, SendStream, Peer) {
-    let (handler, mut at_server) = scripted();
-    let invitation = server.invite_with(handler, config).unwrap();
-    let session = client.session(server, &invitation).await;
-    at_server.connected().await;
-    let (mut control, receive) = session.open_bi().await.unwrap();
-    // Read by nobody, and not to be stopped.
-    std::mem::forget(receive);
-    control.write_all(&control_preamble(0)).await.unwrap();
-    at_server.opened().await;
-    (session, control, at_server)
-}
 
 /// The session, as its peer sees it, goes on.
 async fn still_talks(control: &mut SendStream, at_server: &mut Peer) {

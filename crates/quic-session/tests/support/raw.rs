@@ -138,6 +138,24 @@ impl RawClient {
     }
 }
 
+/// A session with a peer that keeps to HTTP/3 alone, with channel 0 open.
+pub async fn session(
+    server: &Endpoint,
+    client: &RawClient,
+    config: quic_session::SessionConfig,
+) -> (Session, web_transport_quinn::SendStream, super::Peer) {
+    let (handler, mut at_server) = super::scripted();
+    let invitation = server.invite_with(handler, config).unwrap();
+    let session = client.session(server, &invitation).await;
+    at_server.connected().await;
+    let (mut control, receive) = session.open_bi().await.unwrap();
+    // Read by nobody, and not to be stopped.
+    std::mem::forget(receive);
+    control.write_all(&control_preamble(0)).await.unwrap();
+    at_server.opened().await;
+    (session, control, at_server)
+}
+
 /// What opens a channel of that number.
 pub fn control_preamble(channel: u8) -> Vec<u8> {
     vec![1, channel, 1, b'x', 0]

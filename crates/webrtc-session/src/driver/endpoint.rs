@@ -35,6 +35,8 @@ struct Shared {
     local: LocalAddresses,
     address: SocketAddr,
     config: EndpointConfig,
+    /// Of the loopback interface, when the endpoint was bound.
+    loopback_mtu_bytes: usize,
 }
 
 /// An offer that was accepted.
@@ -85,6 +87,7 @@ impl Endpoint {
                 local,
                 address,
                 config,
+                loopback_mtu_bytes: loopback_mtu_bytes(),
             }),
         })
     }
@@ -126,7 +129,7 @@ impl Endpoint {
         mut config: SessionConfig,
     ) -> Result<Accepted, AcceptError> {
         config.validate()?;
-        config.fit_loopback(loopback_mtu_bytes());
+        config.fit_loopback(self.shared.loopback_mtu_bytes);
         let max_sessions = self.shared.config.max_sessions;
         if self.totals().sessions >= max_sessions as u64 {
             return Err(AcceptError::Busy { max_sessions });
@@ -182,7 +185,7 @@ impl Endpoint {
         mut config: SessionConfig,
     ) -> Result<(String, PendingSession), ConnectError> {
         config.validate().map_err(BindError::from)?;
-        config.fit_loopback(loopback_mtu_bytes());
+        config.fit_loopback(self.shared.loopback_mtu_bytes);
         if channels.is_empty() || channels.len() > config.max_channels {
             return Err(ConnectError::Channels {
                 channels: channels.len(),

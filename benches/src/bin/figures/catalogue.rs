@@ -56,7 +56,7 @@ const fn at_least(
 }
 
 /// In the order they are measured and printed.
-pub(crate) const FIGURES: [Figure; 24] = [
+pub(crate) const FIGURES: [Figure; 25] = [
     at_most(
         "first-frame",
         500.0,
@@ -85,7 +85,13 @@ pub(crate) const FIGURES: [Figure; 24] = [
         "viewer-cpu",
         0.5,
         "% of a core",
-        "each further viewer, from 1 to 21 at one quality",
+        "each further viewer by data channel, from 1 to 21 at one quality",
+    ),
+    at_most(
+        "viewer-cpu-quic",
+        0.5,
+        "% of a core",
+        "the same by QUIC, which a page takes where it can",
     ),
     at_most(
         "encode-once",

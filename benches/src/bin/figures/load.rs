@@ -1,6 +1,6 @@
 //! Many viewers on one stream: what each further one costs the server, and how often a frame is encoded for them.
 //!
-//! Fed by [`crate::viewers`] in other processes; feeds `viewer-cpu` and `encode-once`.
+//! Fed by [`crate::viewers`] in other processes; feeds `viewer-cpu`, `viewer-cpu-quic` and `encode-once`.
 
 use std::process::Command;
 use std::time::Duration;
@@ -13,19 +13,26 @@ use crate::args::Args;
 use crate::procfs::{CpuTimes, CpuUse};
 use crate::server::{Server, number};
 use crate::table::Table;
-use crate::viewers::WATCHING;
+use crate::viewers::{QUIC_PATH, WATCHING};
 
-pub(crate) const FIGURES: [&str; 2] = ["viewer-cpu", "encode-once"];
+pub(crate) const FIGURES: [&str; 3] = ["viewer-cpu", "viewer-cpu-quic", "encode-once"];
 
 /// Viewers beyond the first, and of the figure `encode-once`.
 const MANY: usize = 20;
 const START: Duration = Duration::from_secs(90);
 const SETTLE: Duration = Duration::from_secs(3);
 
-/// Measures both.
+/// Measures those that are wanted.
 pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<()> {
     if table.wants(&["viewer-cpu"]) {
-        further_viewers(args, table).await?;
+        let server = Server::start(args).await?;
+        let address = server.whep("medium");
+        further_viewers(args, table, "viewer-cpu", &server, address).await?;
+    }
+    if table.wants(&["viewer-cpu-quic"]) {
+        let server = Server::start(args).await?;
+        let address = server.whep("medium").replace("/whep/", QUIC_PATH);
+        further_viewers(args, table, "viewer-cpu-quic", &server, address).await?;
     }
     if table.wants(&["encode-once"]) {
         encode_once(args, table).await?;
@@ -33,13 +40,18 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-async fn further_viewers(args: &Args, table: &mut Table) -> Result<()> {
-    let server = Server::start(args).await?;
-    let whep = [server.whep("medium")];
-    let _first = viewers(1, &whep)?;
-    let (one, one_frames, _) = watch(&server, args.seconds).await?;
-    let _others = viewers(MANY, &whep)?;
-    let (many, many_frames, megabits) = watch(&server, args.seconds).await?;
+async fn further_viewers(
+    args: &Args,
+    table: &mut Table,
+    figure: &str,
+    server: &Server,
+    address: String,
+) -> Result<()> {
+    let address = [address];
+    let _first = viewers(1, &address)?;
+    let (one, one_frames, _) = watch(server, args.seconds).await?;
+    let _others = viewers(MANY, &address)?;
+    let (many, many_frames, megabits) = watch(server, args.seconds).await?;
 
     let spent = |cpu: &CpuUse| cpu.percent("") - cpu.percent("decode");
     let each = (spent(&many) - spent(&one)) / MANY as f64;
@@ -55,7 +67,7 @@ async fn further_viewers(args: &Args, table: &mut Table) -> Result<()> {
         one_frames,
         many_frames / (MANY as f64 + 1.0),
     );
-    Ok(table.measured("viewer-cpu", each, &detail)?)
+    Ok(table.measured(figure, each, &detail)?)
 }
 
 async fn encode_once(args: &Args, table: &mut Table) -> Result<()> {

@@ -26,8 +26,8 @@ pub enum Identity {
         /// DNS names or addresses.
         names: Vec<String>,
     },
-    /// Files in PEM: a chain with the endpoint's own certificate first, and its private key. Peers check it as they do any
-    /// web server's.
+    /// Files in PEM: a chain with the endpoint's own certificate first, and its private key; read again when they are written.
+    /// Peers check it as they do any web server's, or by its hash if it is one that browsers take so.
     Pem {
         /// The chain.
         certificates: PathBuf,
@@ -232,6 +232,9 @@ pub enum Trust {
     Hashes(Vec<CertificateHash>),
     /// As the operating system judges a web server's.
     System,
+    /// The same, and these authorities are trusted too: their certificates in DER, as
+    /// [`read_authorities`](crate::read_authorities) reads them.
+    SystemAnd(Vec<Vec<u8>>),
 }
 
 /// Settings of a connection that is to be made.

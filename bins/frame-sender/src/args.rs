@@ -96,6 +96,10 @@ pub(crate) struct Args {
     /// File whose first line is the worker's token
     #[arg(long, env = "FRAMEWAY_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
+    /// Certificates (PEM) of authorities that are trusted at https:// beside the system's, where the worker's certificate is
+    /// from a private one or signed by itself
+    #[arg(long, env = "FRAMEWAY_CA", value_name = "FILE")]
+    pub(crate) ca: Option<PathBuf>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

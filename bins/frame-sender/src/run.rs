@@ -9,7 +9,7 @@ use bin_support::{Failure, read_token, stop_signal};
 use progressive_loader::driver::Store;
 use stream_service::{
     Connections, LaneWish, PayloadEncoding, PictureEncoding, ProcessMode, ProcessOutput, SendError,
-    SendOptions, Summary,
+    SendOptions, Summary, read_authorities,
 };
 use tokio::sync::watch;
 
@@ -213,6 +213,9 @@ fn options(args: &Args) -> Result<SendOptions, Failure> {
     options.give_up_after = args.give_up_after;
     let token = args.token_file.as_deref().map(read_token).transpose();
     options.token = token.map_err(Failure::Usage)?;
+    let authorities = args.ca.as_deref().map(read_authorities).transpose();
+    let authorities = authorities.map_err(|error| Failure::Usage(error.into()))?;
+    options.authorities = authorities.unwrap_or_default();
     Ok(options)
 }
 

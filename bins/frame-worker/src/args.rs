@@ -40,7 +40,8 @@ pub(crate) struct Args {
     /// How QUIC decides what may be in flight: fair (a loss counts only where a queue stands), cubic, or bbr
     #[arg(long = "cc", env = "FRAMEWAY_CC", value_name = "CONTROL", default_value = "fair", value_parser = control)]
     pub(crate) congestion: CongestionControl,
-    /// Certificate chain (PEM) that QUIC shows instead of a self-signed one; with --tls-key
+    /// Certificate chain (PEM), with --tls-key: HTTP is HTTPS then, and QUIC shows it in place of one of its own making. Read
+    /// again when it is written
     #[arg(
         long,
         env = "FRAMEWAY_TLS_CERT",

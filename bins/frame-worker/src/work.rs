@@ -2,10 +2,11 @@
 
 use std::io::Write as _;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::Context as _;
 use bin_support::{Failure, read_token, stop_signal};
-use stream_service::{Worker, WorkerConfig};
+use stream_service::{ServerIdentity, ServiceError, Worker, WorkerConfig, WorkerError};
 
 use crate::args::Args;
 
@@ -17,10 +18,13 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
         .build()
         .context("cannot start the runtime")?;
     runtime.block_on(async {
-        let worker = Worker::bind(config).await?;
+        let worker = Worker::bind(config).await.map_err(|error| match error {
+            WorkerError::Service(ServiceError::Certificate(error)) => Failure::Usage(error.into()),
+            error => error.into(),
+        })?;
         let stop = stop_signal()?;
         let mut stdout = std::io::stdout();
-        writeln!(stdout, "http://{}", worker.http_address())?;
+        writeln!(stdout, "{}", worker.url())?;
         stdout.flush()?;
         worker.run(stop).await?;
         Ok(())
@@ -38,9 +42,7 @@ fn config(args: Args) -> Result<WorkerConfig, Failure> {
     config.udp = args.udp.unwrap_or(SocketAddr::new(args.http.ip(), 0));
     let quic = args.quic.unwrap_or(SocketAddr::new(args.http.ip(), 0));
     config.quic = (!args.no_quic).then_some(quic);
-    if let (Some(certificates), Some(key)) = (args.tls_cert, args.tls_key) {
-        config.quic_identity = stream_service::QuicIdentity::Pem { certificates, key };
-    }
+    config.identity = identity(args.tls_cert, args.tls_key);
     config.congestion = args.congestion;
     config.advertised = args.public_ip;
     let token = args.token_file.as_deref().map(read_token).transpose();
@@ -55,4 +57,12 @@ fn config(args: Args) -> Result<WorkerConfig, Failure> {
         .check()
         .map_err(|error| Failure::Usage(error.into()))?;
     Ok(config)
+}
+
+/// What is shown: the certificate of these files, or one made here.
+fn identity(certificates: Option<PathBuf>, key: Option<PathBuf>) -> ServerIdentity {
+    match (certificates, key) {
+        (Some(certificates), Some(key)) => ServerIdentity::Pem { certificates, key },
+        _ => ServerIdentity::SelfSigned { names: Vec::new() },
+    }
 }

@@ -25,7 +25,7 @@ pub(crate) enum Command {
     ///
     /// The clip is a test pattern, 1280x720 at 30 frames a second, whose every frame carries its number. Streams of
     /// your own can be added on the page, or with `serve`.
-    Demo(DemoArgs),
+    Demo(Box<DemoArgs>),
     /// Serve streams named on the command line, in a config file, or over the API
     ///
     /// Example: stream-server serve --source cat=./cat.mp4 --source film=ipfs://bafy… --loop
@@ -46,6 +46,8 @@ pub(crate) struct DemoArgs {
     pub(crate) udp: SocketAddr,
     #[command(flatten)]
     pub(crate) quic: QuicArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     /// Folder of the embedded store
     #[arg(long, env = "FRAMEWAY_STORE", value_name = "DIR", default_value_os_t = default_store())]
     pub(crate) store: PathBuf,
@@ -62,6 +64,8 @@ pub(crate) struct ServeArgs {
     pub(crate) udp: Option<SocketAddr>,
     #[command(flatten)]
     pub(crate) quic: QuicArgs,
+    #[command(flatten)]
+    pub(crate) tls: TlsArgs,
     /// Address that browsers are told to send media to, where a NAT stands between; may be repeated
     /// [default: this machine's own addresses]
     #[arg(
@@ -107,6 +111,18 @@ pub(crate) struct QuicArgs {
     /// How QUIC decides what may be in flight: fair (a loss counts only where a queue stands), cubic, or bbr [default: fair]
     #[arg(long = "cc", env = "FRAMEWAY_CC", value_name = "CONTROL", value_parser = control)]
     pub(crate) congestion: Option<CongestionControl>,
+}
+
+/// The certificate that is shown.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct TlsArgs {
+    /// Certificate chain (PEM), with --tls-key: HTTP is HTTPS then, and QUIC shows it in place of one of its own making. Read
+    /// again when it is written
+    #[arg(long, env = "FRAMEWAY_TLS_CERT", value_name = "FILE")]
+    pub(crate) tls_cert: Option<PathBuf>,
+    /// Its private key (PEM)
+    #[arg(long, env = "FRAMEWAY_TLS_KEY", value_name = "FILE")]
+    pub(crate) tls_key: Option<PathBuf>,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -4,14 +4,14 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
 
 use bin_support::{Failure, default_store, read_token};
 
-use stream_service::{CongestionControl, UnknownControl};
+use stream_service::{CongestionControl, ServerIdentity, UnknownControl};
 
-use crate::args::{NamedSource, ServeArgs};
+use crate::args::{NamedSource, ServeArgs, TlsArgs};
 
 /// A config file, as it stands in TOML or YAML.
 #[derive(Debug, Default, Deserialize)]
@@ -22,6 +22,8 @@ struct ConfigFile {
     quic: Option<SocketAddr>,
     no_quic: Option<bool>,
     cc: Option<String>,
+    tls_cert: Option<PathBuf>,
+    tls_key: Option<PathBuf>,
     public_ip: Option<Vec<IpAddr>>,
     /// `NAME = "URI"`.
     sources: Option<BTreeMap<String, String>>,
@@ -39,6 +41,7 @@ pub(crate) struct Settings {
     pub(crate) udp: SocketAddr,
     pub(crate) quic: Option<SocketAddr>,
     pub(crate) congestion: CongestionControl,
+    pub(crate) identity: ServerIdentity,
     pub(crate) public_ip: Vec<IpAddr>,
     pub(crate) sources: Vec<NamedSource>,
     pub(crate) looping: bool,
@@ -82,6 +85,7 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
         udp,
         quic: (!no_quic).then(|| quic.unwrap_or(SocketAddr::new(http.ip(), 0))),
         congestion: flags.quic.congestion.or(of_file).unwrap_or_default(),
+        identity: identity(flags.tls.or(file.tls_cert, file.tls_key))?,
         public_ip: if flags.public_ip.is_empty() {
             file.public_ip.unwrap_or_default()
         } else {
@@ -97,6 +101,29 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
             .map_err(Failure::Usage)?,
         insecure: flags.insecure || file.insecure.unwrap_or(false),
     })
+}
+
+/// What is shown: the certificate of these files, or one made here.
+pub(crate) fn identity(tls: TlsArgs) -> Result<ServerIdentity, Failure> {
+    match (tls.tls_cert, tls.tls_key) {
+        (Some(certificates), Some(key)) => Ok(ServerIdentity::Pem { certificates, key }),
+        (None, None) => Ok(ServerIdentity::SelfSigned { names: Vec::new() }),
+        (Some(_), None) => Err(Failure::Usage(anyhow!(
+            "--tls-cert FILE needs its private key: --tls-key FILE"
+        ))),
+        (None, Some(_)) => Err(Failure::Usage(anyhow!(
+            "--tls-key FILE needs its certificate: --tls-cert FILE"
+        ))),
+    }
+}
+
+impl TlsArgs {
+    fn or(self, tls_cert: Option<PathBuf>, tls_key: Option<PathBuf>) -> Self {
+        Self {
+            tls_cert: self.tls_cert.or(tls_cert),
+            tls_key: self.tls_key.or(tls_key),
+        }
+    }
 }
 
 fn read(path: &Path) -> anyhow::Result<ConfigFile> {

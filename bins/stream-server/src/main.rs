@@ -21,7 +21,7 @@ fn main() -> ExitCode {
     let args = Args::parse();
     logging::init();
     let result = match args.command {
-        Command::Demo(demo) => serve::demo(&demo),
+        Command::Demo(demo) => serve::demo(*demo),
         Command::Serve(flags) => config::settings(*flags).and_then(serve::serve),
         Command::Add(add) => add::run(&add),
     };

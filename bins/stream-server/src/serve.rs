@@ -7,22 +7,23 @@ use std::path::Path;
 use anyhow::Context as _;
 use bin_support::{Failure, stop_signal};
 use progressive_loader::driver::Store;
-use stream_service::{Service, ServiceConfig, StreamParams};
+use stream_service::{Service, ServiceConfig, ServiceError, StreamParams};
 
 use crate::args::{DemoArgs, NamedSource};
-use crate::config::Settings;
+use crate::config::{Settings, identity};
 
 /// The pattern that `demo` plays.
 const DEMO_URI: &str = "test:?size=1280x720&fps=30";
 
 /// Serves the generated clip.
-pub(crate) fn demo(args: &DemoArgs) -> Result<(), Failure> {
+pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
     let quic = args.quic.quic;
     let config = ServiceConfig {
         http: args.http,
         udp: args.udp,
         quic: (!args.quic.no_quic).then(|| quic.unwrap_or(SocketAddr::new(args.http.ip(), 0))),
         congestion: args.quic.congestion.unwrap_or_default(),
+        identity: identity(args.tls)?,
         store: Some(open_store(&args.store)?),
         ..ServiceConfig::default()
     };
@@ -44,11 +45,11 @@ pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
         udp: settings.udp,
         quic: settings.quic,
         congestion: settings.congestion,
+        identity: settings.identity,
         advertised: settings.public_ip,
         store: Some(open_store(&settings.store)?),
         token: settings.token,
         insecure: settings.insecure,
-        ..ServiceConfig::default()
     };
     run(
         config,
@@ -72,7 +73,10 @@ fn run(config: ServiceConfig, streams: Vec<StreamParams>) -> Result<(), Failure>
         .build()
         .context("cannot start the runtime")?;
     runtime.block_on(async {
-        let service = Service::bind(config).await?;
+        let service = Service::bind(config).await.map_err(|error| match error {
+            ServiceError::Certificate(error) => Failure::Usage(error.into()),
+            error => error.into(),
+        })?;
         for params in streams {
             let (name, uri) = (params.name.clone(), params.uri.clone());
             let started = service.add_stream(params).await;
@@ -88,6 +92,6 @@ fn run(config: ServiceConfig, streams: Vec<StreamParams>) -> Result<(), Failure>
 /// The first line on stdout: the listener is bound by then, so a request made now is answered.
 fn announce(service: &Service) -> std::io::Result<()> {
     let mut stdout = std::io::stdout();
-    writeln!(stdout, "http://{}", service.http_address())?;
+    writeln!(stdout, "{}", service.url())?;
     stdout.flush()
 }

@@ -14,7 +14,7 @@ use crate::{CertificateHash, ConfigError, CongestionControl};
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
 /// What a send buffer that follows the round trip lets through: twice what a busy core encrypts beside all else.
-const SEND_BYTES_PER_SECOND: f64 = 160e6;
+const SEND_BYTES_PER_MILLISECOND: usize = 160_000;
 
 /// What an endpoint shows to those who connect to it.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -26,8 +26,8 @@ pub enum Identity {
         /// DNS names or addresses.
         names: Vec<String>,
     },
-    /// Files in PEM: a chain with the endpoint's own certificate first, and its private key. Peers check it as they do any
-    /// web server's.
+    /// Files in PEM: a chain with the endpoint's own certificate first, and its private key; read again when they are written.
+    /// Peers check it as they do any web server's, or by its hash if it is one that browsers take so.
     Pem {
         /// The chain.
         certificates: PathBuf,
@@ -148,10 +148,12 @@ pub struct SessionConfig {
     /// Bytes written and not yet acknowledged: this bounds what is in flight, and so the goodput at this much per round trip.
     /// Range 64 KiB–256 MiB.
     pub send_buffer_bytes: usize,
-    /// The same while the round trip is short: from here it rises by 160 kB for each millisecond of the smoothed round trip, up to
-    /// `send_buffer_bytes`, so that a long path carries 160 MB/s and a short one does not hold what only waits. Above
-    /// `send_buffer_bytes` it changes nothing. Range 64 KiB–256 MiB. Default: as `send_buffer_bytes`.
+    /// The same while the round trip is short: the least that it is, up to `send_buffer_bytes`, so that a short path does not hold
+    /// what only waits. Above `send_buffer_bytes` it changes nothing. Range 64 KiB–256 MiB. Default: as `send_buffer_bytes`.
     pub least_send_buffer_bytes: usize,
+    /// Between the two it is so much for each millisecond of the path's round trip, which lets a thousand times as much through a
+    /// second. Range 1 kB–10 MB. Default 160 kB.
+    pub send_bytes_per_millisecond: usize,
     /// Bytes that the peer may send before they are read, over all streams. Range 64 KiB–256 MiB.
     pub receive_buffer_bytes: usize,
     /// The largest message taken and sent. Range 2 KiB–1 MiB. Default 256 KiB.
@@ -173,6 +175,7 @@ impl SessionConfig {
         Self {
             send_buffer_bytes: 4 * MIB,
             least_send_buffer_bytes: 4 * MIB,
+            send_bytes_per_millisecond: SEND_BYTES_PER_MILLISECOND,
             receive_buffer_bytes: 2 * MIB,
             max_message_bytes: 256 * KIB,
             max_channels: 4,
@@ -196,7 +199,7 @@ impl SessionConfig {
 
     /// Bytes written and not yet acknowledged that suit a round trip.
     pub(crate) fn send_buffer_for(&self, round_trip: Duration) -> usize {
-        let wanted = round_trip.as_secs_f64() * SEND_BYTES_PER_SECOND;
+        let wanted = round_trip.as_secs_f64() * 1e3 * self.send_bytes_per_millisecond as f64;
         (wanted as usize)
             .max(self.least_send_buffer_bytes)
             .min(self.send_buffer_bytes)
@@ -207,6 +210,8 @@ impl SessionConfig {
         in_range("send_buffer_bytes", send, 64 * KIB, 256 * MIB)?;
         let least = self.least_send_buffer_bytes;
         in_range("least_send_buffer_bytes", least, 64 * KIB, 256 * MIB)?;
+        let rate = self.send_bytes_per_millisecond;
+        in_range("send_bytes_per_millisecond", rate, 1_000, 10_000_000)?;
         in_range("receive_buffer_bytes", receive, 64 * KIB, 256 * MIB)?;
         let message = self.max_message_bytes;
         in_range("max_message_bytes", message, 2 * KIB, MAX_MESSAGE_BYTES)?;
@@ -232,6 +237,9 @@ pub enum Trust {
     Hashes(Vec<CertificateHash>),
     /// As the operating system judges a web server's.
     System,
+    /// The same, and these authorities are trusted too: their certificates in DER, as
+    /// [`read_authorities`](crate::read_authorities) reads them.
+    SystemAnd(Vec<Vec<u8>>),
 }
 
 /// Settings of a connection that is to be made.
@@ -301,9 +309,10 @@ mod tests {
     #[test]
     fn each_limit_is_taken_at_its_value_and_refused_beyond() {
         type Set = fn(&mut SessionConfig, usize);
-        let fields: [(Set, usize, usize); 6] = [
+        let fields: [(Set, usize, usize); 7] = [
             (|c, v| c.send_buffer_bytes = v, 64 * KIB, 256 * MIB),
             (|c, v| c.least_send_buffer_bytes = v, 64 * KIB, 256 * MIB),
+            (|c, v| c.send_bytes_per_millisecond = v, 1_000, 10_000_000),
             (|c, v| c.receive_buffer_bytes = v, 64 * KIB, 256 * MIB),
             (|c, v| c.max_message_bytes = v, 2 * KIB, MIB),
             (|c, v| c.max_channels = v, 1, 16),

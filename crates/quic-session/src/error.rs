@@ -3,9 +3,11 @@
 use core::net::SocketAddr;
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
-use crate::{PreambleError, SessionId};
+use time::OffsetDateTime;
+
+use crate::{PreambleError, SessionId, Validity};
 
 /// An [`EndpointConfig`](crate::EndpointConfig) or [`SessionConfig`](crate::SessionConfig) has a value out of its range.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +46,17 @@ pub enum IdentityError {
         path: PathBuf,
         /// What was wrong.
         reason: String,
+    },
+    /// A certificate whose time is over, or has not come.
+    #[error(
+        "the certificate in {path} is good {} and it is {} now; renew it, or set the clock",
+        shown(validity), date(SystemTime::now()), path = path.display()
+    )]
+    OutOfDate {
+        /// The file.
+        path: PathBuf,
+        /// Its time.
+        validity: Validity,
     },
     /// A file of certificates with none in it.
     #[error("{path} holds no certificate: it must hold the chain in PEM, the server's own first", path = path.display())]
@@ -200,4 +213,16 @@ pub enum SessionError {
     /// There is no such session, or no longer.
     #[error("session {0} is not there: it has closed, or never was")]
     Unknown(SessionId),
+}
+
+fn shown(validity: &Validity) -> String {
+    let (from, until) = (date(validity.not_before), date(validity.not_after));
+    format!("from {from} until {until}")
+}
+
+/// To the second, UTC.
+fn date(time: SystemTime) -> String {
+    let time = OffsetDateTime::from(time);
+    let (hour, minute, second) = time.to_hms();
+    format!("{} {hour:02}:{minute:02}:{second:02} UTC", time.date())
 }

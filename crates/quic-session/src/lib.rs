@@ -23,7 +23,7 @@ pub use config::{
     AddressValidation, ConnectConfig, EndpointConfig, Identity, SessionConfig, Trust,
 };
 pub use congestion::{CongestionControl, FairConfig, UnknownControl};
-pub use driver::{CertificateResolver, Endpoint, Invitation, SessionWaker};
+pub use driver::{CertificateResolver, Endpoint, Invitation, SessionWaker, read_authorities};
 pub use error::{BindError, ConfigError, ConnectError, IdentityError, InviteError, SessionError};
 pub use framing::{Deframer, FramingError};
 pub use handler::{

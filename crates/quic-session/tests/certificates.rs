@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use quic_session::{
     BindError, CertificateHash, ChannelId, ConnectConfig, ConnectError, Endpoint, Identity,
-    IdentityError, InviteError, Trust,
+    IdentityError, InviteError, Trust, read_authorities,
 };
-use rcgen::{KeyPair, generate_simple_self_signed};
+use rcgen::{CertificateParams, KeyPair, generate_simple_self_signed};
 use support::{config, endpoint, endpoint_with, pair, ping, scripted, url};
 
 const DAY: Duration = Duration::from_secs(24 * 3600);
@@ -105,6 +105,63 @@ async fn a_certificate_from_files_is_shown() {
     connects(&endpoint(), &server, Trust::Hashes(vec![hash]))
         .await
         .unwrap();
+}
+
+#[tokio::test]
+async fn files_that_are_written_again_are_read_again_and_what_is_wrong_with_them_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = |name: &str| folder.path().join(name);
+    let now = SystemTime::now();
+    let write = |lasting: Duration| {
+        let (mut params, key) = (
+            CertificateParams::new(vec!["localhost".to_owned()]).unwrap(),
+            KeyPair::generate().unwrap(),
+        );
+        params.not_before = (now - DAY).into();
+        params.not_after = (now - DAY + lasting).into();
+        let made = params.self_signed(&key).unwrap();
+        write_pem(&path("chain.pem"), "CERTIFICATE", made.der());
+        write_pem(&path("key.pem"), "PRIVATE KEY", &key.serialize_der());
+    };
+    write(14 * DAY);
+    let server = endpoint_with(|config| {
+        config.identity = Identity::Pem {
+            certificates: path("chain.pem"),
+            key: path("key.pem"),
+        };
+    });
+    // ECDSA and short-lived: browsers take it by hash.
+    let told = server.certificate_hashes();
+    assert_eq!(told.len(), 1);
+    assert!(!server.renew_certificate_if_due(now).unwrap());
+    let key = fs::read(path("key.pem")).unwrap();
+    fs::remove_file(path("key.pem")).unwrap();
+    let error = server.renew_certificate_if_due(now).unwrap_err();
+    assert!(error.to_string().contains("key.pem"), "{error}");
+    assert!(!server.renew_certificate_if_due(now).unwrap(), "said once");
+    assert_eq!(server.certificate_hashes(), told);
+    connects(&endpoint(), &server, Trust::Hashes(told.clone()))
+        .await
+        .unwrap();
+    fs::write(path("key.pem"), key).unwrap();
+    assert!(server.renew_certificate_if_due(now).unwrap());
+    assert_eq!(server.certificate_hashes(), told);
+    // A day longer than browsers take by hash.
+    write(15 * DAY);
+    assert!(server.renew_certificate_if_due(now).unwrap());
+    assert!(server.certificate_hashes().is_empty());
+    let authorities = read_authorities(&path("chain.pem")).unwrap();
+    let invitation = server.invite(scripted().0).unwrap();
+    let by_name = url(&server, &invitation).replace("127.0.0.1", "localhost");
+    let config = ConnectConfig::new(Trust::SystemAnd(authorities));
+    endpoint()
+        .connect(&by_name, config, scripted().0, &[])
+        .await
+        .unwrap();
+    assert_eq!(server.totals().certificates_renewed, 2);
+    write(Duration::from_secs(3600));
+    let error = server.renew_certificate_if_due(now).unwrap_err();
+    assert!(matches!(error, IdentityError::OutOfDate { .. }), "{error}");
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use quic_session::{ChannelId, CloseReason, SessionConfig};
 use support::raw::{RawClient, framed, session};
-use support::{Peer, endpoint, endpoint_with, ping, scripted, trusting, url, wait_until};
+use support::{Peer, endpoint, endpoint_with, frame, ping, scripted, trusting, url, wait_until};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use web_transport_quinn::SendStream;
@@ -140,4 +140,37 @@ async fn capsules_that_nobody_knows_are_passed_over_while_they_are_short() {
     let reason = at_server.closed().await;
     assert!(matches!(reason, CloseReason::Transport(_)), "{reason:?}");
     assert_eq!(server.totals().closed_transport, 1);
+}
+
+#[tokio::test]
+async fn a_peer_that_never_reads_holds_no_more_than_its_path_wants() {
+    const FRAMES: usize = 200;
+    const FRAME_BYTES: usize = 20_000;
+    const GRANTED_BYTES: u32 = 100_000;
+    let server = endpoint();
+    let mut config = SessionConfig::browser();
+    config.not_reading_timeout = Duration::from_secs(1);
+    config.send_buffer_bytes = 1 << 20;
+    config.least_send_buffer_bytes = 256 << 10;
+    // However late a busy machine answers, the path is short.
+    config.send_bytes_per_millisecond = 1_000;
+    let client = RawClient::with(|transport| {
+        transport.receive_window(quinn::VarInt::from_u32(GRANTED_BYTES));
+    });
+    let (held_open, _control, mut at_server) = session(&server, &client, config).await;
+    for sequence in 0..FRAMES {
+        for chunk in frame(sequence as u64, FRAME_BYTES, FRAME_BYTES) {
+            at_server.say(CHANNEL, chunk);
+        }
+    }
+    let closed = at_server.closed().await;
+    assert!(
+        matches!(closed, CloseReason::PeerDoesNotRead(_)),
+        "{closed:?}"
+    );
+    // What was taken of the frames is with the peer, in the send buffer, or the one message that waits for room in it.
+    let taken = (FRAMES - at_server.unsaid()) * FRAME_BYTES;
+    let most = GRANTED_BYTES as usize + (256 << 10) + 2 * FRAME_BYTES;
+    assert!((100_000..=most).contains(&taken), "{taken} of {most}");
+    drop(held_open);
 }

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod controller;
+mod https;
 mod lanes;
 mod model;
 mod pipeline;
@@ -23,5 +24,7 @@ pub use process::sender::{
     Progress, SendError, SendOptions, SendTiming, Summary, send,
 };
 pub use process::worker::{Worker, WorkerConfig, WorkerError};
-pub use quic_session::{CongestionControl, Identity as QuicIdentity, UnknownControl};
+pub use quic_session::{
+    CongestionControl, Identity as ServerIdentity, IdentityError, UnknownControl, read_authorities,
+};
 pub use service::{Service, ServiceConfig, ServiceError};

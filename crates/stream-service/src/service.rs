@@ -14,6 +14,7 @@ use webrtc_session::EndpointConfig;
 use webrtc_session::driver::Endpoint;
 
 use crate::controller::{App, router};
+use crate::https::{HttpListener, certificate};
 use crate::lanes::seat::Endpoints;
 use crate::lanes::sizes::LOOPBACK_MTU_BYTES;
 use crate::model::params::StreamParams;
@@ -29,8 +30,9 @@ pub struct ServiceConfig {
     pub udp: SocketAddr,
     /// Address of the UDP socket of WebTransport. Port 0 picks one. Default `127.0.0.1:0`; `None`: it is not served.
     pub quic: Option<SocketAddr>,
-    /// The certificate that it shows. Default: self-signed, told to pages by its hash.
-    pub quic_identity: quic_session::Identity,
+    /// The certificate that it shows. Default: self-signed, told to pages by its hash. One from files is shown by HTTP too, which
+    /// is HTTPS then.
+    pub identity: quic_session::Identity,
     /// How QUIC decides what may be in flight. Default fair.
     pub congestion: CongestionControl,
     /// Addresses that browsers are told to send media to. Default: those of this machine that `udp` covers.
@@ -50,7 +52,7 @@ impl Default for ServiceConfig {
             http: SocketAddr::from(([127, 0, 0, 1], 8080)),
             udp: SocketAddr::from(([127, 0, 0, 1], 0)),
             quic: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-            quic_identity: quic_session::Identity::SelfSigned { names: Vec::new() },
+            identity: quic_session::Identity::SelfSigned { names: Vec::new() },
             congestion: CongestionControl::default(),
             advertised: Vec::new(),
             store: None,
@@ -89,6 +91,9 @@ pub enum ServiceError {
         "QUIC: {0}; choose another address with --quic HOST:PORT (port 0 picks a free one), or none with --no-quic"
     )]
     Quic(#[from] quic_session::BindError),
+    /// The certificate cannot be shown.
+    #[error(transparent)]
+    Certificate(#[from] quic_session::IdentityError),
     /// Other machines could use the server without a token.
     #[error(
         "{address} can be reached from other machines and there is no token: give --token-file FILE, listen on 127.0.0.1, or accept the risk with --insecure"
@@ -105,7 +110,7 @@ pub enum ServiceError {
 /// A bound service; [`run`](Self::run) serves it.
 #[derive(Debug)]
 pub struct Service {
-    listener: TcpListener,
+    listener: HttpListener,
     http_address: SocketAddr,
     registry: Arc<Registry>,
     token: Option<String>,
@@ -124,10 +129,10 @@ impl Service {
             listener,
             http_address,
             endpoint,
-        } = sockets(config.http, guarded, udp).await?;
+        } = sockets(config.http, &config.identity, guarded, udp).await?;
         let quic = config
             .quic
-            .map(|bind| quic_endpoint(bind, config.quic_identity, config.congestion));
+            .map(|bind| quic_endpoint(bind, config.identity, config.congestion));
         let endpoints = Endpoints {
             data: endpoint,
             quic: quic.transpose()?,
@@ -148,6 +153,12 @@ impl Service {
     #[must_use]
     pub fn http_address(&self) -> SocketAddr {
         self.http_address
+    }
+
+    /// The page's address as a browser takes it: `http://HOST:PORT`, or with `https`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.listener.scheme(), self.http_address)
     }
 
     /// Starts a stream; returns its id.
@@ -185,7 +196,7 @@ impl Service {
 
 /// What a service listens on.
 pub(crate) struct Sockets {
-    pub(crate) listener: TcpListener,
+    pub(crate) listener: HttpListener,
     pub(crate) http_address: SocketAddr,
     pub(crate) endpoint: Endpoint,
 }
@@ -193,15 +204,18 @@ pub(crate) struct Sockets {
 /// Takes both sockets; an `address` that other machines reach only if it is `guarded`, by a token or by somebody's word.
 pub(crate) async fn sockets(
     address: SocketAddr,
+    identity: &quic_session::Identity,
     guarded: bool,
     udp: EndpointConfig,
 ) -> Result<Sockets, ServiceError> {
     if !guarded && !address.ip().to_canonical().is_loopback() {
         return Err(ServiceError::Exposed { address });
     }
+    let certificate = certificate(identity)?;
     let http_error = |source| ServiceError::Http { address, source };
     let listener = TcpListener::bind(address).await.map_err(http_error)?;
     let http_address = listener.local_addr().map_err(http_error)?;
+    let listener = HttpListener::new(listener, certificate).map_err(http_error)?;
     let address = udp.bind;
     let endpoint = Endpoint::bind(udp).map_err(|source| ServiceError::Udp { address, source })?;
     Ok(Sockets {

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 mod candidates;
+#[cfg(feature = "certificates")]
+mod certificates;
 mod datagram_path;
 pub mod driver;
 #[cfg(feature = "pictures")]
@@ -16,6 +18,8 @@ mod sim_clock;
 mod sim_link;
 
 pub use candidates::{Rewritten, rewrite_candidates};
+#[cfg(feature = "certificates")]
+pub use certificates::{Authority, CertificateError, Issued};
 pub use datagram_path::{DatagramPath, PathStats};
 #[cfg(feature = "pictures")]
 pub use frame_number::{

@@ -22,9 +22,8 @@ const NAMES: [&str; 4] = [
 ];
 
 /// Nothing of the browser's own is to run or to talk to anybody while something is measured.
-const FLAGS: [&str; 8] = [
+const FLAGS: [&str; 7] = [
     "disable-gpu",
-    "disable-quic",
     "no-first-run",
     "disable-background-networking",
     "disable-component-update",
@@ -68,8 +67,17 @@ pub(crate) struct Browser {
 }
 
 impl Browser {
-    /// Starts one.
+    /// Starts one that has no QUIC.
     pub(crate) async fn launch(executable: PathBuf) -> Result<Self> {
+        Self::launch_with(executable, &["disable-quic"]).await
+    }
+
+    /// Starts one that has.
+    pub(crate) async fn launch_with_quic(executable: PathBuf) -> Result<Self> {
+        Self::launch_with(executable, &[]).await
+    }
+
+    async fn launch_with(executable: PathBuf, flags: &[&str]) -> Result<Self> {
         let profile = tempfile::tempdir()?;
         let builder = BrowserConfig::builder()
             .chrome_executable(executable)
@@ -79,7 +87,8 @@ impl Browser {
             .no_sandbox()
             .window_size(1440, 900)
             .viewport(None)
-            .args(FLAGS);
+            .args(FLAGS)
+            .args(flags.iter().copied());
         let config = builder
             .launch_timeout(Duration::from_secs(60))
             .build()

@@ -56,7 +56,7 @@ const fn at_least(
 }
 
 /// In the order they are measured and printed.
-pub(crate) const FIGURES: [Figure; 25] = [
+pub(crate) const FIGURES: [Figure; 31] = [
     at_most(
         "first-frame",
         500.0,
@@ -104,6 +104,42 @@ pub(crate) const FIGURES: [Figure; 25] = [
         45.0,
         "MB/s",
         "frames of 100 kB to Chromium, unpaced, no datagram dropped",
+    ),
+    at_least(
+        "webtransport-goodput",
+        100.0,
+        "MB/s",
+        "the same by WebTransport, on loopback",
+    ),
+    at_most(
+        "webtransport-age-0",
+        40.0,
+        "ms",
+        "age on arrival, p95, 30 frames/s of 100 kB by WebTransport, RTT 50 ms, every frame",
+    ),
+    at_most(
+        "webtransport-age-1",
+        90.0,
+        "ms",
+        "the same, 1 % loss each way",
+    ),
+    at_most(
+        "webtransport-age-5",
+        150.0,
+        "ms",
+        "the same, 5 % loss each way",
+    ),
+    at_most(
+        "webtransport-age-15",
+        250.0,
+        "ms",
+        "the same, 15 % loss each way",
+    ),
+    at_most(
+        "webtransport-first-frame",
+        300.0,
+        "ms",
+        "page load to first frame drawn by QUIC, warm, median of 5",
     ),
     at_least(
         "add",

@@ -180,7 +180,7 @@ async fn offer(State(bench): State<Arc<Bench>>, sdp: String) -> Result<String, S
 }
 
 /// Bytes that no compression shortens, the same in each run (xorshift64, Marsaglia 2003).
-fn incompressible(bytes: usize) -> Bytes {
+pub(crate) fn incompressible(bytes: usize) -> Bytes {
     let mut state = 0x9e37_79b9_7f4a_7c15_u64;
     let words = std::iter::repeat_with(|| {
         state ^= state << 13;

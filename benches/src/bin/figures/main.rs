@@ -21,6 +21,7 @@ mod source;
 mod table;
 mod viewers;
 mod watch;
+mod webtransport;
 
 use std::io::Write as _;
 use std::process::ExitCode;
@@ -78,6 +79,10 @@ async fn measure(args: &Args, table: &mut Table) -> Result<bool> {
     if table.wants(&goodput::FIGURES) {
         let result = goodput::measure(args, table).await;
         broken |= explain(table, &goodput::FIGURES, result)?;
+    }
+    if table.wants(&webtransport::FIGURES) {
+        let result = webtransport::measure(args, table).await;
+        broken |= explain(table, &webtransport::FIGURES, result)?;
     }
     if table.wants(&add::FIGURES) {
         let result = tokio::task::block_in_place(|| add::measure(args, table));

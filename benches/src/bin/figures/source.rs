@@ -1,10 +1,10 @@
-//! A sender of frames that never runs dry: the load of [`crate::goodput`].
+//! A sender of frames that never runs dry, or has one at its time: the load of [`crate::goodput`] and [`crate::webtransport`].
 //!
-//! Fed by nothing but its own counter; pulled by webrtc-session.
+//! Fed by nothing but its own counter; pulled by webrtc-session or quic-session.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -17,6 +17,8 @@ use webrtc_session::{
 };
 
 const LANE: LaneId = LaneId(0);
+/// The largest message of a QUIC lane, as the product has it.
+const QUIC_MESSAGE_BYTES: usize = 64 << 10;
 
 /// Sends the same payload `left` times, each as a frame of its own, all accounted for.
 pub(crate) struct Source {
@@ -25,6 +27,23 @@ pub(crate) struct Source {
     next: u64,
     frames: u64,
     acked: Arc<AtomicU64>,
+    pace: Option<Pace>,
+}
+
+/// When frames are due.
+struct Pace {
+    interval: Duration,
+    /// When the first was, by either clock.
+    began: Option<(Instant, SystemTime)>,
+}
+
+impl Pace {
+    /// When that frame is due, by either clock.
+    fn due(&self, frame: u64) -> Option<(Instant, SystemTime)> {
+        let (at, by_wall) = self.began?;
+        let after = self.interval * u32::try_from(frame).unwrap_or(u32::MAX);
+        Some((at + after, by_wall + after))
+    }
 }
 
 impl Source {
@@ -37,11 +56,59 @@ impl Source {
             next: 0,
             frames,
             acked,
+            pace: None,
         })
+    }
+
+    /// One frame each `interval`, from when its channel opens. `released_us` of each says when it was due, since 1970.
+    pub(crate) fn paced(mut self, interval: Duration) -> Self {
+        self.pace = Some(Pace {
+            interval,
+            began: None,
+        });
+        self
+    }
+
+    fn next_due(&self) -> Option<(Instant, SystemTime)> {
+        let left = self.next < self.frames;
+        self.pace.as_ref().filter(|_| left)?.due(self.next)
+    }
+
+    fn open(&mut self, now: Instant, max_message_bytes: usize) -> bool {
+        if let Some(pace) = &mut self.pace {
+            pace.began = Some((now, SystemTime::now()));
+        }
+        let limits = LaneLimits { max_message_bytes };
+        self.link.lane_opened(now, LANE, limits).is_ok()
+    }
+
+    fn take(&mut self, now: Instant, message: &[u8]) {
+        // A message that breaks the protocol leaves frames unacknowledged, and the run ends with that.
+        let _ = self.link.handle_message(now, LANE, message);
+        while let Some(event) = self.link.poll_event() {
+            if matches!(event, SenderEvent::Acked { .. }) {
+                self.acked.fetch_add(1, Ordering::Relaxed);
+            }
+        }
+    }
+
+    fn poll(&mut self, now: Instant, room: usize, out: &mut Vec<u8>) -> bool {
+        self.top_up(now);
+        self.link.poll_message(now, LANE, room, out)
+    }
+
+    fn timeout(&self) -> Option<Instant> {
+        let due = self.next_due().map(|(at, _)| at);
+        [self.link.poll_timeout(), due].into_iter().flatten().min()
     }
 
     fn top_up(&mut self, now: Instant) {
         while self.next < self.frames {
+            let due = self.next_due();
+            if due.is_some_and(|(at, _)| at > now) {
+                return;
+            }
+            let released = due.and_then(|(_, at)| at.duration_since(UNIX_EPOCH).ok());
             let meta = FrameMeta {
                 source_id: self.next,
                 pts_us: 0,
@@ -51,7 +118,7 @@ impl Source {
                 encoding: Encoding::Opaque,
                 quality: 0,
                 keyframe: true,
-                released_us: 0,
+                released_us: released.map_or(0, |since| since.as_micros() as u64),
             };
             let Offer::Queued = self.link.offer(
                 now,
@@ -71,23 +138,14 @@ impl SessionHandler for Source {
     fn on_state(&mut self, _: Instant, _: SessionState) {}
 
     fn on_channel_open(&mut self, now: Instant, channel: ChannelInfo) -> ChannelUse {
-        let limits = LaneLimits {
-            max_message_bytes: channel.max_message_bytes,
-        };
-        match self.link.lane_opened(now, LANE, limits) {
-            Ok(()) => ChannelUse::Accept,
-            Err(_) => ChannelUse::Refuse,
+        match self.open(now, channel.max_message_bytes) {
+            true => ChannelUse::Accept,
+            false => ChannelUse::Refuse,
         }
     }
 
     fn on_message(&mut self, now: Instant, _: ChannelId, _: bool, message: &[u8]) {
-        // A message that breaks the protocol leaves frames unacknowledged, and the run ends with that.
-        let _ = self.link.handle_message(now, LANE, message);
-        while let Some(event) = self.link.poll_event() {
-            if matches!(event, SenderEvent::Acked { .. }) {
-                self.acked.fetch_add(1, Ordering::Relaxed);
-            }
-        }
+        self.take(now, message);
     }
 
     fn poll_message(
@@ -97,14 +155,48 @@ impl SessionHandler for Source {
         room: usize,
         out: &mut Vec<u8>,
     ) -> Option<MessageKind> {
-        self.top_up(now);
-        self.link
-            .poll_message(now, LANE, room, out)
-            .then_some(MessageKind::Binary)
+        self.poll(now, room, out).then_some(MessageKind::Binary)
     }
 
     fn poll_timeout(&self) -> Option<Instant> {
-        self.link.poll_timeout()
+        self.timeout()
+    }
+
+    fn on_timeout(&mut self, now: Instant) {
+        self.link.handle_timeout(now);
+    }
+}
+
+impl quic_session::SessionHandler for Source {
+    fn on_state(&mut self, _: Instant, _: quic_session::SessionState) {}
+
+    fn on_channel_open(
+        &mut self,
+        now: Instant,
+        channel: quic_session::ChannelInfo,
+    ) -> quic_session::ChannelUse {
+        match self.open(now, channel.max_message_bytes.min(QUIC_MESSAGE_BYTES)) {
+            true => quic_session::ChannelUse::Accept,
+            false => quic_session::ChannelUse::Refuse,
+        }
+    }
+
+    fn on_message(&mut self, now: Instant, _: quic_session::ChannelId, message: &[u8]) {
+        self.take(now, message);
+    }
+
+    fn poll_message(
+        &mut self,
+        now: Instant,
+        _: quic_session::ChannelId,
+        room: usize,
+        out: &mut Vec<u8>,
+    ) -> bool {
+        self.poll(now, room, out)
+    }
+
+    fn poll_timeout(&self) -> Option<Instant> {
+        self.timeout()
     }
 
     fn on_timeout(&mut self, now: Instant) {

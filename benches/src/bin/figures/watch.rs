@@ -38,14 +38,19 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<()> {
     };
     let server = Server::start(args).await?;
     let browser = Browser::launch(chromium).await?;
-    let page = first_frame(&server, &browser, table).await?;
+    let page = first_frames(&server, &browser, "first-frame", table).await?;
     let result = steady(args, &server, &page, table).await;
     browser.close().await?;
     result
 }
 
 /// Loads the page some times; the last one stays open.
-async fn first_frame(server: &Server, browser: &Browser, table: &mut Table) -> Result<Page> {
+pub(crate) async fn first_frames(
+    server: &Server,
+    browser: &Browser,
+    figure: &str,
+    table: &mut Table,
+) -> Result<Page> {
     let url = format!("{}/?stream={}", server.url, server.stream);
     let mut times = Vec::new();
     loop {
@@ -55,7 +60,7 @@ async fn first_frame(server: &Server, browser: &Browser, table: &mut Table) -> R
             let cold = times.remove(0);
             let detail = format!("loads in ms: {times:.0?}; the browser's very first: {cold:.0}");
             times.sort_by(f64::total_cmp);
-            table.measured("first-frame", times[LOADS / 2], &detail)?;
+            table.measured(figure, times[LOADS / 2], &detail)?;
             return Ok(page);
         }
         page.close().await?;

@@ -69,19 +69,23 @@ impl Worker {
         Self { process, arguments }
     }
 
-    /// `http://HOST:PORT`.
+    /// `http://HOST:PORT`, or with `https`.
     pub(crate) fn address(&self) -> &str {
         self.process.first_line()
     }
 
     pub(crate) fn http(&self) -> SocketAddr {
-        let address = self.address().strip_prefix("http://").unwrap();
+        let (_, address) = self.address().split_once("://").unwrap();
         address.parse().unwrap()
     }
 
     /// A bad network in front of it, the same both ways.
     pub(crate) fn behind(&self, way: LinkConfig) -> BadLink {
         BadLink::to_http(self.http(), BadLinkConfig::both(way)).unwrap()
+    }
+
+    pub(crate) fn stderr(&self) -> String {
+        self.process.stderr()
     }
 
     /// A figure of `/metrics`, by its name and label.

@@ -77,6 +77,11 @@ fn executable() -> Option<PathBuf> {
 impl Chromium {
     /// Starts one with a window of that size in CSS pixels; `None` when there is no browser here.
     pub(crate) async fn start(width: u32, height: u32) -> Option<Self> {
+        Self::start_with(width, height, &[]).await
+    }
+
+    /// The same with further flags, without their dashes.
+    pub(crate) async fn start_with(width: u32, height: u32, flags: &[&str]) -> Option<Self> {
         let executable = executable()?;
         let turn = TURN.lock().await;
         let profile = tempfile::tempdir().unwrap();
@@ -104,6 +109,7 @@ impl Chromium {
                 "disable-sync",
                 "disable-dev-shm-usage",
             ])
+            .args(flags.iter().copied())
             .build()
             .unwrap();
         let (browser, mut handler) = Browser::launch(config).await.unwrap();

@@ -3,17 +3,17 @@
 //! Two self-signed ones exist at any time, the one shown and the next; `crate::certificate` says when the next takes over.
 //! Sessions that stand live on: a certificate counts at the handshake alone.
 
-use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
 use rcgen::{CertificateParams, DnType, KeyPair, PKCS_ECDSA_P256_SHA256};
 use rustls::crypto::aws_lc_rs::default_provider;
-use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{ClientHello, ResolvesServerCert};
 use rustls::sign::CertifiedKey;
 
+use super::files::{Files, Loaded};
 use crate::certificate::Rotation;
 use crate::{CertificateHash, Identity, IdentityError, Validity};
 
@@ -23,11 +23,15 @@ use crate::{CertificateHash, Identity, IdentityError, Validity};
 pub struct CertificateResolver {
     names: Vec<String>,
     shown: RwLock<Shown>,
+    /// Of a certificate from files.
+    files: Option<Mutex<Files>>,
 }
 
 #[derive(Debug)]
 struct Shown {
     key: Arc<CertifiedKey>,
+    /// Of a certificate from files that browsers take by its hash.
+    hash: Option<CertificateHash>,
     /// Of a self-signed certificate: its successor, and when that takes over.
     made: Option<Made>,
 }
@@ -49,38 +53,64 @@ impl CertificateResolver {
                 let (key, hash) = generate(names, now)?;
                 let shown = Shown {
                     key,
+                    hash: None,
                     made: Some(Made::successor(hash, names, now)?),
                 };
-                Ok(Some(Self::showing(shown, names.clone())))
+                Ok(Some(Self {
+                    names: names.clone(),
+                    shown: RwLock::new(shown),
+                    files: None,
+                }))
             }
             Identity::Pem { certificates, key } => {
-                let key = Arc::new(load(certificates, key)?);
-                Ok(Some(Self::showing(Shown { key, made: None }, Vec::new())))
+                Self::from_files(certificates, key, now).map(Some)
             }
         }
     }
 
-    fn showing(shown: Shown, names: Vec<String>) -> Self {
-        Self {
-            names,
-            shown: RwLock::new(shown),
-        }
+    /// Shows the certificate of these files, as [`Identity::Pem`] does. `now` must be within its time.
+    ///
+    /// # Errors
+    /// [`IdentityError`] says what is wrong with which file.
+    pub fn from_files(
+        certificates: &Path,
+        key: &Path,
+        now: SystemTime,
+    ) -> Result<Self, IdentityError> {
+        let (files, loaded) = Files::open(certificates, key, now)?;
+        Ok(Self {
+            names: Vec::new(),
+            shown: RwLock::new(loaded.into()),
+            files: Some(Mutex::new(files)),
+        })
     }
 
-    /// SHA-256 of the certificate that is shown and of the one that will be: both are to be told to peers. None for
-    /// certificates from files, which are checked by name.
+    /// SHA-256 of the certificate that is shown and of the one that will be: both are to be told to peers. Of one from files
+    /// only where browsers take it by its hash (ECDSA with P-256, fourteen days at most); others are checked by name.
     #[must_use]
     pub fn hashes(&self) -> Vec<CertificateHash> {
         let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
         let made = shown.made.as_ref();
-        made.map_or_else(Vec::new, |made| vec![made.hash, made.next_hash])
+        let made = made.map(|made| vec![made.hash, made.next_hash]);
+        made.unwrap_or_else(|| shown.hash.into_iter().collect())
     }
 
-    /// Lets the next certificate take over if its time has come, and makes the one after it. Says whether it did.
+    /// Lets the next certificate take over if its time has come, and makes the one after it; reads files again that were
+    /// written since. Says whether another is shown now.
     ///
     /// # Errors
-    /// [`IdentityError`]: none could be made; the present ones stay.
+    /// [`IdentityError`]: there is none that could be shown; the present one stays. It is said once for each time that the
+    /// files are written.
     pub fn renew_if_due(&self, now: SystemTime) -> Result<bool, IdentityError> {
+        if let Some(files) = &self.files {
+            let mut files = files.lock().unwrap_or_else(PoisonError::into_inner);
+            let Some(loaded) = files.read_again(now) else {
+                return Ok(false);
+            };
+            let mut shown = self.shown.write().unwrap_or_else(PoisonError::into_inner);
+            *shown = loaded?.into();
+            return Ok(true);
+        }
         if !self.rotation().is_some_and(|rotation| rotation.is_due(now)) {
             return Ok(false);
         }
@@ -100,6 +130,16 @@ impl CertificateResolver {
     fn rotation(&self) -> Option<Rotation> {
         let shown = self.shown.read().unwrap_or_else(PoisonError::into_inner);
         shown.made.as_ref().map(|made| made.rotation)
+    }
+}
+
+impl From<Loaded> for Shown {
+    fn from(loaded: Loaded) -> Self {
+        Self {
+            key: loaded.key,
+            hash: loaded.hash,
+            made: None,
+        }
     }
 }
 
@@ -163,31 +203,4 @@ fn generate(
     let key = CertifiedKey::from_der(vec![der], key, &default_provider())
         .map_err(|error| failed(error.to_string()))?;
     Ok((Arc::new(key), hash))
-}
-
-/// Reads a chain and its key.
-fn load(certificates: &Path, key: &Path) -> Result<CertifiedKey, IdentityError> {
-    let unreadable =
-        |what, path: &Path, error: rustls::pki_types::pem::Error| IdentityError::Read {
-            what,
-            path: path.to_path_buf(),
-            reason: error.to_string(),
-        };
-    let chain: Vec<_> = CertificateDer::pem_file_iter(certificates)
-        .and_then(Iterator::collect)
-        .map_err(|error| unreadable("certificates", certificates, error))?;
-    if chain.is_empty() {
-        return Err(IdentityError::NoCertificate {
-            path: certificates.to_path_buf(),
-        });
-    }
-    let private = PrivateKeyDer::from_pem_file(key)
-        .map_err(|error| unreadable("the private key", key, error))?;
-    CertifiedKey::from_der(chain, private, &default_provider()).map_err(|error| {
-        IdentityError::Mismatch {
-            certificates: PathBuf::from(certificates),
-            key: PathBuf::from(key),
-            reason: error.to_string(),
-        }
-    })
 }

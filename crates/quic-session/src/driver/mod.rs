@@ -5,6 +5,7 @@ mod channel;
 mod connect;
 mod control;
 mod endpoint;
+mod files;
 mod identity;
 mod inbound;
 mod outbound;
@@ -19,4 +20,5 @@ mod verifier;
 
 pub use control::SessionWaker;
 pub use endpoint::{Endpoint, Invitation};
+pub use files::read_authorities;
 pub use identity::CertificateResolver;

@@ -6,8 +6,9 @@ use std::time::Duration;
 use quinn::crypto::rustls::{QuicClientConfig, QuicServerConfig};
 use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use rustls::crypto::CryptoProvider;
+use rustls::pki_types::CertificateDer;
 use rustls::version::TLS13;
-use rustls_platform_verifier::BuilderVerifierExt;
+use rustls_platform_verifier::{BuilderVerifierExt, Verifier};
 
 use super::identity::CertificateResolver;
 use super::verifier::HashVerifier;
@@ -113,6 +114,16 @@ pub(super) fn client(
                 provider: provider(),
             }))
             .with_no_client_auth(),
+        Trust::SystemAnd(authorities) => {
+            let authorities = authorities.iter().cloned().map(CertificateDer::from);
+            let verifier = Verifier::new_with_extra_roots(authorities, provider());
+            builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(
+                    verifier.map_err(|error| error.to_string())?,
+                ))
+                .with_no_client_auth()
+        }
         Trust::System => builder
             .with_platform_verifier()
             .map_err(|error| error.to_string())?

@@ -11,9 +11,11 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
+use quic_session::EndpointStats;
 use std::sync::atomic::AtomicU64;
 
 use super::routes::App;
+use crate::lanes::figures::{Figure, FigureValue, figures};
 use crate::model::snapshot::{self, Metrics};
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
@@ -33,6 +35,9 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
     }
     register_streams(&mut registry, &streams);
     register_endpoint(&mut registry, &app);
+    if let Some(quic) = &app.registry.endpoints().quic {
+        register_quic(&mut registry, &quic.totals());
+    }
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = encode(&mut text, &registry);
@@ -137,6 +142,35 @@ fn counter(streams: &[(String, Metrics)], read: fn(&Metrics) -> u64) -> Family<O
             .inc_by(read(metrics));
     }
     family
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Hash, EncodeLabelSet)]
+struct ForReason {
+    reason: &'static str,
+}
+
+fn register_quic(registry: &mut Registry, stats: &EndpointStats) {
+    for Figure { name, help, value } in figures(stats) {
+        match value {
+            FigureValue::Gauge(value) => {
+                let gauge: Gauge = Gauge::default();
+                gauge.set(value as i64);
+                registry.register(name, help, gauge);
+            }
+            FigureValue::Counter(value) => {
+                let counter: Counter = Counter::default();
+                counter.inc_by(value);
+                registry.register(name, help, counter);
+            }
+            FigureValue::ByReason(values) => {
+                let family: Family<ForReason, Counter> = Family::default();
+                for (reason, value) in values {
+                    family.get_or_create(&ForReason { reason }).inc_by(value);
+                }
+                registry.register(name, help, family);
+            }
+        }
+    }
 }
 
 fn register_endpoint(registry: &mut Registry, app: &App) {

@@ -7,6 +7,7 @@
 pub(crate) mod choice;
 pub(crate) mod data;
 pub(crate) mod end;
+pub(crate) mod figures;
 pub(crate) mod port;
 pub(crate) mod quic;
 pub(crate) mod seat;

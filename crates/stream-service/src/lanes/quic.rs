@@ -13,7 +13,7 @@ use quic_session::{
 use super::end::{LaneEnd, LinkEnd};
 use super::sizes::{
     QUIC_MESSAGE_BYTES, QUIC_RECEIVE_BUFFER_BYTES, QUIC_SEND_BUFFER_BYTES, SHORT_SEND_BUFFER_BYTES,
-    VIEWER_SEND_BUFFER_BYTES,
+    SHORT_VIEWER_SEND_BUFFER_BYTES, VIEWER_SEND_BUFFER_BYTES, VIEWER_SEND_BYTES_PER_MILLISECOND,
 };
 
 /// How such a session is set up, at either end.
@@ -29,6 +29,8 @@ pub(crate) fn session_config() -> SessionConfig {
 pub(crate) fn viewer_session_config() -> SessionConfig {
     let mut config = SessionConfig::browser();
     config.send_buffer_bytes = VIEWER_SEND_BUFFER_BYTES;
+    config.least_send_buffer_bytes = SHORT_VIEWER_SEND_BUFFER_BYTES;
+    config.send_bytes_per_millisecond = VIEWER_SEND_BYTES_PER_MILLISECOND;
     config
 }
 

@@ -18,6 +18,11 @@ pub(crate) const QUIC_RECEIVE_BUFFER_BYTES: usize = 16 << 20;
 /// What it has written and not yet acknowledged towards a viewer, at most: 20 MB/s at a round trip of 50 ms. What waits there
 /// can no longer be replaced by what is newer.
 pub(crate) const VIEWER_SEND_BUFFER_BYTES: usize = 1 << 20;
+/// The same on a short path: two frames of 100 kB, so that one is on its way while the other is acknowledged. This, and not more, is
+/// what a viewer that reads nothing costs there.
+pub(crate) const SHORT_VIEWER_SEND_BUFFER_BYTES: usize = 256 << 10;
+/// Between the two it is so much for each millisecond of round trip: 20 MB/s, some hundred times what a video takes.
+pub(crate) const VIEWER_SEND_BYTES_PER_MILLISECOND: usize = 20_000;
 
 /// The largest QUIC datagram where both ends are on loopback, which carries 64 KiB: a third less CPU a byte than with Ethernet's
 /// 1,452 B, and ten of them are still one batch for the kernel.

@@ -71,6 +71,7 @@ pub struct Connections {
 struct Kind {
     to: String,
     token: Option<String>,
+    authorities: Vec<Vec<u8>>,
     lanes: LaneWish,
     congestion: CongestionControl,
     with_pictures: bool,
@@ -83,6 +84,7 @@ impl Kind {
         Self {
             to: options.to.clone(),
             token: options.token.clone(),
+            authorities: options.authorities.clone(),
             lanes: options.lanes,
             congestion: options.congestion,
             with_pictures: options.output.has_pictures(),

@@ -9,7 +9,7 @@ mod next;
 mod tests;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use datachannel_transport::LaneId;
@@ -94,6 +94,9 @@ pub(super) struct Dialer {
     http: reqwest::Client,
     to: String,
     token: Option<String>,
+    authorities: Vec<Vec<u8>>,
+    /// The worker has answered once, so that what fails later may heal.
+    answered: AtomicBool,
     endpoint: Endpoint,
     quic: Option<quic_session::Endpoint>,
     port: Arc<Port<SendLink>>,
@@ -120,15 +123,13 @@ impl Dialer {
         session: SessionConfig,
     ) -> Result<Self, String> {
         let to = check_address(&options.to)?;
-        let http = reqwest::Client::builder()
-            .connect_timeout(HTTP_TIMEOUT)
-            .timeout(HTTP_TIMEOUT)
-            .build()
-            .map_err(|error| error.to_string())?;
+        let http = client(&options.authorities)?;
         Ok(Self {
             http,
             to,
             token: options.token.clone(),
+            authorities: options.authorities.clone(),
+            answered: AtomicBool::new(false),
             endpoint,
             quic,
             port,
@@ -235,7 +236,8 @@ impl Dialer {
         let hashes = place.certificate_hashes.iter().map(|hash| hash.parse());
         let hashes: Result<Vec<_>, quic_session::ParseHashError> = hashes.collect();
         let trust = match hashes.map_err(|error| format!("{to}: {error}"))? {
-            none if none.is_empty() => Trust::System,
+            none if none.is_empty() && self.authorities.is_empty() => Trust::System,
+            none if none.is_empty() => Trust::SystemAnd(self.authorities.clone()),
             hashes => Trust::Hashes(hashes),
         };
         let mut config = ConnectConfig::new(trust);
@@ -301,6 +303,21 @@ impl Dialer {
             Session::Socket(task) => drop(task),
         }
     }
+}
+
+/// The client of all requests to the worker.
+fn client(authorities: &[Vec<u8>]) -> Result<reqwest::Client, String> {
+    let authorities = authorities
+        .iter()
+        .map(|it| reqwest::Certificate::from_der(it));
+    let authorities: Result<Vec<_>, _> = authorities.collect();
+    let said = |error: reqwest::Error| format!("the certificates of --ca cannot be used: {error}");
+    reqwest::Client::builder()
+        .connect_timeout(HTTP_TIMEOUT)
+        .timeout(HTTP_TIMEOUT)
+        .tls_certs_merge(authorities.map_err(said)?)
+        .build()
+        .map_err(|error| error.to_string())
 }
 
 /// The worker's address, without a slash at its end. `Err` says what is none about it.

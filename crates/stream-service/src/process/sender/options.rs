@@ -117,6 +117,9 @@ pub struct SendOptions {
     pub store: Option<Store>,
     /// The worker's bearer token.
     pub token: Option<String>,
+    /// Authorities whose certificates are taken at `https://`, beside those that the system trusts: DER, as
+    /// [`read_authorities`](crate::read_authorities) reads them from a file. Default: none.
+    pub authorities: Vec<Vec<u8>>,
     /// How long the worker may be away before the first connection. Default 10 s.
     pub connect_timeout: Duration,
     /// How long it may be away later. Default 5 min.
@@ -153,6 +156,7 @@ impl SendOptions {
             skip_finished: false,
             store: None,
             token: None,
+            authorities: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             give_up_after: Duration::from_secs(300),
             max_held_frames: 280,

@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use quic_session::EndpointStats;
 
 use super::link::LinkSnapshot;
+use crate::lanes::figures::{Figure, FigureValue, figures};
 
 /// All of it. `(sessions, made)`: sessions that were given a lane, and links that were made, since the start.
 pub(super) fn exposition(
@@ -33,8 +34,7 @@ pub(super) fn exposition(
         &[("", broken)],
     );
     if let Some(quic) = quic {
-        sessions_of(&mut text, quic);
-        refusals_of(&mut text, quic);
+        quic_of(&mut text, quic);
     }
     text.0
 }
@@ -63,77 +63,19 @@ fn links_of(text: &mut Text, links: &[LinkSnapshot]) {
     );
 }
 
-fn sessions_of(text: &mut Text, quic: &EndpointStats) {
-    text.gauge(
-        "frameway_worker_quic_sessions",
-        "WebTransport sessions that are open.",
-        quic.sessions,
-    );
-    text.gauge(
-        "frameway_worker_quic_invitations",
-        "WebTransport sessions that are expected.",
-        quic.invitations,
-    );
-    text.gauge(
-        "frameway_worker_quic_handshakes",
-        "Connections that are no session yet.",
-        quic.handshakes,
-    );
-    text.counter(
-        "frameway_worker_quic_sessions_started_total",
-        "WebTransport sessions ever open.",
-        &[("", quic.sessions_started)],
-    );
-    text.counter(
-        "frameway_worker_quic_migrations_total",
-        "Times that a session's peer was found at another address.",
-        &[("", quic.migrations)],
-    );
-}
-
-fn refusals_of(text: &mut Text, quic: &EndpointStats) {
-    text.counter(
-        "frameway_worker_quic_datagrams_dropped_total",
-        "Datagrams that cannot be QUIC.",
-        &[("", quic.dropped_not_quic)],
-    );
-    text.counter(
-        "frameway_worker_quic_retries_total",
-        "Connections that were asked to prove their address.",
-        &[("", quic.retries_sent)],
-    );
-    text.counter(
-        "frameway_worker_quic_refused_total",
-        "Connections that became no session.",
-        &[
-            ("busy", quic.refused_busy),
-            ("handshake", quic.handshakes_failed),
-            ("timeout", quic.handshakes_timed_out),
-            ("malformed", quic.refused_malformed),
-            ("path", quic.refused_path),
-            ("token", quic.refused_token),
-        ],
-    );
-    text.counter(
-        "frameway_worker_quic_invitations_expired_total",
-        "Sessions that were expected and did not come in time.",
-        &[("", quic.invitations_expired)],
-    );
-    text.counter(
-        "frameway_worker_quic_closed_total",
-        "Sessions closed for what their peer did.",
-        &[
-            ("protocol", quic.closed_protocol),
-            ("not_reading", quic.closed_not_reading),
-            ("silent", quic.closed_silent),
-            ("transport", quic.closed_transport),
-        ],
-    );
-    text.counter(
-        "frameway_worker_quic_streams_refused_total",
-        "Streams that never ended, or belonged to no channel.",
-        &[("", quic.streams_refused)],
-    );
+fn quic_of(text: &mut Text, quic: &EndpointStats) {
+    for Figure { name, help, value } in figures(quic) {
+        let (name, help) = (format!("frameway_worker_{name}"), format!("{help}."));
+        match value {
+            FigureValue::Gauge(value) => text.gauge(&name, &help, value),
+            FigureValue::Counter(value) => {
+                text.counter(&format!("{name}_total"), &help, &[("", value)]);
+            }
+            FigureValue::ByReason(values) => {
+                text.counter(&format!("{name}_total"), &help, &values);
+            }
+        }
+    }
 }
 
 /// Lines of the format.

@@ -7,11 +7,11 @@ use std::time::{Duration, Instant};
 
 use frame_pipeline::{PipelineConfig, ProcessorFactory};
 use quic_session::CongestionControl;
-use tokio::net::TcpListener;
 use webrtc_session::{EndpointConfig, SessionConfig};
 
 use super::links::{Links, Work};
 use super::routes::{App, DRAIN, router};
+use crate::https::HttpListener;
 use crate::lanes::seat::Endpoints;
 use crate::service::{ServiceError, Sockets, quic_endpoint, sockets};
 
@@ -29,8 +29,9 @@ pub struct WorkerConfig {
     pub udp: SocketAddr,
     /// Address of the UDP socket of WebTransport. Port 0 picks one. Default `127.0.0.1:0`; `None`: it is not served.
     pub quic: Option<SocketAddr>,
-    /// The certificate that it shows. Default: self-signed, told to senders by its hash.
-    pub quic_identity: quic_session::Identity,
+    /// The certificate that it shows. Default: self-signed, told to senders by its hash. One from files is shown by HTTP too,
+    /// which is HTTPS then.
+    pub identity: quic_session::Identity,
     /// How its lanes decide what may be in flight. Default fair.
     pub congestion: CongestionControl,
     /// Addresses that senders are told to send to. Default: those of this machine that `udp` covers.
@@ -54,7 +55,7 @@ impl WorkerConfig {
             http: SocketAddr::from(([127, 0, 0, 1], 8090)),
             udp: SocketAddr::from(([127, 0, 0, 1], 0)),
             quic: Some(SocketAddr::from(([127, 0, 0, 1], 0))),
-            quic_identity: quic_session::Identity::SelfSigned { names: Vec::new() },
+            identity: quic_session::Identity::SelfSigned { names: Vec::new() },
             congestion: CongestionControl::default(),
             advertised: Vec::new(),
             token: None,
@@ -84,7 +85,7 @@ pub enum WorkerError {
 
 /// A bound worker; [`run`](Self::run) serves it.
 pub struct Worker {
-    listener: TcpListener,
+    listener: HttpListener,
     http_address: SocketAddr,
     app: App,
     token: Option<String>,
@@ -110,10 +111,10 @@ impl Worker {
             listener,
             http_address,
             endpoint,
-        } = sockets(config.http, guarded, udp).await?;
+        } = sockets(config.http, &config.identity, guarded, udp).await?;
         let quic = config
             .quic
-            .map(|bind| quic_endpoint(bind, config.quic_identity, config.congestion));
+            .map(|bind| quic_endpoint(bind, config.identity, config.congestion));
         let names = config.processors.iter().map(|it| it.name().to_owned());
         let app = App {
             processors: names.collect(),
@@ -138,6 +139,12 @@ impl Worker {
     #[must_use]
     pub fn http_address(&self) -> SocketAddr {
         self.http_address
+    }
+
+    /// What to give to senders: `http://HOST:PORT`, or with `https`.
+    #[must_use]
+    pub fn url(&self) -> String {
+        format!("{}://{}", self.listener.scheme(), self.http_address)
     }
 
     /// Serves until `shutdown` is done; then tells every sender and returns.

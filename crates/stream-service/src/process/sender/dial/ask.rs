@@ -3,6 +3,7 @@
 //! Called by `dial`; each is bounded in time by the HTTP client's own limits.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use datachannel_transport::LaneId;
 use reqwest::StatusCode;
@@ -15,6 +16,11 @@ use crate::process::protocol::{
     LinkQuery, OFFER_PATH, QUIC_LANE, QUIC_PATH, SOCKET_LANE, SOCKET_PATH,
 };
 use crate::process::sender::socket::{accepted, asking};
+
+/// How rustls begins what it says of a certificate that it does not take.
+const NOT_TRUSTED: &str = "invalid peer certificate: ";
+/// What it says where the other end does not speak TLS.
+const NO_TLS: &str = "InvalidContentType";
 
 /// What a request can come to, other than room.
 pub(super) enum Answer {
@@ -129,6 +135,7 @@ impl Dialer {
     /// The body of a response that says yes.
     pub(super) async fn answer(&self, response: reqwest::Response) -> Result<String, Answer> {
         let status = response.status();
+        self.answered.store(true, Ordering::Relaxed);
         let body = response
             .text()
             .await
@@ -156,9 +163,25 @@ impl Dialer {
         while let Some(source) = cause.source() {
             cause = source;
         }
+        let (to, cause) = (&self.to, cause.to_string());
+        if let Some(reason) = cause.strip_prefix(NOT_TRUSTED) {
+            let why = format!(
+                "{to} shows a certificate that is not trusted here: {reason}; name its authority with --ca FILE, and the \
+                 worker as the certificate does"
+            );
+            // A worker that was fine may get a better one.
+            return if self.answered.load(Ordering::Relaxed) {
+                later(why)
+            } else {
+                never(why)
+            };
+        }
+        if cause.contains(NO_TLS) {
+            let plain = to.replacen("https:", "http:", 1);
+            return never(format!("{to} speaks no HTTPS; write {plain}"));
+        }
         later(format!(
-            "{} cannot be reached: {cause}; is the worker running?",
-            self.to
+            "{to} cannot be reached: {cause}; is the worker running?"
         ))
     }
 

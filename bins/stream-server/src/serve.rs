@@ -45,6 +45,7 @@ pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
         quic: settings.quic,
         congestion: settings.congestion,
         advertised: settings.public_ip,
+        optimizer: settings.streaming,
         store: Some(open_store(&settings.store)?),
         token: settings.token,
         insecure: settings.insecure,

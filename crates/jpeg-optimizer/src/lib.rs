@@ -29,7 +29,7 @@ pub use cache::{
     StreamKey,
 };
 pub use config::{
-    MAX_CACHE_FRAMES, RawBitrate, RawStreamingConfig, StreamingConfig, StreamingConfigError,
+    MAX_CACHE_BYTES, MAX_CACHE_FRAMES, MIN_CACHE_BYTES, RawBitrate, RawStreamingConfig, StreamingConfig, StreamingConfigError,
     StreamingDocument,
 };
 pub use decode::{

@@ -7,8 +7,8 @@
 use serde::Deserialize;
 
 use crate::{
-    Bitrate, BitrateError, CacheConfig, ClientConfig, IdentifyBy, LadderError, Quality, QualityLadder,
-    QualityRange, RangeError, TargetConfig,
+    Bitrate, BitrateError, CacheConfig, ClientConfig, IdentifyBy, LadderError, Quality,
+    QualityLadder, QualityRange, RangeError, TargetConfig,
 };
 
 /// Most frames that a cache may be told to hold: at 1280x720 they come to 100 MB.

@@ -79,7 +79,9 @@ impl PictureFeed {
             }
             self.client.sent(now, released.frame.id, &jpeg, late);
             let meters = &self.stream.meters;
-            lock(meters).delivered_bytes.add(now, jpeg.bytes.len() as u64);
+            lock(meters)
+                .delivered_bytes
+                .add(now, jpeg.bytes.len() as u64);
             self.given = self.socket.as_ref().map(|socket| socket.given(now));
             return Some((released, jpeg));
         }

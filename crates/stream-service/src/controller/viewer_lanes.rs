@@ -47,10 +47,7 @@ pub(super) struct WishQuery {
 }
 
 /// What a client's query asks for.
-pub(super) fn rate_wish(
-    quality: Option<&str>,
-    kbps: Option<&str>,
-) -> Result<ClientWish, Problem> {
+pub(super) fn rate_wish(quality: Option<&str>, kbps: Option<&str>) -> Result<ClientWish, Problem> {
     let quality = quality.map(parse_quality).transpose()?;
     let kbps = kbps.map(parse_kbps).transpose()?;
     match quality {

@@ -51,7 +51,10 @@ impl SendMeter {
 
     /// A look; a few each second.
     pub(crate) fn sample(&mut self, now: Instant, state: SendState) -> LinkSample {
-        if self.offered.is_some_and(|(_, before)| state.flushes > before) {
+        if self
+            .offered
+            .is_some_and(|(_, before)| state.flushes > before)
+        {
             self.offered = None;
         }
         let queue = TcpQueue {
@@ -128,7 +131,10 @@ mod tests {
             assert_eq!(sample.queue_delay, Duration::ZERO);
         }
         let sample = meter.sample(at(2_750), state(343_750 + 60_000, 60_000, 50_000));
-        assert!(sample.queue_delay > Duration::from_millis(300), "{sample:?}");
+        assert!(
+            sample.queue_delay > Duration::from_millis(300),
+            "{sample:?}"
+        );
         assert!(!meter.is_stalled(at(2_750)));
     }
 
@@ -155,7 +161,10 @@ mod tests {
             held: None,
         };
         meter.offered(at(1), 3);
-        assert_eq!(meter.sample(at(2), untold(3)).queue_delay, Duration::from_secs(1));
+        assert_eq!(
+            meter.sample(at(2), untold(3)).queue_delay,
+            Duration::from_secs(1)
+        );
         assert_eq!(meter.sample(at(3), untold(4)).queue_delay, Duration::ZERO);
         meter.offered(at(3), 4);
         for second in 4..40 {

@@ -180,7 +180,9 @@ pub(crate) async fn metrics(stream: &Arc<Stream>, now: Instant) -> Metrics {
 fn pictures(stream: &Stream, now: Instant) -> Pictures {
     let clients = stream.pictures();
     let mut totals = *lock(&stream.pictures_left);
-    clients.iter().for_each(|client| totals.add(&client.totals()));
+    clients
+        .iter()
+        .for_each(|client| totals.add(&client.totals()));
     Pictures {
         clients: clients.iter().map(|client| client.snapshot(now)).collect(),
         totals,

@@ -58,8 +58,12 @@ impl Fanout {
         if viewers.is_empty() && stream.params.benchmark {
             report(
                 stream,
-                encode_for(stream, &released, stream.rate().quality.fixed_level().quality())
-                    .map(drop),
+                encode_for(
+                    stream,
+                    &released,
+                    stream.rate().quality.fixed_level().quality(),
+                )
+                .map(drop),
             );
         }
         // Taken out so that a viewer is not held beyond this frame.
@@ -166,9 +170,7 @@ pub(crate) fn encoded_for(
     quality: Quality,
 ) -> Option<EncodedJpeg> {
     let params = encode_params(stream, released, quality);
-    stream
-        .cache
-        .get(stream.cache_key, &released.frame, params)
+    stream.cache.get(stream.cache_key, &released.frame, params)
 }
 
 fn encode_params(stream: &Stream, released: &Released, quality: Quality) -> EncodeParams {

@@ -12,7 +12,7 @@ use axum::extract::{ConnectInfo, Path, Query, State};
 use axum::response::{IntoResponse, Response};
 use bytes::{Bytes, BytesMut};
 use futures_util::stream;
-use http::{HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
 use jpeg_optimizer::EncodedJpeg;
 use serde::Deserialize;
 
@@ -104,7 +104,11 @@ async fn snapshot(mut feed: PictureFeed) -> Result<Response, Problem> {
     let id = feed.stream_id().to_owned();
     match tokio::time::timeout(FIRST_FRAME_WAIT, feed.next()).await {
         Ok(Some((_, jpeg))) => {
-            Ok(([(header::CONTENT_TYPE, "image/jpeg")], jpeg.bytes).into_response())
+            let quality = HeaderValue::from(u16::from(jpeg.quality.get()));
+            let mut headers = HeaderMap::new();
+            headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("image/jpeg"));
+            headers.insert(HeaderName::from_static("x-quality"), quality);
+            Ok((headers, jpeg.bytes).into_response())
         }
         Ok(None) => Err(Problem::not_found(format!("the stream {id:?} was stopped"))),
         Err(_) => Err(Problem::new(

@@ -111,3 +111,6 @@ impl ClientRate {
         self.quality.stats()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -11,7 +11,7 @@ import { describeError } from './text.js';
 const CID = /^(Qm[1-9A-HJ-NP-Za-km-z]{44}|b[a-z2-7]{50,}|z[1-9A-HJ-NP-Za-km-z]{46,})$/;
 
 /** Fields whose errors have a place of their own. */
-const FIELDS = ['uri', 'name', 'quality', 'buffer_size', 'prefetch_threshold', 'width', 'framerate'];
+const FIELDS = ['uri', 'name', 'quality', 'kbps', 'buffer_size', 'prefetch_threshold', 'width', 'framerate'];
 
 /** Fields that are numbers, left out when empty. */
 const NUMBERS = ['buffer_size', 'prefetch_threshold', 'width', 'framerate'];
@@ -32,7 +32,7 @@ export function bodyOf(form) {
 }
 
 /** What a stream was made from, by the names that POST takes; `looping` is asked for as `loop`. */
-const MADE_FROM = /** @type {const} */ (['uri', 'name', 'quality', 'buffer_size', 'prefetch_threshold', 'width', 'height', 'framerate', 'use_progressive_loading', 'ice_servers', 'benchmark']);
+const MADE_FROM = /** @type {const} */ (['uri', 'name', 'quality', 'kbps', 'buffer_size', 'prefetch_threshold', 'width', 'height', 'framerate', 'use_progressive_loading', 'ice_servers', 'benchmark']);
 
 /**
  * The body that makes the same stream again.

@@ -16,6 +16,7 @@
  * @property {{width: number, height: number, frame_rate: number, codec: string, container: string,
  *   frame_count?: number | null, duration_seconds?: number | null} | null} [video]
  * @property {Quality} quality
+ * @property {number | null} [kbps] the most that each viewer at auto gets, when limited
  * @property {number} buffer_size frames, 1–120
  * @property {number} prefetch_threshold 0.1–0.9
  * @property {number | null} [width] of the rendition, when it is not the source's

@@ -22,6 +22,7 @@ const FIGURES = /** @type {[string, string, (all: Known) => string][]} */ ([
   ['Source', 'Codec and container', ({ stream }) => (stream?.video ? [stream.video.codec, stream.video.container].filter(Boolean).join(' in ') : UNKNOWN)],
   ['Source rate', 'Frames per second of the source, as measured', ({ metrics, stream }) => (metrics || stream?.video ? `${number(metrics?.performance?.source_fps ?? stream?.video?.frame_rate, 1)} fps` : UNKNOWN)],
   ['JPEG quality', 'Of the frame on the canvas, 1–100', ({ page }) => (page.frame?.quality ? number(page.frame.quality) : UNKNOWN)],
+  ['Bitrate / target', 'Of this viewer, over the last 30 frames; the target is what was asked for, configured, or what the connection carries', ({ viewer }) => `${bitrate(viewer?.rate?.bitrate_bps)} / ${bitrate(viewer?.rate?.target_bps)}`],
   ['Frame size', 'Of the frame on the canvas', ({ page }) => size(page.frame?.bytes)],
   ['Position', 'Presentation time of the frame on the canvas', ({ page }) => timestamp(page.frame?.pts_us)],
   ['Viewers', 'Connected to this stream now', ({ metrics, stream }) => number(metrics?.viewers?.length ?? stream?.viewers)],

@@ -139,6 +139,7 @@ export class StreamMenu {
     const current = streams.find((stream) => stream.id === currentId);
     setText(byId('stream-name'), current?.name || knownAs || currentId || 'Streams');
     setText(byId('stream-count'), streams.length === 1 ? '1 stream' : `${streams.length} streams`);
+    byId('wall-link').hidden = streams.length < 2;
     const fingerprint = JSON.stringify([currentId, streams.map(({ id, name, state, viewers, video }) => [id, name, state, viewers, video?.width])]);
     if (fingerprint === this.shown) return;
     this.shown = fingerprint;

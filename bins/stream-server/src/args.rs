@@ -93,7 +93,8 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "FRAMEWAY_INSECURE")]
     pub(crate) insecure: bool,
     /// TOML or YAML file with the same settings (http, udp, quic, no_quic, cc, tls_cert, tls_key, public_ip, sources, loop,
-    /// store, token_file, insecure); flags and environment beat it
+    /// store, token_file, insecure) and Streaming: {ENABLE_OPTIMIZER, CACHE_SIZE, CACHE_BYTES, QUALITY_LEVELS, ADAPTIVE_QUALITY,
+    /// MIN_QUALITY, MAX_QUALITY, TARGET_BITRATE, DROP_SAME_FRAMES}, which lower case serves as well; flags and environment beat it
     #[arg(long, env = "FRAMEWAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

@@ -9,7 +9,10 @@ use serde::Deserialize;
 
 use bin_support::{Failure, default_store, read_token};
 
-use stream_service::{CongestionControl, ServerIdentity, UnknownControl};
+use stream_service::{
+    CongestionControl, RawStreamingConfig, ServerIdentity, StreamingConfig, StreamingConfigError,
+    UnknownControl,
+};
 
 use crate::args::{NamedSource, ServeArgs, TlsArgs};
 
@@ -32,6 +35,9 @@ struct ConfigFile {
     store: Option<PathBuf>,
     token_file: Option<PathBuf>,
     insecure: Option<bool>,
+    /// How JPEGs are shared and qualities chosen, in the spelling of such optimizers or in lower case.
+    #[serde(rename = "Streaming", alias = "streaming")]
+    streaming: Option<RawStreamingConfig>,
 }
 
 /// What `serve` runs with.
@@ -48,6 +54,7 @@ pub(crate) struct Settings {
     pub(crate) store: PathBuf,
     pub(crate) token: Option<String>,
     pub(crate) insecure: bool,
+    pub(crate) streaming: StreamingConfig,
 }
 
 /// Brings flags, config file and defaults together.
@@ -69,6 +76,8 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
     let quic = flags.quic.quic.or(file.quic);
     let of_file = file.cc.as_deref().map(str::parse).transpose();
     let of_file = of_file.map_err(|error: UnknownControl| Failure::Usage(error.into()))?;
+    let streaming = file.streaming.unwrap_or_default().check();
+    let streaming = streaming.map_err(|error| Failure::Usage(in_config(&flags.config, error)))?;
     let token_file = flags.token_file.or(file.token_file);
     let from_file = file
         .sources
@@ -99,6 +108,7 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
             .map(read_token)
             .transpose()
             .map_err(Failure::Usage)?,
+        streaming,
         insecure: flags.insecure || file.insecure.unwrap_or(false),
     })
 }
@@ -124,6 +134,12 @@ impl TlsArgs {
             tls_key: self.tls_key.or(tls_key),
         }
     }
+}
+
+/// Says where a setting stands that cannot be taken.
+fn in_config(path: &Option<PathBuf>, error: StreamingConfigError) -> anyhow::Error {
+    let shown = path.as_deref().unwrap_or(Path::new("")).display();
+    anyhow::anyhow!("the config file {shown}, Streaming: {error}")
 }
 
 fn read(path: &Path) -> anyhow::Result<ConfigFile> {

@@ -47,6 +47,7 @@ pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
         congestion: settings.congestion,
         identity: settings.identity,
         advertised: settings.public_ip,
+        optimizer: settings.streaming,
         store: Some(open_store(&settings.store)?),
         token: settings.token,
         insecure: settings.insecure,

@@ -6,6 +6,7 @@ mod support;
 use std::path::Path;
 use std::process::Output;
 
+use support::mjpeg::Mjpeg;
 use support::{DEADLINE, Server, stream_server};
 use testkit::driver::ChildServer;
 
@@ -240,6 +241,77 @@ async fn a_config_file_names_streams_and_flags_beat_it() {
         2,
         &["wrong.toml", "htpp"],
     );
+}
+
+#[tokio::test]
+async fn the_optimizer_is_configured_as_its_users_write_it_and_in_lower_case() {
+    let folder = tempfile::tempdir().unwrap();
+    let yaml = "Streaming:\n  ENABLE_OPTIMIZER: true\n  CACHE_SIZE: 3\n  QUALITY_LEVELS: [85, 60, 40]\n  ADAPTIVE_QUALITY: true\n  \
+                MIN_QUALITY: 40\n  MAX_QUALITY: 80\n  TARGET_BITRATE: 20M\n";
+    let toml = "[streaming]\nenable_optimizer = true\ncache_size = 3\nquality_levels = [80, 60, 40]\nadaptive_quality = true\n\
+                min_quality = 40\nmax_quality = 80\ntarget_bitrate = \"20M\"\n";
+    // As they would be written together; 85 is above 80.
+    let outside = folder.path().join("outside.yaml");
+    std::fs::write(&outside, yaml).unwrap();
+    fails(
+        &["serve", "--config", path(&outside)],
+        2,
+        &["outside.yaml", "QUALITY_LEVELS", "85", "MAX_QUALITY 80"],
+    );
+    for (name, text) in [
+        ("a.yaml", yaml.replace("85", "80")),
+        ("b.toml", toml.to_owned()),
+    ] {
+        let file = folder.path().join(name);
+        std::fs::write(&file, text).unwrap();
+        let source = "one=test:?size=320x240&fps=30";
+        let server = Server::serve(&["--config", path(&file), "--source", source, "--loop"]);
+        // The target is far beyond what the best costs.
+        let mut client = Mjpeg::open(&server, "/streams/one.mjpg").await;
+        let best = client.parts(40).await.pop().unwrap();
+        assert_eq!(best.quality(), 80, "{name}");
+        let high = server.get("/streams/one.jpg?quality=high").await;
+        assert_eq!(high.header("x-quality"), "80", "{name}");
+        let metrics = server.get("/api/v1/streams/one/metrics").await.json();
+        let client = &metrics["mjpeg"]["clients"][0]["rate"];
+        assert_eq!(client["target_bps"], 20_000_000, "{client}");
+        assert!(metrics["optimizer"]["frames"].as_u64() <= Some(3));
+    }
+}
+
+#[test]
+fn settings_of_the_optimizer_that_cannot_be_taken_name_the_key_and_its_range() {
+    let folder = tempfile::tempdir().unwrap();
+    for (setting, words) in [
+        ("CACHE_SIZE: 0", &["CACHE_SIZE", "1 to 128"][..]),
+        ("CACHE_SIZE: -1", &["CACHE_SIZE", "1 to 128"]),
+        ("CACHE_BYTES: 5", &["CACHE_BYTES", "1048576 to 1073741824"]),
+        ("MIN_QUALITY: 0", &["MIN_QUALITY", "1 to 100"]),
+        ("MAX_QUALITY: 101", &["MAX_QUALITY", "1 to 100"]),
+        ("QUALITY_LEVELS: []", &["QUALITY_LEVELS", "at least one"]),
+        (
+            "QUALITY_LEVELS: [70, 90, 80]",
+            &["QUALITY_LEVELS", "out of order"],
+        ),
+        (
+            "TARGET_BITRATE: 0",
+            &["TARGET_BITRATE", "10 kbit/s to 1 Gbit/s"],
+        ),
+        (
+            "TARGET_BITRATE: 10G",
+            &["TARGET_BITRATE", "10 kbit/s to 1 Gbit/s"],
+        ),
+        ("CACHE_SIZ: 5", &["CACHE_SIZ", "CACHE_SIZE"]),
+        ("ENABLE_OPTIMIZER: perhaps", &["perhaps"]),
+    ] {
+        let file = folder.path().join("wrong.yaml");
+        std::fs::write(&file, format!("Streaming:\n  {setting}\n")).unwrap();
+        let all: Vec<_> = ["wrong.yaml"]
+            .into_iter()
+            .chain(words.iter().copied())
+            .collect();
+        fails(&["serve", "--config", path(&file)], 2, &all);
+    }
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ const LANE: LaneId = LaneId(0);
 #[derive(Default)]
 struct Seen {
     frames: Vec<(FrameMeta, u32)>,
+    /// The length of each.
+    bytes: Vec<usize>,
     goodbye: Option<String>,
     closed: bool,
 }
@@ -55,6 +57,7 @@ impl SessionHandler for Viewer {
         let mut seen = self.seen.lock().unwrap();
         while let Some(frame) = self.link.poll_frame() {
             let number = testkit::read_frame_number_encoded(&frame.payload).unwrap();
+            seen.bytes.push(frame.payload.len());
             seen.frames.push((frame.meta, number));
         }
         while let Some(event) = self.link.poll_event() {
@@ -158,6 +161,70 @@ async fn twelve_viewers_at_three_qualities_cost_three_encodes_a_frame() {
         }
     }
     assert_eq!(sizes.keys().copied().collect::<Vec<_>>(), [50, 70, 90]);
+}
+
+/// Bits per second of the frames from `from` on, by the time at which each was released.
+fn bitrate_bps(seen: &Mutex<Seen>, from: usize) -> f64 {
+    let seen = seen.lock().unwrap();
+    let frames = &seen.frames[from..];
+    let bytes: usize = seen.bytes[from + 1..].iter().sum();
+    let micros = frames.last().unwrap().0.released_us - frames[0].0.released_us;
+    bytes as f64 * 8e6 / micros as f64
+}
+
+fn has_frames(seen: &Mutex<Seen>, count: usize) {
+    let has = || seen.lock().unwrap().frames.len() >= count;
+    assert!(testkit::driver::wait_until(support::DEADLINE, has));
+}
+
+/// A stream's target, changed while it is watched, holds for those at `auto`; a fixed quality is not touched.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_viewer_gets_the_bitrate_that_is_asked_for_it() {
+    let server = Server::serve(&["--source", "one=test:?size=320x240&fps=30", "--loop"]);
+    let endpoint = endpoint();
+    let medium = watch(&endpoint, &server, "/whep/one?quality=medium").await;
+    has_frames(&medium, 60);
+    let usual = bitrate_bps(&medium, 0);
+    let kbps = |share: f64| (usual * share / 1000.0).round() as u64;
+    let asked = kbps(1.2);
+    let viewer = watch(&endpoint, &server, &format!("/whep/one?kbps={asked}")).await;
+    // Five seconds to settle, three to measure.
+    has_frames(&viewer, 240);
+    let got = bitrate_bps(&viewer, 150) / 1000.0;
+    assert!(
+        (got / asked as f64 - 1.0).abs() < 0.1,
+        "{got} kbit/s, not {asked}"
+    );
+
+    let least = kbps(0.85);
+    let patch = serde_json::json!({ "kbps": least });
+    assert_eq!(
+        server.patch("/api/v1/streams/one", &patch).await.status,
+        200
+    );
+    let before = viewer.lock().unwrap().frames.len();
+    has_frames(&viewer, before + 240);
+    let got = bitrate_bps(&viewer, before + 150) / 1000.0;
+    assert!(
+        (got / least as f64 - 1.0).abs() < 0.1,
+        "{got} kbit/s, not {least}"
+    );
+    let is_medium = |(meta, _): &(FrameMeta, u32)| meta.quality == 70;
+    // Held no longer than this: its session waits for it.
+    let all_medium = medium.lock().unwrap().frames.iter().all(is_medium);
+    assert!(all_medium);
+    let metrics = server.get("/api/v1/streams/one/metrics").await.json();
+    let rate = &metrics["viewers"][1]["rate"];
+    assert_eq!(rate["target_bps"], least * 1000, "{rate}");
+    assert!(
+        rate["bitrate_variance_ratio"].as_f64().unwrap() < 0.2,
+        "{rate}"
+    );
+    let refused = "/whep/one?kbps=0";
+    let refused = server
+        .send(reqwest::Method::POST, refused, "application/sdp", "v=0")
+        .await;
+    assert_eq!(refused.problem(422, "10–1000000")["field"], "kbps");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

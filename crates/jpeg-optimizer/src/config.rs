@@ -7,12 +7,16 @@
 use serde::Deserialize;
 
 use crate::{
-    Bitrate, BitrateError, CacheConfig, ClientConfig, LadderError, Quality, QualityLadder,
-    QualityRange, RangeError, TargetConfig,
+    Bitrate, BitrateError, CacheConfig, ClientConfig, IdentifyBy, LadderError, Quality,
+    QualityLadder, QualityRange, RangeError, TargetConfig,
 };
 
 /// Most frames that a cache may be told to hold: at 1280x720 they come to 100 MB.
-pub const MAX_CACHE_FRAMES: u64 = 128;
+pub const MAX_CACHE_FRAMES: i64 = 128;
+/// Fewest bytes that a cache may be told to hold: a frame of 1280x720 and its rendition do not fit into less.
+pub const MIN_CACHE_BYTES: i64 = 1 << 20;
+/// Most bytes that a cache may be told to hold: 1 GiB.
+pub const MAX_CACHE_BYTES: i64 = 1 << 30;
 
 /// The document around the settings: `Streaming: {…}`.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
@@ -32,7 +36,13 @@ pub struct RawStreamingConfig {
     pub enable_optimizer: Option<bool>,
     /// Frames in the cache: 1 to [`MAX_CACHE_FRAMES`]; default 5.
     #[serde(rename = "CACHE_SIZE", alias = "cache_size")]
-    pub cache_size: Option<u64>,
+    pub cache_size: Option<i64>,
+    /// Bytes in the cache: 1 MiB to [`MAX_CACHE_BYTES`]; default 16 MiB.
+    #[serde(rename = "CACHE_BYTES", alias = "cache_bytes")]
+    pub cache_bytes: Option<i64>,
+    /// Whether frames that show what the one before showed are found by their content and left out; default false.
+    #[serde(rename = "DROP_SAME_FRAMES", alias = "drop_same_frames")]
+    pub drop_same_frames: Option<bool>,
     /// The ladder: 1 to 8 qualities, best or worst first; default 90, 70, 50.
     #[serde(rename = "QUALITY_LEVELS", alias = "quality_levels")]
     pub quality_levels: Option<Vec<i64>>,
@@ -67,6 +77,10 @@ pub struct StreamingConfig {
     pub enabled: bool,
     /// Frames in the cache.
     pub cache_frames: usize,
+    /// Bytes in the cache.
+    pub cache_bytes: usize,
+    /// Whether frames are told apart by what they show, and the same ones are left out.
+    pub drop_same_frames: bool,
     /// The ladder.
     pub ladder: QualityLadder,
     /// Whether each client's quality follows its bitrate.
@@ -87,7 +101,13 @@ pub enum StreamingConfigError {
     )]
     CacheSize {
         /// What was written.
-        got: u64,
+        got: i64,
+    },
+    /// A cache of too few bytes, or of too many.
+    #[error("CACHE_BYTES: {got} is out of range: {MIN_CACHE_BYTES} to {MAX_CACHE_BYTES} bytes")]
+    CacheBytes {
+        /// What was written.
+        got: i64,
     },
     /// A number that is no quality.
     #[error("{key}: quality {got} is out of range: 1 to 100")]
@@ -136,13 +156,19 @@ impl RawStreamingConfig {
             // Its levels outside of the range are moved to its bounds.
             None => QualityLadder::default(),
         };
-        let frames = self.cache_size.unwrap_or(crate::DEFAULT_MAX_FRAMES as u64);
+        let frames = self.cache_size.unwrap_or(crate::DEFAULT_MAX_FRAMES as i64);
         if !(1..=MAX_CACHE_FRAMES).contains(&frames) {
             return Err(E::CacheSize { got: frames });
+        }
+        let bytes = self.cache_bytes.unwrap_or(crate::DEFAULT_MAX_BYTES as i64);
+        if !(MIN_CACHE_BYTES..=MAX_CACHE_BYTES).contains(&bytes) {
+            return Err(E::CacheBytes { got: bytes });
         }
         Ok(StreamingConfig {
             enabled: self.enable_optimizer.unwrap_or(true),
             cache_frames: frames as usize,
+            cache_bytes: bytes as usize,
+            drop_same_frames: self.drop_same_frames.unwrap_or(false),
             ladder,
             adaptive: self.adaptive_quality.unwrap_or(true),
             range,
@@ -155,12 +181,33 @@ impl RawStreamingConfig {
     }
 }
 
+impl Default for StreamingConfig {
+    /// What a document that sets nothing gives.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            cache_frames: crate::DEFAULT_MAX_FRAMES,
+            cache_bytes: crate::DEFAULT_MAX_BYTES,
+            drop_same_frames: false,
+            ladder: QualityLadder::default(),
+            adaptive: true,
+            range: QualityRange::default(),
+            target: None,
+        }
+    }
+}
+
 impl StreamingConfig {
     /// The cache's part. Where the optimizer is off, nothing is kept.
     pub fn cache(&self) -> CacheConfig {
         CacheConfig {
             max_frames: if self.enabled { self.cache_frames } else { 0 },
-            ..CacheConfig::default()
+            max_bytes: self.cache_bytes,
+            identify_by: if self.drop_same_frames {
+                IdentifyBy::Content
+            } else {
+                IdentifyBy::Id
+            },
         }
     }
 

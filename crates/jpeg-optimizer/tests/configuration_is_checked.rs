@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use jpeg_optimizer::{
-    Bitrate, BitrateError, LadderError, Quality, StreamingConfig, StreamingConfigError,
+    Bitrate, BitrateError, IdentifyBy, LadderError, Quality, StreamingConfig, StreamingConfigError,
     StreamingDocument,
 };
 
@@ -52,6 +52,10 @@ fn what_is_left_out_has_its_default() {
         (config.range.floor(), config.range.ceiling()),
         (quality(30), quality(95))
     );
+    assert_eq!(read("Streaming: {}").unwrap(), StreamingConfig::default());
+    let same = read("Streaming: {DROP_SAME_FRAMES: true, CACHE_BYTES: 2097152}").unwrap();
+    assert_eq!(same.cache().identify_by, IdentifyBy::Content);
+    assert_eq!(same.cache().max_bytes, 2 << 20);
     let off = read("Streaming: {ENABLE_OPTIMIZER: false}").unwrap();
     assert_eq!((off.cache().max_frames, off.target()), (0, None));
     let lower = read("Streaming: {target_bitrate: 800k, adaptive_quality: false}").unwrap();
@@ -91,7 +95,10 @@ fn what_cannot_be_taken_is_named() {
         one("TARGET_BITRATE: fast"),
         E::Target(BitrateError::Unreadable { .. })
     ));
-    for got in [0, 129] {
+    for got in [0, (1 << 30) + 1] {
+        assert_eq!(one(&format!("CACHE_BYTES: {got}")), E::CacheBytes { got });
+    }
+    for got in [0, 129, -1] {
         assert_eq!(one(&format!("CACHE_SIZE: {got}")), E::CacheSize { got });
     }
     let range = read("Streaming: {MIN_QUALITY: 80, MAX_QUALITY: 40}").unwrap_err();
@@ -110,7 +117,6 @@ fn unknown_keys_and_kinds_are_refused() {
     for yaml in [
         "Streaming: {CACHE_SIZ: 5}",
         "Streaming: {CACHE_SIZE: many}",
-        "Streaming: {CACHE_SIZE: -1}",
         "Streaming: {QUALITY_LEVELS: 70}",
         "Streem: {}",
         "[]",

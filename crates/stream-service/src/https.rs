@@ -4,19 +4,26 @@
 //! Handshakes are bounded in time and in number, the oldest gives way: whoever means it is done within a few round trips.
 
 use std::collections::VecDeque;
-use std::io;
+use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::{Duration, SystemTime};
 
+use axum::extract::connect_info::Connected;
+use axum::serve::IncomingStream;
+
 use quic_session::{CertificateResolver, Identity, IdentityError};
-use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::{AbortHandle, JoinSet};
 use tokio::time::{Interval, interval, timeout};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::{ServerConfig, crypto::aws_lc_rs::default_provider};
+
+use crate::http_socket::{SeenStream, SendSide};
 
 /// From the connection to the end of the handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
@@ -32,11 +39,17 @@ const PLAIN_REQUEST_BYTES: usize = 16 * 1024;
 const PLAIN_ANSWER: &str = r#"{"type":"urn:frameway:problem:https-only","title":"HTTPS only","status":400,"detail":"this port speaks HTTPS: write https:// in place of http://"}"#;
 
 /// What carries HTTP.
-pub(crate) trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
+trait Connection: AsyncRead + AsyncWrite + Unpin + Send {}
 
 impl<T: AsyncRead + AsyncWrite + Unpin + Send> Connection for T {}
 
-type Accepted = (Box<dyn Connection>, SocketAddr);
+/// One connection, with or without TLS.
+pub(crate) struct HttpStream {
+    io: Box<dyn Connection>,
+    side: SendSide,
+}
+
+type Accepted = (HttpStream, SocketAddr);
 
 /// Takes connections.
 pub(crate) struct HttpListener {
@@ -100,13 +113,13 @@ impl std::fmt::Debug for HttpListener {
 }
 
 impl axum::serve::Listener for HttpListener {
-    type Io = Box<dyn Connection>;
+    type Io = HttpStream;
     type Addr = SocketAddr;
 
     async fn accept(&mut self) -> Accepted {
         let Some(tls) = &mut self.tls else {
             let (tcp, address) = accept_tcp(&mut self.tcp).await;
-            return (Box::new(tcp), address);
+            return (HttpStream::plain(tcp), address);
         };
         loop {
             tokio::select! {
@@ -123,6 +136,63 @@ impl axum::serve::Listener for HttpListener {
 
     fn local_addr(&self) -> io::Result<SocketAddr> {
         self.tcp.local_addr()
+    }
+}
+
+impl HttpStream {
+    fn plain(tcp: TcpStream) -> Self {
+        let tcp = SeenStream::new(tcp);
+        let side = SendSide::of(&tcp);
+        Self {
+            io: Box::new(tcp),
+            side,
+        }
+    }
+}
+
+impl Connected<IncomingStream<'_, HttpListener>> for SendSide {
+    fn connect_info(stream: IncomingStream<'_, HttpListener>) -> Self {
+        stream.io().side.clone()
+    }
+}
+
+impl AsyncRead for HttpStream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for HttpStream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write_vectored(cx, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.io.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
     }
 }
 
@@ -180,14 +250,17 @@ impl Tls {
     }
 }
 
-async fn shake_hands(acceptor: TlsAcceptor, tcp: TcpStream) -> io::Result<Box<dyn Connection>> {
+async fn shake_hands(acceptor: TlsAcceptor, tcp: TcpStream) -> io::Result<HttpStream> {
     let mut first = [0];
     let read = tcp.peek(&mut first).await?;
     if read == 1 && first[0] != TLS_HANDSHAKE {
         say_https(tcp).await?;
         return Err(io::Error::other("it spoke without TLS"));
     }
-    Ok(Box::new(acceptor.accept(tcp).await?))
+    let tcp = SeenStream::new(tcp);
+    let side = SendSide::of(&tcp);
+    let io = Box::new(acceptor.accept(tcp).await?);
+    Ok(HttpStream { io, side })
 }
 
 /// Answers a request that came without TLS. What is not one is closed.

@@ -1,7 +1,8 @@
 #![doc = include_str!("../README.md")]
-#![forbid(unsafe_code)]
+#![deny(unsafe_code)]
 
 mod controller;
+mod http_socket;
 mod https;
 mod lanes;
 mod model;
@@ -9,6 +10,7 @@ mod pipeline;
 mod process;
 mod service;
 
+pub use jpeg_optimizer::{RawStreamingConfig, StreamingConfig, StreamingConfigError};
 pub use lanes::choice::{ChoiceReason, LaneKind};
 pub use model::params::{
     BUFFER_SIZE_FRAMES, CreateStream, FRAME_RATE, IceServer, PREFETCH_THRESHOLD, ParamError,

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
+use jpeg_optimizer::StreamingConfig;
 use progressive_loader::driver::Store;
 use quic_session::CongestionControl;
 use tokio::net::TcpListener;
@@ -14,6 +15,7 @@ use webrtc_session::EndpointConfig;
 use webrtc_session::driver::Endpoint;
 
 use crate::controller::{App, router};
+use crate::http_socket::SendSide;
 use crate::https::{HttpListener, certificate};
 use crate::lanes::seat::Endpoints;
 use crate::lanes::sizes::LOOPBACK_MTU_BYTES;
@@ -37,6 +39,8 @@ pub struct ServiceConfig {
     pub congestion: CongestionControl,
     /// Addresses that browsers are told to send media to. Default: those of this machine that `udp` covers.
     pub advertised: Vec<IpAddr>,
+    /// How JPEG encodes are shared and viewers' qualities chosen. Default: 5 frames, levels 90, 70, 50, adaptive.
+    pub optimizer: StreamingConfig,
     /// Where CIDs are looked up. Default: nowhere.
     pub store: Option<Store>,
     /// What every request but `/healthz` must carry as a bearer token. Default: nothing is asked for, and
@@ -55,6 +59,7 @@ impl Default for ServiceConfig {
             identity: quic_session::Identity::SelfSigned { names: Vec::new() },
             congestion: CongestionControl::default(),
             advertised: Vec::new(),
+            optimizer: StreamingConfig::default(),
             store: None,
             token: None,
             insecure: false,
@@ -140,7 +145,12 @@ impl Service {
         let settings = SourceSettings {
             store: config.store,
         };
-        let registry = Arc::new(Registry::new(settings, endpoints, Instant::now()));
+        let registry = Arc::new(Registry::new(
+            settings,
+            config.optimizer,
+            endpoints,
+            Instant::now(),
+        ));
         Ok(Self {
             listener,
             http_address,
@@ -184,6 +194,7 @@ impl Service {
             // Ends every event stream and every multipart answer, which would otherwise hold the server open.
             registry.delete_all().await;
         };
+        let app = app.into_make_service_with_connect_info::<SendSide>();
         let served = axum::serve(self.listener, app).with_graceful_shutdown(drain);
         tokio::select! {
             result = served => result.map_err(ServiceError::Serve)?,

@@ -8,6 +8,7 @@
 )]
 
 pub(crate) mod browser;
+pub(crate) mod mjpeg;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;

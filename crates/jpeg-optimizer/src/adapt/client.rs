@@ -92,6 +92,11 @@ impl ClientQuality {
         }
     }
 
+    /// What it gets from now on while it has no target, snapped to the ladder.
+    pub fn set_quality(&mut self, quality: Quality) {
+        self.config.quality = quality;
+    }
+
     /// Takes target, floor and latency from what governs this client's bitrate.
     pub fn follow(&mut self, target: &TargetBitrate) {
         self.set_target(target.target());

@@ -87,6 +87,11 @@ impl TargetBitrate {
         }
     }
 
+    /// What is configured, from now on; `None`: as much as the link carries.
+    pub fn configure(&mut self, configured: Option<Bitrate>) {
+        self.config.configured = configured;
+    }
+
     /// What the client asks for (`?kbps=`); `None`: nothing.
     pub fn ask(&mut self, asked: Option<Bitrate>) {
         self.asked = asked;

@@ -17,7 +17,6 @@ use std::time::Duration;
 
 use frame_buffer::{FramePool, Picture, PictureSize, VideoFrame};
 use media_source::{DecodeError, FrameSource, OpenError, open_reader};
-use turbojpeg::{Compressor, Subsamp, YuvImage};
 
 pub(crate) const SMALL: PictureSize = PictureSize {
     width: 160,
@@ -78,31 +77,10 @@ pub(crate) fn assert_seamless(frames: &[VideoFrame]) {
 }
 
 /// A picture as a 4:2:0 JPEG.
-pub(crate) fn jpeg(picture: &Picture, quality: i32) -> Vec<u8> {
-    let size = picture.size();
-    let [width, height] = [size.width as usize, size.height as usize];
-    let even = |n: usize| n.next_multiple_of(2);
-    let mut pixels = Vec::new();
-    for y in 0..even(height) {
-        let row = &picture.y()[y.min(height - 1) * picture.y_stride()..][..width];
-        pixels.extend_from_slice(row);
-        pixels.resize(pixels.len() + even(width) - width, row[width - 1]);
-    }
-    for plane in [picture.u(), picture.v()] {
-        for row in plane.chunks(picture.c_stride()) {
-            pixels.extend_from_slice(&row[..width.div_ceil(2)]);
-        }
-    }
-    let image = YuvImage {
-        pixels: pixels.as_slice(),
-        width,
-        align: 1,
-        height,
-        subsamp: Subsamp::Sub2x2,
-    };
-    let mut compressor = Compressor::new().unwrap();
-    compressor.set_quality(quality).unwrap();
-    compressor.compress_yuv_to_vec(image).unwrap()
+pub(crate) fn jpeg(picture: &Picture, quality: u8) -> Vec<u8> {
+    let quality = jpeg_optimizer::Quality::new(quality).unwrap();
+    let encoder = jpeg_optimizer::JpegEncoder::new();
+    encoder.encode(picture, quality).unwrap().to_vec()
 }
 
 /// The pattern's first frames as JPEGs.

@@ -6,6 +6,7 @@ mod health;
 mod mjpeg;
 mod origin;
 mod page;
+mod picture_feed;
 mod problem;
 mod prometheus;
 mod routes;

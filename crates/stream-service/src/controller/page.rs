@@ -2,7 +2,7 @@
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, StatusCode, header};
+use http::{HeaderMap, StatusCode, Uri, header};
 
 use super::problem::Problem;
 
@@ -32,8 +32,11 @@ fn host_name(headers: &HeaderMap) -> Option<&str> {
     (!name.is_empty() && name.chars().all(is_named)).then_some(name)
 }
 
-pub(super) async fn index(headers: HeaderMap) -> Response {
-    serve("index.html", &headers)
+/// One stream, or with `?streams=` several side by side.
+pub(super) async fn index(uri: Uri, headers: HeaderMap) -> Response {
+    let mut wishes = uri.query().unwrap_or("").split('&');
+    let several = wishes.any(|wish| wish == "streams" || wish.starts_with("streams="));
+    serve(if several { "wall.html" } else { "index.html" }, &headers)
 }
 
 pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {

@@ -54,7 +54,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
 /// Name, help and reading of one gauge or counter.
 type Series<T> = (&'static str, &'static str, fn(&Metrics) -> T);
 
-const GAUGES: [Series<f64>; 5] = [
+const GAUGES: [Series<f64>; 11] = [
     ("viewers", "Viewers connected", |m| m.viewers.len() as f64),
     ("buffer_fill_frames", "Frames in the ring", |m| {
         m.buffer.fill as f64
@@ -72,9 +72,33 @@ const GAUGES: [Series<f64>; 5] = [
         "Encoded bytes offered to viewers, over two seconds",
         |m| m.performance.bitrate_bps / 8.0,
     ),
+    ("mjpeg_clients", "MJPEG clients connected", |m| {
+        m.mjpeg.clients.len() as f64
+    }),
+    ("encode_cache_frames", "Frames in the encode cache", |m| {
+        m.optimizer.cache.frames as f64
+    }),
+    ("encode_cache_bytes", "Bytes in the encode cache", |m| {
+        m.optimizer.cache.bytes as f64
+    }),
+    (
+        "encode_cache_hit_ratio",
+        "Requests answered without an encode of their own, of all",
+        |m| m.optimizer.cache.hit_ratio,
+    ),
+    (
+        "encode_p50_seconds",
+        "Time of one JPEG encode, median of the last 512",
+        |m| m.optimizer.cache.encode_ms.p50 / 1000.0,
+    ),
+    (
+        "encode_p99_seconds",
+        "Time of one JPEG encode, 99th percentile of the last 512",
+        |m| m.optimizer.cache.encode_ms.p99 / 1000.0,
+    ),
 ];
 
-const COUNTERS: [Series<u64>; 10] = [
+const COUNTERS: [Series<u64>; 15] = [
     ("frames_decoded", "Frames decoded", |m| {
         m.performance.frames_decoded
     }),
@@ -106,6 +130,27 @@ const COUNTERS: [Series<u64>; 10] = [
         "frames_dropped",
         "Frames replaced by newer ones before they were sent",
         |m| m.network.totals.frames_dropped,
+    ),
+    (
+        "quality_changes",
+        "Frames sent at another quality than the one before, over all viewers",
+        |m| m.optimizer.quality_changes,
+    ),
+    ("mjpeg_frames_sent", "JPEGs given to MJPEG clients", |m| {
+        m.mjpeg.totals.frames_sent
+    }),
+    ("mjpeg_sent_bytes", "Bytes of those", |m| {
+        m.mjpeg.totals.bytes_sent
+    }),
+    (
+        "mjpeg_same_frames",
+        "Frames left out, for their client saw the same already",
+        |m| m.mjpeg.totals.same_frames,
+    ),
+    (
+        "mjpeg_stalled",
+        "MJPEG clients closed because they read nothing",
+        |m| m.mjpeg.totals.stalled,
     ),
 ];
 

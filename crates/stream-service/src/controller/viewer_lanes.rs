@@ -28,6 +28,9 @@ use crate::lanes::quic::{QuicLane, viewer_session_config};
 use crate::lanes::seat::{QuicPlace, Seat};
 use crate::lanes::socket::carry;
 use crate::lanes::upgrade::{bounded, messages_of};
+use crate::model::params::{ParamError, parse_kbps};
+use crate::model::quality::QualityChoice;
+use crate::model::rate::ClientWish;
 use crate::model::registry::GOODBYE_WAIT;
 use crate::model::stream::{Place, Stream, ViewerWish};
 use crate::model::viewer::Viewer;
@@ -39,7 +42,24 @@ pub(super) const SOCKET_PROTOCOL: &str = "frameway.lane.1";
 #[derive(Debug, Deserialize)]
 pub(super) struct WishQuery {
     quality: Option<String>,
+    kbps: Option<String>,
     link: Option<u64>,
+}
+
+/// What a client's query asks for.
+pub(super) fn rate_wish(quality: Option<&str>, kbps: Option<&str>) -> Result<ClientWish, Problem> {
+    let quality = quality.map(parse_quality).transpose()?;
+    let kbps = kbps.map(parse_kbps).transpose()?;
+    match quality {
+        Some(fixed) if kbps.is_some() && fixed != QualityChoice::Auto => {
+            Err(Problem::from(ParamError {
+                field: "kbps",
+                problem: format!("given beside quality={fixed}, which is fixed"),
+                accepted: "kbps alone, or with quality=auto".to_owned(),
+            }))
+        }
+        quality => Ok(ClientWish { quality, kbps }),
+    }
 }
 
 /// A place for a session of that kind; the one of the same kind before it is closed.
@@ -51,7 +71,7 @@ pub(super) async fn join(
 ) -> Result<Place, Problem> {
     let wish = ViewerWish {
         link: wish.link,
-        quality: wish.quality.as_deref().map(parse_quality).transpose()?,
+        rate: rate_wish(wish.quality.as_deref(), wish.kbps.as_deref())?,
     };
     let place = stream.join(kind, wish, app.registry.clock());
     let place = place.map_err(|error| busy(error.to_string()))?;

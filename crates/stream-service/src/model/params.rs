@@ -4,6 +4,7 @@
 
 use std::ops::RangeInclusive;
 
+use jpeg_optimizer::Bitrate;
 use serde::{Deserialize, Serialize};
 
 use super::quality::QualityChoice;
@@ -61,6 +62,8 @@ pub struct CreateStream {
     pub name: Option<String>,
     /// `low`, `medium`, `high` or `auto`. Default `auto`.
     pub quality: Option<String>,
+    /// The most that each viewer at `auto` gets, in kbit/s.
+    pub kbps: Option<serde_json::Number>,
     /// Rendition width; needs `height`, or keeps the aspect ratio.
     pub width: Option<serde_json::Number>,
     /// Rendition height; needs `width`, or keeps the aspect ratio.
@@ -92,6 +95,16 @@ pub struct PatchStream {
     pub prefetch_threshold: Option<f64>,
     /// New quality.
     pub quality: Option<String>,
+    /// New target of each viewer at `auto`, in kbit/s; `null` takes it away.
+    #[serde(default, deserialize_with = "given")]
+    pub kbps: Option<Option<serde_json::Number>>,
+}
+
+/// What stands there, `null` too, is told from what does not.
+fn given<'de, D: serde::Deserializer<'de>>(
+    d: D,
+) -> Result<Option<Option<serde_json::Number>>, D::Error> {
+    Option::deserialize(d).map(Some)
 }
 
 /// A request that passed every check.
@@ -103,6 +116,8 @@ pub struct StreamParams {
     pub name: String,
     /// Quality for viewers that name none.
     pub quality: QualityChoice,
+    /// The most that each viewer at `auto` gets; default `None`: what its link carries.
+    pub kbps: Option<Bitrate>,
     /// Rendition width in luma samples, if not the source's.
     pub width: Option<u32>,
     /// Rendition height in luma samples, if not the source's.
@@ -132,6 +147,8 @@ pub struct StreamChange {
     pub prefetch_threshold: Option<f64>,
     /// New quality.
     pub quality: Option<QualityChoice>,
+    /// New target; `Some(None)` takes it away.
+    pub kbps: Option<Option<Bitrate>>,
 }
 
 /// A parameter that cannot be taken; says which, why, and what can.
@@ -164,6 +181,7 @@ impl StreamParams {
             uri: uri.into(),
             name: name.into(),
             quality: QualityChoice::Auto,
+            kbps: None,
             width: None,
             height: None,
             framerate: None,
@@ -189,6 +207,7 @@ impl TryFrom<CreateStream> for StreamParams {
         let defaults = Self::new(name, uri);
         Ok(Self {
             quality: parse_quality(request.quality.as_deref())?.unwrap_or(defaults.quality),
+            kbps: request.kbps.as_ref().map(kbps_of).transpose()?,
             width: side("width", request.width.as_ref())?,
             height: side("height", request.height.as_ref())?,
             framerate: in_range("framerate", request.framerate, FRAME_RATE)?,
@@ -220,6 +239,10 @@ impl TryFrom<PatchStream> for StreamChange {
                 PREFETCH_THRESHOLD,
             )?,
             quality: parse_quality(request.quality.as_deref())?,
+            kbps: request
+                .kbps
+                .map(|kbps| kbps.as_ref().map(kbps_of).transpose())
+                .transpose()?,
         })
     }
 }
@@ -310,6 +333,24 @@ fn parse_quality(text: Option<&str>) -> Result<Option<QualityChoice>, ParamError
             QualityChoice::ACCEPTED,
         )),
     }
+}
+
+fn kbps_of(number: &serde_json::Number) -> Result<Bitrate, ParamError> {
+    parse_kbps(&number.to_string())
+}
+
+/// A target bitrate as `?kbps=` has it.
+pub(crate) fn parse_kbps(text: &str) -> Result<Bitrate, ParamError> {
+    let accepted = || {
+        let (least, most) = (Bitrate::MIN.bps() / 1000, Bitrate::MAX.bps() / 1000);
+        format!("a whole number of kbit/s, {least}–{most}")
+    };
+    let shown: String = text.chars().take(32).collect();
+    let kbps: u64 = text
+        .parse()
+        .map_err(|_| ParamError::new("kbps", format!("{shown:?} is no such number"), accepted()))?;
+    Bitrate::from_kbps(kbps)
+        .map_err(|_| ParamError::new("kbps", format!("{kbps} is out of range"), accepted()))
 }
 
 fn whole(

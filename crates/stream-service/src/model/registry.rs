@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use datachannel_transport::GoodbyeCode;
+use jpeg_optimizer::StreamingConfig;
 
 use super::params::StreamParams;
 use super::stream::{Stream, StreamId, lock};
@@ -44,6 +45,7 @@ pub enum CreateError {
 #[derive(Debug)]
 pub(crate) struct Registry {
     settings: SourceSettings,
+    optimizer: StreamingConfig,
     endpoints: Endpoints,
     clock: Instant,
     streams: Mutex<BTreeMap<StreamId, Slot>>,
@@ -58,9 +60,15 @@ enum Slot {
 }
 
 impl Registry {
-    pub(crate) fn new(settings: SourceSettings, endpoints: Endpoints, clock: Instant) -> Self {
+    pub(crate) fn new(
+        settings: SourceSettings,
+        optimizer: StreamingConfig,
+        endpoints: Endpoints,
+        clock: Instant,
+    ) -> Self {
         Self {
             settings,
+            optimizer,
             endpoints,
             clock,
             streams: Mutex::new(BTreeMap::new()),
@@ -84,7 +92,9 @@ impl Registry {
         let now = Instant::now();
         let about = (opened.source.info().clone(), opened.progress);
         let id = reservation.id.clone();
-        let stream = Arc::new(Stream::new(id, params, about, self.endpoints.clone(), now)?);
+        let (optimizer, endpoints) = (self.optimizer.clone(), self.endpoints.clone());
+        let stream = Stream::new(id, params, about, optimizer, endpoints, now)?;
+        let stream = Arc::new(stream);
         self.start(&stream, opened.source, opened.whole)
             .map_err(CreateError::Thread)?;
         reservation.fill(&stream);

@@ -7,9 +7,11 @@ use std::time::{Instant, SystemTime};
 
 use datachannel_transport::TimingSummary;
 use frame_buffer::BufferMetrics;
+use jpeg_optimizer::EncodeStats;
 use serde::Serialize;
 use serde_json::{Value, json};
 
+use super::picture_client::{PictureSnapshot, PictureTotals};
 use super::stream::{Stream, StreamState, lock};
 use super::viewer::{Totals, ViewerSnapshot};
 
@@ -21,6 +23,7 @@ pub(crate) fn describe(stream: &Stream) -> Value {
     };
     let mut viewers = 0;
     stream.for_each_viewer(|_| viewers += 1);
+    let rate = stream.rate();
     let info = &stream.info;
     let mut json = json!({
         "id": stream.id,
@@ -32,7 +35,8 @@ pub(crate) fn describe(stream: &Stream) -> Value {
             "frame_count": info.frame_count, "duration_seconds": info.duration.map(|d| d.as_secs_f64()),
             "codec": info.codec, "container": info.container,
         },
-        "quality": stream.quality(),
+        "quality": rate.quality,
+        "kbps": rate.kbps.map(|kbps| kbps.bps() / 1000),
         "buffer_size": buffer.size,
         "prefetch_threshold": buffer.prefetch_threshold,
         "width": stream.params.width, "height": stream.params.height,
@@ -61,10 +65,29 @@ pub(crate) struct Metrics {
     pub(crate) state: &'static str,
     pub(crate) buffer: BufferMetrics,
     pub(crate) performance: Performance,
+    pub(crate) optimizer: Optimizer,
     pub(crate) network: Network,
     pub(crate) timing: Timing,
     pub(crate) loading: Option<Loading>,
     pub(crate) viewers: Vec<ViewerSnapshot>,
+    pub(crate) mjpeg: Pictures,
+}
+
+/// How encodes are shared.
+#[derive(Debug, Serialize)]
+pub(crate) struct Optimizer {
+    #[serde(flatten)]
+    pub(crate) cache: EncodeStats,
+    /// Of all viewers and MJPEG clients that are there or were.
+    pub(crate) quality_changes: u64,
+}
+
+/// The MJPEG clients.
+#[derive(Debug, Serialize)]
+pub(crate) struct Pictures {
+    pub(crate) clients: Vec<PictureSnapshot>,
+    #[serde(flatten)]
+    pub(crate) totals: PictureTotals,
 }
 
 #[derive(Debug, Serialize)]
@@ -130,13 +153,18 @@ pub(crate) async fn metrics(stream: &Arc<Stream>, now: Instant) -> Metrics {
         ack_ms: slowest(viewers.iter().map(|viewer| viewer.ack_ms)),
     };
     drop(meters);
+    let (network, mjpeg) = (network(stream, &viewers), pictures(stream, now));
     Metrics {
         time: rfc3339(SystemTime::now()),
         uptime_seconds: now.saturating_duration_since(stream.started).as_secs_f64(),
         state,
         buffer,
         performance,
-        network: network(stream, &viewers),
+        optimizer: Optimizer {
+            cache,
+            quality_changes: network.totals.quality_changes + mjpeg.totals.quality_changes,
+        },
+        network,
         timing,
         loading: stream.progress.as_ref().map(|progress| Loading {
             fetched_bytes: progress.fetched_bytes(),
@@ -144,6 +172,20 @@ pub(crate) async fn metrics(stream: &Arc<Stream>, now: Instant) -> Metrics {
             bytes_per_second: progress.bytes_per_second(),
         }),
         viewers,
+        mjpeg,
+    }
+}
+
+/// The MJPEG clients, in the order they came, and the sums over them and those that have left.
+fn pictures(stream: &Stream, now: Instant) -> Pictures {
+    let clients = stream.pictures();
+    let mut totals = *lock(&stream.pictures_left);
+    clients
+        .iter()
+        .for_each(|client| totals.add(&client.totals()));
+    Pictures {
+        clients: clients.iter().map(|client| client.snapshot(now)).collect(),
+        totals,
     }
 }
 

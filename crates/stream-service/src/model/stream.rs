@@ -9,14 +9,15 @@ use std::time::{Duration, Instant, SystemTime};
 
 use datachannel_transport::{LaneId, TimingWindow};
 use frame_buffer::{BufferConfig, OverflowPolicy, RingBuffer};
-use jpeg_optimizer::{CacheConfig, EncodeCache, StreamKey};
+use jpeg_optimizer::{EncodeCache, SizeModel, StreamKey, StreamingConfig};
 use media_source::VideoInfo;
 use progressive_loader::driver::LoadProgress;
 use tokio::sync::watch;
 
 use super::meters::RateMeter;
 use super::params::{StreamChange, StreamParams};
-use super::quality::QualityChoice;
+use super::picture_client::{PictureClient, PictureTotals};
+use super::rate::{ClientRate, ClientWish, StreamRate};
 use super::viewer::{Totals, Viewer, ViewerId};
 use crate::lanes::choice::LaneKind;
 use crate::lanes::seat::{Endpoints, Seat};
@@ -77,8 +78,8 @@ pub(crate) struct Playback {
 pub(crate) struct ViewerWish {
     /// What it calls its link, so that its lanes find each other.
     pub(crate) link: Option<u64>,
-    /// In place of the stream's; that of the first lane counts.
-    pub(crate) quality: Option<QualityChoice>,
+    /// That of the first lane counts.
+    pub(crate) rate: ClientWish,
 }
 
 /// A session's place.
@@ -124,7 +125,7 @@ pub(crate) struct Stream {
     pub(crate) room: Condvar,
     /// Signalled when the ring has frames, somebody watches, or the stream stops.
     pub(crate) frames: Condvar,
-    quality: Mutex<QualityChoice>,
+    rate: Mutex<StreamRate>,
     viewers: Mutex<Vec<Arc<Viewer>>>,
     pub(crate) meters: Mutex<Meters>,
     /// The frame released last, for viewers that come between two frames and for MJPEG clients.
@@ -135,6 +136,14 @@ pub(crate) struct Stream {
     /// Every viewer's encodes, once per quality.
     pub(crate) cache: EncodeCache,
     pub(crate) cache_key: StreamKey,
+    /// How encodes are shared and qualities chosen.
+    pub(crate) optimizer: StreamingConfig,
+    /// What a frame costs at each quality; one, for all of a stream's clients get one size.
+    pub(crate) sizes: Arc<SizeModel>,
+    /// MJPEG clients.
+    pictures: Mutex<Vec<Arc<PictureClient>>>,
+    /// What MJPEG clients that have left had counted.
+    pub(crate) pictures_left: Mutex<PictureTotals>,
     /// What viewers that have left had counted.
     pub(crate) left: Mutex<Totals>,
     /// Where the stream's sessions live, to be woken and closed.
@@ -152,6 +161,7 @@ impl Stream {
         id: StreamId,
         params: StreamParams,
         opened: (VideoInfo, Option<LoadProgress>),
+        optimizer: StreamingConfig,
         endpoints: Endpoints,
         now: Instant,
     ) -> Result<Self, frame_buffer::ConfigError> {
@@ -163,7 +173,10 @@ impl Stream {
         let meter = || RateMeter::new(now);
         Ok(Self {
             id,
-            quality: Mutex::new(params.quality),
+            rate: Mutex::new(StreamRate {
+                quality: params.quality,
+                kbps: params.kbps,
+            }),
             params,
             created_at: SystemTime::now(),
             started: now,
@@ -191,8 +204,12 @@ impl Stream {
             latest: watch::Sender::new(None),
             stop_signal: watch::Sender::new(false),
             next_viewer: AtomicU64::new(1),
-            cache: jpeg_optimizer::driver::encode_cache(CacheConfig::default()),
+            cache: jpeg_optimizer::driver::encode_cache(optimizer.cache()),
             cache_key: StreamKey::unique(),
+            optimizer,
+            sizes: Arc::new(SizeModel::new()),
+            pictures: Mutex::default(),
+            pictures_left: Mutex::default(),
             left: Mutex::new(Totals::default()),
             endpoints,
             failure: OnceLock::new(),
@@ -203,8 +220,13 @@ impl Stream {
         lock(&self.playback)
     }
 
-    pub(crate) fn quality(&self) -> QualityChoice {
-        *lock(&self.quality)
+    pub(crate) fn rate(&self) -> StreamRate {
+        *lock(&self.rate)
+    }
+
+    /// The rate of a client that asks for this.
+    pub(crate) fn client_rate(&self, wish: ClientWish) -> ClientRate {
+        ClientRate::new(&self.optimizer, Arc::clone(&self.sizes), wish)
     }
 
     /// Applies a checked change at once.
@@ -217,9 +239,10 @@ impl Stream {
             playback.ring.set_size(size)?;
         }
         drop(playback);
-        if let Some(quality) = change.quality {
-            *lock(&self.quality) = quality;
-        }
+        let mut rate = lock(&self.rate);
+        rate.quality = change.quality.unwrap_or(rate.quality);
+        rate.kbps = change.kbps.unwrap_or(rate.kbps);
+        drop(rate);
         self.room.notify_all();
         self.frames.notify_all();
         Ok(())
@@ -294,11 +317,11 @@ impl Stream {
                 replaced,
             });
         }
-        if viewers.len() >= MAX_VIEWERS_PER_STREAM {
+        if viewers.len() + lock(&self.pictures).len() >= MAX_VIEWERS_PER_STREAM {
             return Err(JoinError::Full);
         }
         let id = self.next_viewer.fetch_add(1, Ordering::Relaxed);
-        let wish = (wish.link, wish.quality);
+        let wish = (wish.link, self.client_rate(wish.rate));
         let viewer = Arc::new(Viewer::new(id, wish, Arc::downgrade(self), clock, now)?);
         let (lane, replaced) = viewer.add_lane(now, kind).ok_or(JoinError::Full)?;
         viewers.push(Arc::clone(&viewer));
@@ -307,6 +330,36 @@ impl Stream {
             lane,
             replaced,
         })
+    }
+
+    /// Takes an MJPEG client in; while it is there, the stream counts as watched.
+    pub(crate) fn join_picture(&self, wish: ClientWish) -> Result<Arc<PictureClient>, JoinError> {
+        let viewers = lock(&self.viewers);
+        let mut pictures = lock(&self.pictures);
+        if viewers.len() + pictures.len() >= MAX_VIEWERS_PER_STREAM {
+            return Err(JoinError::Full);
+        }
+        let id = self.next_viewer.fetch_add(1, Ordering::Relaxed);
+        let client = Arc::new(PictureClient::new(
+            id,
+            self.client_rate(wish),
+            Instant::now(),
+        ));
+        pictures.push(Arc::clone(&client));
+        drop((viewers, pictures));
+        self.begin_watching(None);
+        Ok(client)
+    }
+
+    /// An MJPEG client has left; its counts stay.
+    pub(crate) fn leave_picture(&self, client: &PictureClient) {
+        lock(&self.pictures).retain(|known| known.id != client.id);
+        lock(&self.pictures_left).add(&client.totals());
+        self.end_watching();
+    }
+
+    pub(crate) fn pictures(&self) -> Vec<Arc<PictureClient>> {
+        lock(&self.pictures).clone()
     }
 
     pub(crate) fn remove_viewer(&self, id: ViewerId) -> Option<Arc<Viewer>> {

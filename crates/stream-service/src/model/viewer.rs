@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 use datachannel_transport::{
     ClientStats, FrameSender, GoodbyeCode, Mode, Offer, OutgoingFrame, SenderConfig, TimingSummary,
 };
-use jpeg_optimizer::QualityLevel;
+use frame_buffer::FrameId;
+use jpeg_optimizer::{ClientStats as RateStats, Quality, SentFrame};
 use serde::Serialize;
 use webrtc_session::SessionId;
 
+use super::ack_meter::AckMeter;
 use super::meters::RateMeter;
-use super::quality::{AutoQuality, QualityChoice};
+use super::rate::{ClientRate, StreamRate};
 use super::stream::{Stream, lock};
 use crate::lanes::choice::{ChoiceReason, LaneChoice, LaneKind};
 use crate::lanes::seat::{Seat, SeatStats};
@@ -39,7 +41,6 @@ pub(crate) struct Viewer {
     epoch: u32,
     /// What its page calls its link, so that further lanes find it.
     key: Option<u64>,
-    wish: Option<QualityChoice>,
     stream: Weak<Stream>,
     since: Instant,
     link: Mutex<Link>,
@@ -60,8 +61,8 @@ struct Link {
     begin_at: Option<Instant>,
     /// The last lane is gone; the stream counts this viewer no longer.
     left: bool,
-    auto: AutoQuality,
-    level: Option<QualityLevel>,
+    rate: ClientRate,
+    acks: AckMeter,
     last_offered: Option<u64>,
     bytes: RateMeter,
     /// Frames below it are acknowledged or passed over.
@@ -77,7 +78,7 @@ impl Viewer {
     /// None with the settings used here; the link checks them.
     pub(crate) fn new(
         id: ViewerId,
-        (key, wish): (Option<u64>, Option<QualityChoice>),
+        (key, rate): (Option<u64>, ClientRate),
         stream: Weak<Stream>,
         clock: Instant,
         now: Instant,
@@ -95,7 +96,6 @@ impl Viewer {
             id,
             epoch,
             key,
-            wish,
             stream,
             since: now,
             link: Mutex::new(Link {
@@ -108,8 +108,8 @@ impl Viewer {
                 ready: false,
                 begin_at: None,
                 left: false,
-                auto: AutoQuality::default(),
-                level: None,
+                rate,
+                acks: AckMeter::default(),
                 last_offered: None,
                 bytes: RateMeter::new(now),
                 settled_to: 0,
@@ -151,33 +151,39 @@ impl Viewer {
         lane.seat.clone()
     }
 
-    /// The level this viewer is sent now, given its stream's; `None` while its page is not ready.
-    pub(crate) fn wants(&self, of_stream: QualityChoice) -> Option<QualityLevel> {
+    /// The quality of this viewer's next frame, given its stream's; `None` while its page is not ready.
+    pub(crate) fn wants(&self, now: Instant, of_stream: StreamRate) -> Option<Quality> {
         let mut link = self.link();
         if !link.ready {
             return None;
         }
-        let level = match self.wish.unwrap_or(of_stream) {
-            QualityChoice::Auto => link.auto.level(),
-            fixed => fixed.fixed_level(),
-        };
-        link.level = Some(level);
-        Some(level)
+        let acked_bytes = link.sender.counters().payload_bytes_acked;
+        if let Some(sample) = link.acks.sample(now, acked_bytes) {
+            link.rate.observe(now, sample);
+        }
+        Some(link.rate.next(of_stream))
     }
 
     /// Offers a frame, which replaces the oldest that waits where too many do. False when this viewer had it already or is gone.
-    pub(crate) fn offer(&self, now: Instant, frame: OutgoingFrame) -> bool {
+    pub(crate) fn offer(&self, now: Instant, frame: OutgoingFrame, quality: Quality) -> bool {
         let mut link = self.link();
         let id = frame.meta.source_id;
-        let bytes = frame.payload.len() as u64;
+        let bytes = frame.payload.len();
         if !link.ready || link.last_offered == Some(id) {
             return false;
         }
         link.last_offered = Some(id);
-        link.bytes.add(now, bytes);
+        link.bytes.add(now, bytes as u64);
+        link.acks.offered(now, id);
         let outcome = link.sender.offer(now, frame);
-        link.auto
-            .observe(now, matches!(outcome, Offer::Replaced { .. }));
+        let sent = SentFrame {
+            frame: FrameId(id),
+            at: now,
+            bytes,
+            quality,
+        };
+        link.rate
+            .sent(sent, matches!(outcome, Offer::Replaced { .. }));
         link.wake_carrier();
         true
     }
@@ -237,6 +243,8 @@ pub(crate) struct Totals {
     pub(crate) frames_acked: u64,
     /// Frames that a newer one replaced before they were sent, or that got lost with their lane.
     pub(crate) frames_dropped: u64,
+    /// Frames whose quality was not that of the one before.
+    pub(crate) quality_changes: u64,
 }
 
 impl Totals {
@@ -245,6 +253,7 @@ impl Totals {
         self.frames_sent += other.frames_sent;
         self.frames_acked += other.frames_acked;
         self.frames_dropped += other.frames_dropped;
+        self.quality_changes += other.quality_changes;
     }
 }
 
@@ -258,6 +267,7 @@ pub(crate) struct ViewerSnapshot {
     pub(crate) state: &'static str,
     pub(crate) connected_seconds: f64,
     pub(crate) quality: Option<u8>,
+    pub(crate) rate: RateStats,
     pub(crate) rtt_ms: Option<f64>,
     pub(crate) bitrate_bps: f64,
     pub(crate) buffered_bytes: usize,
@@ -315,6 +325,7 @@ impl Viewer {
         let carrier = lanes.iter().find(|it| Some(it.kind) == lane);
         let carrier_rtt_ms = carrier.and_then(|carrier| carrier.rtt_ms);
         let stats = link.sender.stats();
+        let rate = link.rate.stats();
         let count = &stats.counters;
         ViewerSnapshot {
             id: self.id.to_string(),
@@ -322,7 +333,8 @@ impl Viewer {
             epoch: self.epoch,
             state: link.state(),
             connected_seconds: now.saturating_duration_since(self.since).as_secs_f64(),
-            quality: link.level.map(|level| level.quality().get()),
+            quality: (rate.frames > 0).then(|| rate.quality.get()),
+            rate,
             rtt_ms: carrier_rtt_ms.or(stats.ping_rtt.as_ref().map(|rtt| rtt.srtt_ms)),
             bitrate_bps: 8.0 * link.bytes.per_second(now),
             buffered_bytes: session.map_or(0, |session| session.buffered_bytes),
@@ -343,6 +355,7 @@ impl Viewer {
                     + count.frames_dropped_lane
                     + count.frames_dropped_passed_over
                     + count.frames_dropped_refused,
+                quality_changes: rate.quality_changes,
             },
             send_ms: stats.send_ms,
             ack_ms: stats.ack_ms,

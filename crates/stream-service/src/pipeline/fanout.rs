@@ -5,10 +5,9 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use datachannel_transport::{Encoding, FrameMeta, GoodbyeCode, OutgoingFrame};
 use frame_buffer::{PictureSize, VideoFrame};
-use jpeg_optimizer::{EncodeError, EncodeParams, EncodedJpeg, QualityLevel};
+use jpeg_optimizer::{EncodeError, EncodeParams, EncodedJpeg, Quality};
 
 use super::framerate::FrameRateLimit;
 use crate::model::stream::{Stream, lock};
@@ -59,7 +58,12 @@ impl Fanout {
         if viewers.is_empty() && stream.params.benchmark {
             report(
                 stream,
-                encode_for(stream, &released, stream.quality().fixed_level()).map(drop),
+                encode_for(
+                    stream,
+                    &released,
+                    stream.rate().quality.fixed_level().quality(),
+                )
+                .map(drop),
             );
         }
         // Taken out so that a viewer is not held beyond this frame.
@@ -113,10 +117,10 @@ fn offer_to(
     released: &Released,
     clock: Instant,
 ) -> Result<bool, EncodeError> {
-    let Some(level) = viewer.wants(stream.quality()) else {
+    let Some(quality) = viewer.wants(Instant::now(), stream.rate()) else {
         return Ok(false);
     };
-    let jpeg = encode(stream, released, level)?;
+    let jpeg = encode_for(stream, released, quality)?;
     let frame = &released.frame;
     let meta = FrameMeta {
         source_id: frame.id.0,
@@ -131,7 +135,7 @@ fn offer_to(
     };
     let payload = jpeg.bytes.clone();
     let (now, bytes) = (Instant::now(), payload.len() as u64);
-    let offered = viewer.offer(now, OutgoingFrame { meta, payload });
+    let offered = viewer.offer(now, OutgoingFrame { meta, payload }, jpeg.quality);
     if offered {
         lock(&stream.meters).delivered_bytes.add(now, bytes);
     }
@@ -142,32 +146,43 @@ fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 
-/// The frame as a JPEG of that level and the stream's own size.
+/// The frame as a JPEG of that quality and the stream's own size.
 pub(crate) fn encode_for(
     stream: &Stream,
     released: &Released,
-    level: QualityLevel,
-) -> Result<Bytes, EncodeError> {
-    encode(stream, released, level).map(|jpeg| jpeg.bytes)
+    quality: Quality,
+) -> Result<EncodedJpeg, EncodeError> {
+    let params = encode_params(stream, released, quality);
+    let jpeg = stream
+        .cache
+        .get_or_encode(stream.cache_key, &released.frame, params)?;
+    // Whatever was encoded for whomever teaches what a frame costs: the next client starts right.
+    stream
+        .sizes
+        .learn(released.frame.id, quality, jpeg.bytes.len());
+    Ok(jpeg)
 }
 
-fn encode(
+/// The same if it is there already; never blocks.
+pub(crate) fn encoded_for(
     stream: &Stream,
     released: &Released,
-    level: QualityLevel,
-) -> Result<EncodedJpeg, EncodeError> {
+    quality: Quality,
+) -> Option<EncodedJpeg> {
+    let params = encode_params(stream, released, quality);
+    stream.cache.get(stream.cache_key, &released.frame, params)
+}
+
+fn encode_params(stream: &Stream, released: &Released, quality: Quality) -> EncodeParams {
     let size = rendition_size(
         stream.params.width,
         stream.params.height,
         released.frame.picture.size(),
     );
-    let params = EncodeParams {
-        quality: level.quality(),
+    EncodeParams {
+        quality,
         size: Some(size),
-    };
-    stream
-        .cache
-        .get_or_encode(stream.cache_key, &released.frame, params)
+    }
 }
 
 /// The size to deliver: as asked for; where one side is missing, the aspect ratio gives it.

@@ -165,12 +165,18 @@ impl Link {
     }
 
     /// What the page said settles frames; those it passed over are stale.
-    fn take_events(&mut self) -> bool {
+    fn take_events(&mut self, now: Instant) -> bool {
         let mut greeted = false;
         while let Some(event) = self.sender.poll_event() {
             match event {
                 SenderEvent::PeerHello { .. } => greeted = true,
-                SenderEvent::Acked { sequence, .. } => {
+                SenderEvent::Dropped { source_id, .. } => self.acks.dropped(source_id),
+                SenderEvent::Acked {
+                    sequence,
+                    source_id,
+                    ..
+                } => {
+                    self.acks.acked(now, source_id);
                     let passed_over = self.settled_to.max(sequence.saturating_sub(MAX_STALE));
                     self.stale.extend(passed_over..sequence);
                     let excess = self.stale.len().saturating_sub(MAX_STALE as usize);
@@ -230,7 +236,7 @@ impl LinkEnd for Viewer {
         if let Err(error) = link.sender.handle_message(now, id, message) {
             tracing::debug!(viewer = self.id, %error, "message refused");
         }
-        let greeted = link.take_events();
+        let greeted = link.take_events(now);
         if link.lanes.len() > 1 {
             link.wake_carrier();
         }

@@ -19,6 +19,7 @@ pub(crate) fn run(workspace: &Workspace, args: &args::Test, policy: Policy) -> R
     let mut tally = Tally::default();
     let mut all_ended_well = cargo_tests(workspace, args, policy, &mut tally)?;
     if args.cargo_args.is_empty() {
+        all_ended_well &= model_tests(workspace, &mut tally)?;
         all_ended_well &= page_tests(workspace, &mut tally)?;
     }
     let line = format!(
@@ -70,6 +71,14 @@ fn cargo_tests(
 fn wants_aiortc(cargo_args: &[String]) -> bool {
     let wants = |arg: &String| ["frame-worker", "--workspace"].contains(&arg.as_str());
     cargo_args.is_empty() || cargo_args.iter().any(wants)
+}
+
+/// `onnx:` is a feature, for it brings a hundred crates; its tests are a run of their own.
+fn model_tests(workspace: &Workspace, tally: &mut Tally) -> Result<bool> {
+    let mut command = workspace.cargo();
+    command.args(["test", "-p", "frame-pipeline", "--features", "onnx"]);
+    command.args(["--test", "onnx_runs_a_model"]);
+    tee(&mut command, tally)
 }
 
 /// The page's modules are plain JavaScript: node tests those that need no browser.

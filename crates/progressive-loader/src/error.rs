@@ -369,10 +369,14 @@ pub enum OpenError {
     Read(#[from] ReadError),
 }
 
+/// How many names a message tells.
+const NAMED: usize = 8;
+
 fn listing(entries: &[String], total: usize) -> String {
     if entries.is_empty() {
         return "it has no entries".into();
     }
+    let entries = &entries[..entries.len().min(NAMED)];
     let more = total.saturating_sub(entries.len());
     let tail = if more > 0 {
         format!(" and {more} more")

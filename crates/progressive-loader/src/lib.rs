@@ -9,12 +9,14 @@
 //! | `unixfs`, `multihash`, `sha256_lanes` | blocks: reading nodes, checking hashes, building trees |
 //! | `http_range` | what a server's answer to a range means |
 //! | `ranges`, `window` | which range to fetch next, what to keep: pure, no clock, no I/O |
+//! | [`faststart`] | a film whose index stands at its end, with the index in front |
 //! | `progress` | true figures of what was fetched |
 //! | [`driver`] | files, sockets, threads, the embedded [`Store`](driver::Store), the readers |
 #![forbid(unsafe_code)]
 
 pub mod driver;
 mod error;
+pub mod faststart;
 mod http_range;
 mod location;
 mod multihash;

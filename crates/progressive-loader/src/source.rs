@@ -6,6 +6,7 @@
 
 use crate::error::ReadError;
 use bytes::Bytes;
+use cid::Cid;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
@@ -42,6 +43,12 @@ pub trait ByteSource: Send + Sync + 'static {
 
     /// The content's size in bytes.
     fn size_bytes(&self) -> u64;
+
+    /// The CID of the content, where it has one: the file's own, also where it was reached by a path. Equal
+    /// CIDs are equal bytes. Default: none.
+    fn cid(&self) -> Option<Cid> {
+        None
+    }
 
     /// Reads exactly `range`, which must lie within `0..size_bytes()`.
     ///

@@ -3,6 +3,7 @@
 //! [`open`] turns a [`Location`](crate::Location) into a [`ProgressiveReader`]; [`Store`] keeps
 //! content by CID.
 
+mod faststart;
 mod file;
 mod http;
 mod open;
@@ -12,10 +13,11 @@ mod progress;
 mod reader;
 mod store;
 
+pub use faststart::{FaststartSource, faststart_layout};
 pub use file::FileSource;
 pub use http::HttpSource;
 pub use open::{open, open_source};
-pub use options::{HttpOptions, OpenOptions};
+pub use options::{Auth, CacheOptions, HttpOptions, IpfsOptions, OpenOptions, OriginConfig};
 pub use progress::LoadProgress;
 pub use reader::{AsyncReader, BlockingReader, ProgressiveReader};
 pub use store::{

@@ -4,7 +4,10 @@
 
 use crate::driver::store::Store;
 use crate::error::OpenError;
+use std::fmt;
+use std::path::PathBuf;
 use std::time::Duration;
+use url::Url;
 
 /// How to open and read a content.
 #[derive(Debug, Clone)]
@@ -12,6 +15,8 @@ pub struct OpenOptions {
     /// Where `ipfs://` locations are looked up. Default: none, so they fail with
     /// [`OpenError::NoStore`].
     pub store: Option<Store>,
+    /// Where else `ipfs://` locations are looked up, and what of it is kept.
+    pub ipfs: IpfsOptions,
     /// How to talk to HTTP servers.
     pub http: HttpOptions,
     /// How far ahead of the reader to fetch, in bytes: 64 KiB to 1 GiB. Default 8 MiB: three seconds
@@ -27,6 +32,7 @@ impl Default for OpenOptions {
     fn default() -> Self {
         Self {
             store: None,
+            ipfs: IpfsOptions::default(),
             http: HttpOptions::default(),
             lookahead_bytes: 8 << 20,
             keep_behind_bytes: 4 << 20,
@@ -71,6 +77,80 @@ impl OpenOptions {
             0..=100,
             "0 to 100",
         )
+    }
+}
+
+/// Where `ipfs://` locations are looked up besides the store.
+#[derive(Debug, Clone, Default)]
+pub struct IpfsOptions {
+    /// Daemons and gateways. Default: none.
+    pub origins: Vec<OriginConfig>,
+    /// What is kept of what they gave.
+    pub cache: CacheOptions,
+    /// Whether a Kubo daemon on this machine is believed without a look at the hashes. Default: no.
+    pub trust_local: bool,
+}
+
+/// A daemon or gateway that gives blocks.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OriginConfig {
+    /// The RPC of a Kubo daemon.
+    Kubo {
+        /// Its address, such as `http://127.0.0.1:5001`.
+        api: Url,
+        /// Who asks, where it wants to know.
+        auth: Option<Auth>,
+    },
+    /// An HTTP gateway, trustless or not.
+    Gateway {
+        /// Its address, such as `https://trustless-gateway.link`.
+        url: Url,
+    },
+}
+
+/// Who asks a daemon. `Debug` hides the secret.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Auth {
+    /// `Authorization: Bearer`.
+    Bearer(String),
+    /// `Authorization: Basic`.
+    Basic {
+        /// The name.
+        user: String,
+        /// The secret.
+        password: String,
+    },
+}
+
+impl fmt::Debug for Auth {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bearer(_) => f.write_str("Bearer(***)"),
+            Self::Basic { user, .. } => write!(f, "Basic({user:?}, ***)"),
+        }
+    }
+}
+
+/// What is kept of blocks that came over the network.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CacheOptions {
+    /// Bytes in memory. Default 64 MiB.
+    pub memory_bytes: u64,
+    /// Folder of blocks that outlive the process. Default: none.
+    pub disk: Option<PathBuf>,
+    /// Bytes in that folder. Default 1 GiB.
+    pub disk_bytes: u64,
+}
+
+impl Default for CacheOptions {
+    fn default() -> Self {
+        Self {
+            memory_bytes: 64 << 20,
+            disk: None,
+            disk_bytes: 1 << 30,
+        }
     }
 }
 

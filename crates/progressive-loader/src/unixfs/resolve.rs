@@ -12,8 +12,8 @@ use std::ops::ControlFlow;
 
 /// The most buckets of one sharded directory that are looked at: a million entries and more.
 const MAX_SHARDS: usize = 16_384;
-/// How many names an error lists.
-const LISTED: usize = 8;
+/// How many names an error carries.
+const LISTED: usize = 100;
 
 /// The CID of the file at `path` below `root`.
 pub(crate) fn resolve(root: Cid, path: &[String], blocks: &dyn Blocks) -> Result<Cid, OpenError> {

@@ -9,6 +9,7 @@
 
 pub mod car;
 pub mod http;
+pub mod mp4;
 
 use std::path::PathBuf;
 

@@ -29,6 +29,7 @@ pub struct StoreSource {
 #[derive(Debug)]
 struct Shared {
     name: String,
+    file: Cid,
     tree: FileTree,
     blocks: StoreBlocks,
 }
@@ -51,6 +52,7 @@ impl StoreSource {
         Ok(Self {
             shared: Arc::new(Shared {
                 name: location.to_string(),
+                file,
                 tree,
                 blocks,
             }),
@@ -141,6 +143,10 @@ impl ByteSource for StoreSource {
 
     fn size_bytes(&self) -> u64 {
         self.shared.tree.size_bytes()
+    }
+
+    fn cid(&self) -> Option<Cid> {
+        Some(self.shared.file)
     }
 
     fn read_range(&self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ReadError>> {

@@ -46,6 +46,7 @@ pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
         congestion: settings.congestion,
         advertised: settings.public_ip,
         store: Some(open_store(&settings.store)?),
+        ipfs: settings.ipfs,
         token: settings.token,
         insecure: settings.insecure,
         ..ServiceConfig::default()

@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use progressive_loader::driver::Store;
+use progressive_loader::driver::{IpfsOptions, Store};
 use quic_session::CongestionControl;
 use tokio::net::TcpListener;
 use webrtc_session::EndpointConfig;
@@ -37,6 +37,8 @@ pub struct ServiceConfig {
     pub advertised: Vec<IpAddr>,
     /// Where CIDs are looked up. Default: nowhere.
     pub store: Option<Store>,
+    /// Where else they are looked up: daemons and gateways. Default: nowhere.
+    pub ipfs: IpfsOptions,
     /// What every request but `/healthz` must carry as a bearer token. Default: nothing is asked for, and
     /// [`Service::bind`] then refuses an `http` address other than loopback unless `insecure` is set.
     pub token: Option<String>,
@@ -54,6 +56,7 @@ impl Default for ServiceConfig {
             congestion: CongestionControl::default(),
             advertised: Vec::new(),
             store: None,
+            ipfs: IpfsOptions::default(),
             token: None,
             insecure: false,
         }
@@ -134,6 +137,7 @@ impl Service {
         };
         let settings = SourceSettings {
             store: config.store,
+            ipfs: config.ipfs,
         };
         let registry = Arc::new(Registry::new(settings, endpoints, Instant::now()));
         Ok(Self {

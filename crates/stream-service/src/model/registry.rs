@@ -73,6 +73,11 @@ impl Registry {
         self.clock
     }
 
+    /// Where sources are looked up.
+    pub(crate) fn settings(&self) -> &SourceSettings {
+        &self.settings
+    }
+
     pub(crate) fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use frame_buffer::FramePool;
 use media_source::{FrameSource, Looped, VideoUri};
 use progressive_loader::Location;
-use progressive_loader::driver::{LoadProgress, OpenOptions, Store};
+use progressive_loader::driver::{IpfsOptions, LoadProgress, OpenOptions, Store};
 use tempfile::NamedTempFile;
 
 use crate::model::params::StreamParams;
@@ -21,6 +21,19 @@ const IDLE_PICTURES: usize = 4;
 pub(crate) struct SourceSettings {
     /// Where CIDs are looked up.
     pub(crate) store: Option<Store>,
+    /// Where else they are.
+    pub(crate) ipfs: IpfsOptions,
+}
+
+impl SourceSettings {
+    /// How the loader opens what a request names.
+    pub(crate) fn open_options(&self) -> OpenOptions {
+        OpenOptions {
+            store: self.store.clone(),
+            ipfs: self.ipfs.clone(),
+            ..OpenOptions::default()
+        }
+    }
 }
 
 /// A source, ready to give its first frame.
@@ -66,10 +79,7 @@ pub(crate) async fn open(
     settings: &SourceSettings,
 ) -> Result<OpenedSource, SourceError> {
     let uri: VideoUri = params.uri.parse()?;
-    let options = OpenOptions {
-        store: settings.store.clone(),
-        ..OpenOptions::default()
-    };
+    let options = settings.open_options();
     let pool = FramePool::new(IDLE_PICTURES);
     let remote = uri
         .location()

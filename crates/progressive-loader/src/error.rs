@@ -61,6 +61,9 @@ pub enum BlockError {
         /// The limit.
         limit_bytes: u64,
     },
+    /// The CID that carries it is longer than one may be.
+    #[error("its CID carries {0} bytes itself, more than the 128 that one may")]
+    IdentityTooLong(u64),
     /// It is no dag-pb node with UnixFS in it.
     #[error("it is no valid UnixFS node: {0}")]
     Malformed(&'static str),

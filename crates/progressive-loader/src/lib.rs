@@ -6,7 +6,9 @@
 //! |---|---|
 //! | `location` | what a person writes: a path, a CID, a URL |
 //! | `source` | [`ByteSource`]: ranges of one content, from anywhere |
+//! | `origin`, `fetch` | [`Origin`], where blocks come from; [`Fetcher`], which checks them |
 //! | `unixfs`, `multihash`, `sha256_lanes` | blocks: reading nodes, checking hashes, building trees |
+//! | `car` | blocks out of an archive, as it comes in |
 //! | `http_range` | what a server's answer to a range means |
 //! | `ranges`, `window` | which range to fetch next, what to keep: pure, no clock, no I/O |
 //! | `progress` | true figures of what was fetched |
@@ -14,10 +16,13 @@
 #![forbid(unsafe_code)]
 
 pub mod driver;
+mod car;
 mod error;
+mod fetch;
 mod http_range;
 mod location;
 mod multihash;
+mod origin;
 mod profile;
 mod progress;
 mod ranges;
@@ -28,7 +33,9 @@ mod window;
 
 pub use cid::Cid;
 pub use error::{BlockError, Cause, OpenError, Phase, ReadError};
+pub use fetch::Fetcher;
 pub use location::{Location, LocationError};
+pub use origin::{Leaf, LeafSpan, Origin, OriginError};
 pub use profile::{Profile, ProfileError};
 pub use progress::{LoadSnapshot, RateMeter};
 pub use ranges::RangeSet;

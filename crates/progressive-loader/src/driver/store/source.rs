@@ -7,11 +7,12 @@ use super::Store;
 use super::catalog::Pack;
 use super::pack::Entry;
 use crate::driver::positioned::read_exact_at;
-use crate::error::{BlockError, ReadError};
+use crate::error::{BlockError, OpenError, ReadError};
 use crate::multihash::{IDENTITY, verify};
 use crate::source::ByteSource;
 use crate::unixfs::build::Framing;
-use crate::unixfs::walk::{Blocks, FileTree};
+use crate::unixfs::stored::{self, Blocks};
+use crate::unixfs::walk::FileTree;
 use bytes::Bytes;
 use cid::Cid;
 use futures_util::future::BoxFuture;
@@ -41,13 +42,13 @@ pub(super) struct StoreBlocks {
 }
 
 impl StoreSource {
-    /// Opens `file`, reached over `path` from the blocks' root.
-    pub(super) fn open(file: Cid, path: &[String], blocks: StoreBlocks) -> Result<Self, ReadError> {
+    /// Opens the file at `path` below the blocks' root.
+    pub(super) fn open(path: &[String], blocks: StoreBlocks) -> Result<Self, OpenError> {
         let location = crate::Location::Ipfs {
             cid: blocks.root,
             path: path.to_vec(),
         };
-        let tree = FileTree::open(blocks.root, file, &blocks)?;
+        let tree = stored::open(blocks.root, path, &blocks)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 name: location.to_string(),
@@ -77,7 +78,7 @@ impl Shared {
                 size_bytes,
             });
         }
-        self.tree.read(range, &self.blocks)
+        stored::read(&self.tree, range, &self.blocks)
     }
 }
 

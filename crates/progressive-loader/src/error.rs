@@ -308,7 +308,7 @@ pub enum OpenError {
         cid: Box<Cid>,
         /// The first names in it.
         entries: Vec<String>,
-        /// How many it has.
+        /// How many it has; of a sharded directory, how many are in the buckets that were looked at.
         total_entries: usize,
     },
     /// A directory on the way has no such entry.
@@ -322,7 +322,7 @@ pub enum OpenError {
         name: String,
         /// The first names that are.
         entries: Vec<String>,
-        /// How many there are.
+        /// How many there are; of a sharded directory, how many are in the buckets on the way to the name.
         total_entries: usize,
     },
     /// A path goes on below something that is no directory.
@@ -376,6 +376,9 @@ fn listing(entries: &[String], total: usize) -> String {
     if entries.is_empty() {
         return "it has no entries".into();
     }
+    /// More would bury what is wrong.
+    const SHOWN: usize = 8;
+    let entries = &entries[..entries.len().min(SHOWN)];
     let more = total.saturating_sub(entries.len());
     let tail = if more > 0 {
         format!(" and {more} more")

@@ -33,7 +33,7 @@ mod window;
 
 pub use cid::Cid;
 pub use error::{BlockError, Cause, OpenError, Phase, ReadError};
-pub use fetch::Fetcher;
+pub use fetch::{Demand, Fetcher};
 pub use location::{Location, LocationError};
 pub use origin::{Leaf, LeafSpan, Origin, OriginError};
 pub use profile::{Profile, ProfileError};

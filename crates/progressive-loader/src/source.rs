@@ -6,6 +6,7 @@
 
 use crate::error::ReadError;
 use bytes::Bytes;
+use cid::Cid;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
@@ -39,6 +40,11 @@ use std::ops::Range;
 pub trait ByteSource: Send + Sync + 'static {
     /// What a person would call this source in a message: a path, a URL without secrets, a CID.
     fn name(&self) -> String;
+
+    /// The CID of the file that is read, for a content that has one. Default: none.
+    fn cid(&self) -> Option<Cid> {
+        None
+    }
 
     /// The content's size in bytes.
     fn size_bytes(&self) -> u64;

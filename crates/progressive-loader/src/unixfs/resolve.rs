@@ -12,8 +12,8 @@ use bytes::Bytes;
 use cid::Cid;
 use std::collections::VecDeque;
 
-/// How many names an error lists.
-const LISTED: usize = 8;
+/// How many names an error carries. Its message shows fewer.
+const LISTED: usize = 100;
 
 /// The way from a root along a path.
 #[derive(Debug)]

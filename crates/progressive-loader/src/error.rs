@@ -61,6 +61,9 @@ pub enum BlockError {
         /// The limit.
         limit_bytes: u64,
     },
+    /// The CID that carries it is longer than one may be.
+    #[error("its CID carries {0} bytes itself, more than the 128 that one may")]
+    IdentityTooLong(u64),
     /// It is no dag-pb node with UnixFS in it.
     #[error("it is no valid UnixFS node: {0}")]
     Malformed(&'static str),
@@ -305,7 +308,7 @@ pub enum OpenError {
         cid: Box<Cid>,
         /// The first names in it.
         entries: Vec<String>,
-        /// How many it has.
+        /// How many it has; of a sharded directory, how many are in the buckets that were looked at.
         total_entries: usize,
     },
     /// A directory on the way has no such entry.
@@ -319,7 +322,7 @@ pub enum OpenError {
         name: String,
         /// The first names that are.
         entries: Vec<String>,
-        /// How many there are.
+        /// How many there are; of a sharded directory, how many are in the buckets on the way to the name.
         total_entries: usize,
     },
     /// A path goes on below something that is no directory.
@@ -369,14 +372,13 @@ pub enum OpenError {
     Read(#[from] ReadError),
 }
 
-/// How many names a message tells.
-const NAMED: usize = 8;
-
 fn listing(entries: &[String], total: usize) -> String {
     if entries.is_empty() {
         return "it has no entries".into();
     }
-    let entries = &entries[..entries.len().min(NAMED)];
+    /// More would bury what is wrong.
+    const SHOWN: usize = 8;
+    let entries = &entries[..entries.len().min(SHOWN)];
     let more = total.saturating_sub(entries.len());
     let tail = if more > 0 {
         format!(" and {more} more")

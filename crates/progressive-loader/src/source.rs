@@ -41,14 +41,13 @@ pub trait ByteSource: Send + Sync + 'static {
     /// What a person would call this source in a message: a path, a URL without secrets, a CID.
     fn name(&self) -> String;
 
-    /// The content's size in bytes.
-    fn size_bytes(&self) -> u64;
-
-    /// The CID of the content, where it has one: the file's own, also where it was reached by a path. Equal
-    /// CIDs are equal bytes. Default: none.
+    /// The CID of the file that is read, for a content that has one. Default: none.
     fn cid(&self) -> Option<Cid> {
         None
     }
+
+    /// The content's size in bytes.
+    fn size_bytes(&self) -> u64;
 
     /// Reads exactly `range`, which must lie within `0..size_bytes()`.
     ///

@@ -5,9 +5,12 @@
 
 mod faststart;
 mod file;
+mod first_origin;
 mod http;
+mod ipfs_source;
 mod open;
 mod options;
+mod origins;
 mod positioned;
 mod progress;
 mod reader;
@@ -15,9 +18,12 @@ mod store;
 
 pub use faststart::{FaststartSource, faststart_layout};
 pub use file::FileSource;
+pub use first_origin::FirstOrigin;
 pub use http::HttpSource;
+pub use ipfs_source::IpfsSource;
 pub use open::{open, open_source};
 pub use options::{Auth, CacheOptions, HttpOptions, IpfsOptions, OpenOptions, OriginConfig};
+pub use origins::{GatewayOrigin, KuboOrigin, PathGatewayOrigin, StoreOrigin, TrustlessOrigin};
 pub use progress::LoadProgress;
 pub use reader::{AsyncReader, BlockingReader, ProgressiveReader};
 pub use store::{

@@ -1,11 +1,16 @@
 //! From a location to a reader.
 
 use crate::driver::file::FileSource;
+use crate::driver::first_origin::FirstOrigin;
 use crate::driver::http::HttpSource;
+use crate::driver::ipfs_source::IpfsSource;
 use crate::driver::options::OpenOptions;
+use crate::driver::origins::StoreOrigin;
 use crate::driver::reader::ProgressiveReader;
 use crate::error::{OpenError, ReadError};
+use crate::fetch::Fetcher;
 use crate::location::Location;
+use crate::origin::Origin;
 use crate::source::ByteSource;
 use cid::Cid;
 use std::sync::Arc;
@@ -51,6 +56,10 @@ async fn open_ipfs(
     path: Vec<String>,
     options: &OpenOptions,
 ) -> Result<Arc<dyn ByteSource>, OpenError> {
+    if !options.ipfs.origins.is_empty() {
+        let fetcher = fetcher(options)?;
+        return Ok(Arc::new(IpfsSource::open(cid, &path, fetcher).await?));
+    }
     let store = options
         .store
         .clone()
@@ -60,6 +69,18 @@ async fn open_ipfs(
     })
     .await?;
     Ok(Arc::new(source))
+}
+
+/// The store, if there is one, and then the origins.
+fn fetcher(options: &OpenOptions) -> Result<Arc<dyn Fetcher>, OpenError> {
+    let mut origins: Vec<Arc<dyn Origin>> = Vec::new();
+    if let Some(store) = &options.store {
+        origins.push(Arc::new(StoreOrigin::new(store.clone())));
+    }
+    for config in &options.ipfs.origins {
+        origins.push(config.open(&options.ipfs, &options.http)?);
+    }
+    Ok(Arc::new(FirstOrigin::new(origins)))
 }
 
 /// Runs `work` on a blocking thread. It is lost only when the runtime shuts down meanwhile.

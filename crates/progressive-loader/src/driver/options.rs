@@ -4,6 +4,7 @@
 
 use crate::driver::store::Store;
 use crate::error::OpenError;
+use crate::location::without_secrets;
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -12,8 +13,8 @@ use url::Url;
 /// How to open and read a content.
 #[derive(Debug, Clone)]
 pub struct OpenOptions {
-    /// Where `ipfs://` locations are looked up. Default: none, so they fail with
-    /// [`OpenError::NoStore`].
+    /// Where `ipfs://` locations are looked up first. Default: none, so they fail with [`OpenError::NoStore`]
+    /// unless [`OpenOptions::ipfs`] names an origin.
     pub store: Option<Store>,
     /// Where else `ipfs://` locations are looked up, and what of it is kept.
     pub ipfs: IpfsOptions,
@@ -80,76 +81,96 @@ impl OpenOptions {
     }
 }
 
-/// Where `ipfs://` locations are looked up besides the store.
+/// Where `ipfs://` locations are looked up besides the store, and how.
 #[derive(Debug, Clone, Default)]
 pub struct IpfsOptions {
     /// Daemons and gateways. Default: none.
     pub origins: Vec<OriginConfig>,
     /// What is kept of what they gave.
     pub cache: CacheOptions,
-    /// Whether a Kubo daemon on this machine is believed without a look at the hashes. Default: no.
+    /// Whether the blocks of a Kubo daemon on a loopback address are used without checking their hashes. Default
+    /// no. A gateway's never are.
     pub trust_local: bool,
 }
 
-/// A daemon or gateway that gives blocks.
-#[derive(Debug, Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum OriginConfig {
-    /// The RPC of a Kubo daemon.
-    Kubo {
-        /// Its address, such as `http://127.0.0.1:5001`.
-        api: Url,
-        /// Who asks, where it wants to know.
-        auth: Option<Auth>,
-    },
-    /// An HTTP gateway, trustless or not.
-    Gateway {
-        /// Its address, such as `https://trustless-gateway.link`.
-        url: Url,
-    },
-}
-
-/// Who asks a daemon. `Debug` hides the secret.
-#[derive(Clone, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Auth {
-    /// `Authorization: Bearer`.
-    Bearer(String),
-    /// `Authorization: Basic`.
-    Basic {
-        /// The name.
-        user: String,
-        /// The secret.
-        password: String,
-    },
-}
-
-impl fmt::Debug for Auth {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bearer(_) => f.write_str("Bearer(***)"),
-            Self::Basic { user, .. } => write!(f, "Basic({user:?}, ***)"),
-        }
-    }
-}
-
-/// What is kept of blocks that came over the network.
+/// What is kept of the blocks that origins gave.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheOptions {
-    /// Bytes in memory. Default 64 MiB.
+    /// Bytes of blocks in memory, shared by the readers of one pool. Default 16 MiB.
     pub memory_bytes: u64,
-    /// Folder of blocks that outlive the process. Default: none.
+    /// The directory of those on disk. Default: none.
     pub disk: Option<PathBuf>,
-    /// Bytes in that folder. Default 1 GiB.
+    /// Bytes of blocks on disk. Default 4 GiB.
     pub disk_bytes: u64,
 }
 
 impl Default for CacheOptions {
     fn default() -> Self {
         Self {
-            memory_bytes: 64 << 20,
+            memory_bytes: 16 << 20,
             disk: None,
-            disk_bytes: 1 << 30,
+            disk_bytes: 4 << 30,
+        }
+    }
+}
+
+/// One daemon or gateway that has IPFS blocks.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum OriginConfig {
+    /// The RPC of a Kubo daemon.
+    Kubo {
+        /// Its address, such as `http://127.0.0.1:5001`. A `user:password@` in it is basic authentication.
+        api: Url,
+        /// Who asks, when the address does not say.
+        auth: Option<Auth>,
+    },
+    /// An HTTP gateway. Whether it gives archives of blocks (a trustless one), ranges of files, or both, is found
+    /// out by asking it.
+    Gateway {
+        /// Its address, such as `https://trustless-gateway.link`. A `user:password@` in it is basic authentication.
+        url: Url,
+    },
+}
+
+/// Who asks.
+#[derive(Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Auth {
+    /// A bearer token (RFC 6750).
+    Bearer(String),
+    /// A user and a password (RFC 7617).
+    Basic {
+        /// The user.
+        user: String,
+        /// The password.
+        password: String,
+    },
+}
+
+impl fmt::Debug for OriginConfig {
+    /// Without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Kubo { api, auth } => f
+                .debug_struct("Kubo")
+                .field("api", &without_secrets(api))
+                .field("auth", auth)
+                .finish(),
+            Self::Gateway { url } => f
+                .debug_struct("Gateway")
+                .field("url", &without_secrets(url))
+                .finish(),
+        }
+    }
+}
+
+impl fmt::Debug for Auth {
+    /// Without secrets.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Bearer(_) => f.write_str("Bearer(***)"),
+            Self::Basic { user, .. } => write!(f, "Basic({user:?}, ***)"),
         }
     }
 }
@@ -166,6 +187,9 @@ pub struct HttpOptions {
     /// How many redirects to follow: 0 to 20. Default 5. From https to http, to another scheme, or from
     /// a public to a private address none is.
     pub max_redirects: u32,
+    /// Whether a redirect may lead from a public to a private address, or to a name that has one. Default no:
+    /// a server must not send this machine's requests into its own network.
+    pub allow_private_redirects: bool,
     /// How often to ask for the rest of a range whose body broke off, in a row without a byte of
     /// progress: 0 to 100. Default 3.
     pub max_resumes: u32,
@@ -181,6 +205,7 @@ impl Default for HttpOptions {
             first_byte_timeout: Duration::from_secs(10),
             idle_timeout: Duration::from_secs(10),
             max_redirects: 5,
+            allow_private_redirects: false,
             max_resumes: 3,
             max_discard_bytes: 64 << 20,
         }

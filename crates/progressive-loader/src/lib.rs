@@ -8,6 +8,8 @@
 //! | `source` | [`ByteSource`]: ranges of one content, from anywhere |
 //! | `unixfs`, `multihash`, `sha256_lanes` | blocks: reading nodes, checking hashes, building trees |
 //! | `http_range` | what a server's answer to a range means |
+//! | [`plan`] | retries, breakers, ranking, hedging, striping, chunk sizes, forecast: pure, replayable |
+//! | `origin`, `fetch` | [`Origin`]: blocks from somewhere, unverified; [`Fetcher`]: verified, from anywhere |
 //! | `ranges`, `window` | which range to fetch next, what to keep: pure, no clock, no I/O |
 //! | `progress` | true figures of what was fetched |
 //! | [`driver`] | files, sockets, threads, the embedded [`Store`](driver::Store), the readers |
@@ -15,9 +17,12 @@
 
 pub mod driver;
 mod error;
+mod fetch;
 mod http_range;
 mod location;
 mod multihash;
+mod origin;
+pub mod plan;
 mod profile;
 mod progress;
 mod ranges;
@@ -28,7 +33,9 @@ mod window;
 
 pub use cid::Cid;
 pub use error::{BlockError, Cause, OpenError, Phase, ReadError};
+pub use fetch::{Demand, Fetcher};
 pub use location::{Location, LocationError};
+pub use origin::{Leaf, LeafSpan, Origin, OriginError};
 pub use profile::{Profile, ProfileError};
 pub use progress::{LoadSnapshot, RateMeter};
 pub use ranges::RangeSet;

@@ -9,6 +9,7 @@
 
 pub mod car;
 pub mod http;
+pub mod origins;
 
 use std::path::PathBuf;
 

@@ -214,6 +214,25 @@ pub enum ReadError {
         /// What is wrong with it.
         problem: BlockError,
     },
+    /// No origin gave a block, however often each was asked.
+    #[error(
+        "{name}: block {cid}{} could not be had in {attempts} attempts; last asked was {origin}: {last}",
+        place(range)
+    )]
+    GaveUp {
+        /// The content.
+        name: String,
+        /// The origin that was asked last.
+        origin: String,
+        /// The block.
+        cid: Box<Cid>,
+        /// The bytes of the file that it holds; empty for a node.
+        range: Range<u64>,
+        /// How many requests failed.
+        attempts: u32,
+        /// Why the last one did.
+        last: Cause,
+    },
     /// The reader was dropped, or the runtime that fetched for it is gone.
     #[error("{name}: reading was cancelled")]
     Cancelled {
@@ -229,6 +248,14 @@ impl ReadError {
             cid: Box::new(cid),
             problem,
         }
+    }
+}
+
+fn place(range: &Range<u64>) -> String {
+    if range.is_empty() {
+        String::new()
+    } else {
+        format!(" (bytes {}..{})", range.start, range.end)
     }
 }
 

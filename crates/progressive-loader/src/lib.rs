@@ -10,6 +10,7 @@
 //! | `unixfs`, `multihash`, `sha256_lanes` | blocks: reading nodes, checking hashes, building trees |
 //! | `car` | blocks out of an archive, as it comes in |
 //! | `http_range` | what a server's answer to a range means |
+//! | [`plan`] | retries, breakers, ranking, hedging, striping, chunk sizes, forecast: pure, replayable |
 //! | `ranges`, `window` | which range to fetch next, what to keep: pure, no clock, no I/O |
 //! | [`faststart`] | a film whose index stands at its end, with the index in front |
 //! | `progress` | true figures of what was fetched |
@@ -25,6 +26,7 @@ mod http_range;
 mod location;
 mod multihash;
 mod origin;
+pub mod plan;
 mod profile;
 mod progress;
 mod ranges;

@@ -2,11 +2,12 @@
 //!
 //! Given by the caller; read by the reader and the HTTP source.
 
+use crate::driver::cache::CacheOptions;
+use crate::driver::pool::Pool;
 use crate::driver::store::Store;
 use crate::error::OpenError;
 use crate::location::without_secrets;
 use std::fmt;
-use std::path::PathBuf;
 use std::time::Duration;
 use url::Url;
 
@@ -18,6 +19,10 @@ pub struct OpenOptions {
     pub store: Option<Store>,
     /// Where else `ipfs://` locations are looked up, and what of it is kept.
     pub ipfs: IpfsOptions,
+    /// What those give, verified: made once by [`OpenOptions::connect`], so that all that is opened with clones of
+    /// these options shares the cache and what is known of the origins. Default: none, so each content that is
+    /// opened has its own.
+    pub pool: Option<Pool>,
     /// How to talk to HTTP servers.
     pub http: HttpOptions,
     /// How far ahead of the reader to fetch, in bytes: 64 KiB to 1 GiB. Default 8 MiB: three seconds
@@ -34,6 +39,7 @@ impl Default for OpenOptions {
         Self {
             store: None,
             ipfs: IpfsOptions::default(),
+            pool: None,
             http: HttpOptions::default(),
             lookahead_bytes: 8 << 20,
             keep_behind_bytes: 4 << 20,
@@ -91,27 +97,6 @@ pub struct IpfsOptions {
     /// Whether the blocks of a Kubo daemon on a loopback address are used without checking their hashes. Default
     /// no. A gateway's never are.
     pub trust_local: bool,
-}
-
-/// What is kept of the blocks that origins gave.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct CacheOptions {
-    /// Bytes of blocks in memory, shared by the readers of one pool. Default 16 MiB.
-    pub memory_bytes: u64,
-    /// The directory of those on disk. Default: none.
-    pub disk: Option<PathBuf>,
-    /// Bytes of blocks on disk. Default 4 GiB.
-    pub disk_bytes: u64,
-}
-
-impl Default for CacheOptions {
-    fn default() -> Self {
-        Self {
-            memory_bytes: 16 << 20,
-            disk: None,
-            disk_bytes: 4 << 30,
-        }
-    }
 }
 
 /// One daemon or gateway that has IPFS blocks.

@@ -10,6 +10,7 @@
 pub mod car;
 pub mod http;
 pub mod mp4;
+pub mod origins;
 
 use std::path::PathBuf;
 

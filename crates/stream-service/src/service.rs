@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Instant;
 
-use progressive_loader::driver::{IpfsOptions, Store};
+use progressive_loader::driver::{IpfsOptions, OpenOptions, Store};
 use quic_session::CongestionControl;
 use tokio::net::TcpListener;
 use webrtc_session::EndpointConfig;
@@ -92,6 +92,9 @@ pub enum ServiceError {
         "QUIC: {0}; choose another address with --quic HOST:PORT (port 0 picks a free one), or none with --no-quic"
     )]
     Quic(#[from] quic_session::BindError),
+    /// A daemon or gateway cannot be used.
+    #[error("an origin of contents cannot be used: {0}")]
+    Origins(#[from] progressive_loader::OpenError),
     /// Other machines could use the server without a token.
     #[error(
         "{address} can be reached from other machines and there is no token: give --token-file FILE, listen on 127.0.0.1, or accept the risk with --insecure"
@@ -135,9 +138,13 @@ impl Service {
             data: endpoint,
             quic: quic.transpose()?,
         };
-        let settings = SourceSettings {
+        let open = OpenOptions {
             store: config.store,
             ipfs: config.ipfs,
+            ..OpenOptions::default()
+        };
+        let settings = SourceSettings {
+            open: open.connect()?,
         };
         let registry = Arc::new(Registry::new(settings, endpoints, Instant::now()));
         Ok(Self {

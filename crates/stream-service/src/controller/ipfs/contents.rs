@@ -59,8 +59,7 @@ impl Contents {
         let place = Arc::clone(&self.places).try_acquire_owned();
         let place = place.map_err(|_| problems::busy(MAX_ANSWERS))?;
         let opening = async {
-            let options = self.settings.open_options();
-            let source = open_source(location, &options).await;
+            let source = open_source(location, &self.settings.open).await;
             let source = source.map_err(problems::not_opened)?;
             let name = match source.cid() {
                 Some(cid) => cid.to_string(),

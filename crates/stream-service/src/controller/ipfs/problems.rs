@@ -3,7 +3,7 @@
 use std::io;
 
 use http::StatusCode;
-use progressive_loader::{BlockError, LocationError, OpenError, ReadError};
+use progressive_loader::{BlockError, LocationError, OpenError, OriginError, ReadError};
 
 use crate::controller::problem::{Listing, Problem};
 
@@ -68,6 +68,12 @@ pub(super) fn not_begun(error: &io::Error) -> Problem {
 pub(super) fn not_read(error: &ReadError) -> Problem {
     match error {
         ReadError::Timeout { .. } => gateway_timeout(error.to_string()),
+        ReadError::GaveUp { last, .. } => match last.downcast_ref() {
+            // The last to be asked, and so all of them, or those before it were worse than without it.
+            Some(OriginError::NotFound) => Problem::not_found(error.to_string()),
+            Some(OriginError::Timeout { .. }) => gateway_timeout(error.to_string()),
+            _ => bad_gateway(error.to_string()),
+        },
         ReadError::Block {
             problem:
                 BlockError::UnsupportedCodec(_)

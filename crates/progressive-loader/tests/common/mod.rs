@@ -9,6 +9,7 @@
 
 pub mod car;
 pub mod http;
+pub mod ipfs;
 
 use std::path::PathBuf;
 

@@ -5,12 +5,13 @@
 //! [`ProgressiveReader`](crate::driver::ProgressiveReader).
 
 use crate::error::ReadError;
+use crate::fetch::Demand;
 use bytes::Bytes;
 use cid::Cid;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// A content of known size whose ranges can be read in any order, several at once.
 ///
@@ -66,6 +67,16 @@ pub trait ByteSource: Send + Sync + 'static {
     fn preferred_chunk_bytes(&self) -> u64 {
         1 << 20
     }
+
+    /// The least and the most bytes of one fetch that suit this source. Default:
+    /// [`ByteSource::preferred_chunk_bytes`] and no other.
+    fn chunk_range(&self) -> RangeInclusive<u64> {
+        let preferred = self.preferred_chunk_bytes();
+        preferred..=preferred
+    }
+
+    /// Takes what the reader needs from now on. Default: nothing is done about it.
+    fn demand(&self, _: Demand) {}
 
     /// How many ranges are worth reading at once. Default 2: one more is asked for while the first
     /// arrives, which hides the source's delay.

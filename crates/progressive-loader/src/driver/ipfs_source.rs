@@ -4,7 +4,7 @@
 //! the range needs it, and asks for the range's leaves in spans.
 
 use crate::error::{OpenError, ReadError};
-use crate::fetch::Fetcher;
+use crate::fetch::{Demand, Fetcher};
 use crate::origin::{Leaf, LeafSpan};
 use crate::source::ByteSource;
 use crate::unixfs::resolve::Resolver;
@@ -14,11 +14,15 @@ use cid::Cid;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 /// About as much is worth asking for at once: a round trip is short against the time that it takes to arrive.
 const CHUNK_BYTES: u64 = 1 << 20;
+/// Less costs more in requests than it saves in waiting.
+const LEAST_CHUNK_BYTES: u64 = 256 << 10;
+/// More gains nothing, and a seek has to wait for less.
+const MOST_CHUNK_BYTES: u64 = 8 << 20;
 
 /// A file by its CID.
 #[derive(Clone)]
@@ -176,6 +180,14 @@ impl<'s> Reading<'s> {
 }
 
 impl Shared {
+    /// The least multiple of a leaf's size that is at least `bytes`.
+    fn leaves_of(&self, bytes: u64) -> u64 {
+        match self.leaf_bytes {
+            Some(leaf_bytes @ 1..) => bytes.div_ceil(leaf_bytes) * leaf_bytes,
+            _ => bytes,
+        }
+    }
+
     fn ask(&self, leaves: Arc<[Leaf]>) -> Span<'_> {
         let span = LeafSpan {
             root: self.root,
@@ -206,7 +218,7 @@ impl ByteSource for IpfsSource {
 
     fn read_range(&self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ReadError>> {
         Box::pin(async move {
-            let mut pieces = self.stream_range(range);
+            let mut pieces = self.stream_range(range).fuse();
             let first = pieces.next().await.transpose()?.unwrap_or_default();
             let Some(second) = pieces.next().await.transpose()? else {
                 return Ok(first);
@@ -243,9 +255,16 @@ impl ByteSource for IpfsSource {
 
     /// Whole leaves, about 1 MiB of them.
     fn preferred_chunk_bytes(&self) -> u64 {
-        match self.shared.leaf_bytes {
-            Some(leaf_bytes @ 1..) => CHUNK_BYTES.div_ceil(leaf_bytes) * leaf_bytes,
-            _ => CHUNK_BYTES,
-        }
+        self.shared.leaves_of(CHUNK_BYTES)
+    }
+
+    /// Whole leaves, from about 256 KiB of them on.
+    fn chunk_range(&self) -> RangeInclusive<u64> {
+        let least = self.shared.leaves_of(LEAST_CHUNK_BYTES);
+        least..=MOST_CHUNK_BYTES.max(least)
+    }
+
+    fn demand(&self, demand: Demand) {
+        self.shared.fetcher.demand(demand);
     }
 }

@@ -11,6 +11,7 @@ pub mod car;
 pub mod http;
 pub mod mp4;
 pub mod origins;
+pub mod ipfs;
 
 use std::path::PathBuf;
 

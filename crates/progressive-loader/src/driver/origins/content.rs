@@ -58,7 +58,7 @@ impl<'o> ContentSpan<'o> {
         self.next += 1;
         let content = self.content(&leaf).await?;
         if self.ends_with_span && self.next == self.span.leaves.len() {
-            self.body.end().await?;
+            self.end().await?;
         }
         if leaf.cid.codec() == RAW {
             return Ok(Some(content));
@@ -68,6 +68,14 @@ impl<'o> ContentSpan<'o> {
             return Ok(Some(block));
         }
         self.origin.block(leaf.cid).await.map(Some)
+    }
+
+    /// Makes sure that the body ends here.
+    async fn end(&mut self) -> Result<(), OriginError> {
+        if self.pending.is_empty() && self.body.piece().await?.is_none() {
+            return Ok(());
+        }
+        Err(broken("more bytes than were asked for"))
     }
 
     async fn content(&mut self, leaf: &Leaf) -> Result<Bytes, OriginError> {

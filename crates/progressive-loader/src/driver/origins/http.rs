@@ -224,14 +224,6 @@ impl Body {
         }
         Ok(whole.freeze())
     }
-
-    /// Makes sure that nothing more comes.
-    pub(super) async fn end(&mut self) -> Result<(), OriginError> {
-        match self.piece().await? {
-            None => Ok(()),
-            Some(_) => Err(broken("more bytes than were asked for")),
-        }
-    }
 }
 
 pub(super) fn broken(reason: impl Into<String>) -> OriginError {

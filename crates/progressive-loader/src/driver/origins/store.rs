@@ -10,6 +10,7 @@ use cid::Cid;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
+use std::io;
 use std::sync::Arc;
 
 /// A [`Store`], as an origin of blocks.
@@ -31,29 +32,36 @@ impl Origin for StoreOrigin {
         format!("store {}", self.store.dir().display())
     }
 
+    /// A new content's first blocks are asked for by this, so it looks for packs that came lately.
     fn block(&self, cid: Cid) -> BoxFuture<'_, Result<Bytes, OriginError>> {
         let store = self.store.clone();
-        Box::pin(async move {
-            let reading = tokio::task::spawn_blocking(move || store.block_unchecked(&cid)).await;
-            let failed = |source| OriginError::Transport { source };
-            match reading {
-                Ok(Ok(Some(block))) => Ok(block),
-                Ok(Ok(None)) => Err(OriginError::NotFound),
-                Ok(Err(error)) => Err(failed(Arc::new(error))),
-                Err(error) => Err(failed(Arc::new(error))),
-            }
-        })
+        Box::pin(read(move || store.find_unchecked(&cid)))
     }
 
     fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
         let cids: Vec<Cid> = span.leaves.iter().map(|leaf| leaf.cid).collect();
         stream::iter(cids)
-            .then(move |cid| self.block(cid))
+            .then(move |cid| {
+                let store = self.store.clone();
+                read(move || store.block_unchecked(&cid))
+            })
             .scan(false, |over, item| {
                 let ended = *over;
                 *over |= item.is_err();
                 std::future::ready((!ended).then_some(item))
             })
             .boxed()
+    }
+}
+
+async fn read(
+    work: impl FnOnce() -> io::Result<Option<Bytes>> + Send + 'static,
+) -> Result<Bytes, OriginError> {
+    let failed = |source| OriginError::Transport { source };
+    match tokio::task::spawn_blocking(work).await {
+        Ok(Ok(Some(block))) => Ok(block),
+        Ok(Ok(None)) => Err(OriginError::NotFound),
+        Ok(Err(error)) => Err(failed(Arc::new(error))),
+        Err(error) => Err(failed(Arc::new(error))),
     }
 }

@@ -124,7 +124,18 @@ impl StoreBlocks {
 }
 
 impl Store {
-    /// The block with this CID, as it is on the disk; `None` when no pack has it.
+    /// The block with this CID, as it is on the disk, packs that came lately included; `None` when none has it.
+    pub(crate) fn find_unchecked(&self, cid: &Cid) -> io::Result<Option<Bytes>> {
+        let found = self.block_unchecked(cid)?;
+        if found.is_none() {
+            let refreshed = self.inner.catalog.refresh();
+            refreshed.map_err(io::Error::other)?;
+            return self.block_unchecked(cid);
+        }
+        Ok(found)
+    }
+
+    /// The block with this CID, as it is on the disk; `None` when no pack known has it.
     pub(crate) fn block_unchecked(&self, cid: &Cid) -> io::Result<Option<Bytes>> {
         let mut outcome = Ok(None);
         for (pack, entry) in self.inner.catalog.find(cid.hash()) {

@@ -4,12 +4,13 @@
 
 use crate::error::ReadError;
 use crate::faststart::{AsIs, Layout, Piece, Scan, Step};
+use crate::fetch::Demand;
 use crate::source::ByteSource;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 /// How much is read where a few bytes are wanted: small boxes that follow come along, and a remote source is asked
@@ -129,6 +130,14 @@ impl ByteSource for FaststartSource {
 
     fn preferred_chunk_bytes(&self) -> u64 {
         self.source.preferred_chunk_bytes()
+    }
+
+    fn chunk_range(&self) -> RangeInclusive<u64> {
+        self.source.chunk_range()
+    }
+
+    fn demand(&self, demand: Demand) {
+        self.source.demand(demand);
     }
 
     fn max_parallel(&self) -> usize {

@@ -9,9 +9,9 @@
 
 pub mod car;
 pub mod http;
+pub mod ipfs;
 pub mod mp4;
 pub mod origins;
-pub mod ipfs;
 
 use std::path::PathBuf;
 

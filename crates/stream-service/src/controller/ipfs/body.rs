@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use bytes::{Bytes, BytesMut};
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream, Stream};
 use progressive_loader::driver::{AsyncReader, OpenOptions, ProgressiveReader};
-use progressive_loader::{ByteSource, Cid, ReadError};
+use progressive_loader::{ByteSource, Cid, Demand, ReadError};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -180,6 +180,14 @@ impl ByteSource for UpTo {
 
     fn preferred_chunk_bytes(&self) -> u64 {
         self.source.preferred_chunk_bytes()
+    }
+
+    fn chunk_range(&self) -> RangeInclusive<u64> {
+        self.source.chunk_range()
+    }
+
+    fn demand(&self, demand: Demand) {
+        self.source.demand(demand);
     }
 
     fn max_parallel(&self) -> usize {

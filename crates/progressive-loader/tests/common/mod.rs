@@ -4,6 +4,7 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stderr
 )]
 
@@ -12,6 +13,7 @@ pub mod http;
 pub mod ipfs;
 pub mod mp4;
 pub mod origins;
+pub mod peers;
 
 use std::path::PathBuf;
 

@@ -58,7 +58,7 @@ impl GatewayOrigin {
 
     async fn open(&self, span: LeafSpan) -> Result<Opened<'_>, OriginError> {
         match self.kind.get() {
-            Some(Kind::Ranges) => self.open_range(span).await,
+            Some(Kind::Ranges) => self.open_range_or_archive(span).await,
             Some(Kind::Archives) => self.open_archive(span).await,
             None => self.ask(span).await,
         }
@@ -68,14 +68,28 @@ impl GatewayOrigin {
         self.ranges.open(self, span).await.map(Opened::Content)
     }
 
+    /// A gateway that looks at a file's beginning to tell its type fails for every range of a file whose first blocks
+    /// it has not got all of: boxo's does. The range's own blocks may be there, so it is asked for those.
+    async fn open_range_or_archive(&self, span: LeafSpan) -> Result<Opened<'_>, OriginError> {
+        match self.open_range(span.clone()).await {
+            Err(error @ OriginError::Busy { status: 500, .. }) => {
+                self.open_archive(span).await.map_err(|_| error)
+            }
+            other => other,
+        }
+    }
+
     async fn open_archive(&self, span: LeafSpan) -> Result<Opened<'_>, OriginError> {
         self.archives.open(span).await.map(Opened::Archive)
     }
 
     async fn ask(&self, span: LeafSpan) -> Result<Opened<'_>, OriginError> {
-        let refused = match self.open_range(span.clone()).await {
+        let refused = match self.open_range_or_archive(span.clone()).await {
             Ok(opened) => {
-                self.settle(Kind::Ranges);
+                // Of a gateway that gave an archive because a range failed, nothing is known yet.
+                if matches!(opened, Opened::Content(_)) {
+                    self.settle(Kind::Ranges);
+                }
                 return Ok(opened);
             }
             Err(error) if tells_of_kind(&error) => error,

@@ -6,6 +6,9 @@
     clippy::print_stderr
 )]
 
+#[path = "../../../crates/progressive-loader/tests/common/peers.rs"]
+#[allow(dead_code, unreachable_pub)]
+mod peers;
 mod support;
 
 use std::path::{Path, PathBuf};
@@ -16,6 +19,7 @@ use progressive_loader::driver::Store;
 use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Method, StatusCode};
 use support::{DEADLINE, Server};
+use testkit::driver::{Fault, FaultProxy};
 use testkit::shake;
 
 /// A server with contents in its store.
@@ -394,6 +398,91 @@ async fn a_token_guards_contents_and_keeps_them_out_of_shared_caches() {
         reply.header("cache-control"),
         "private, max-age=29536000, immutable"
     );
+}
+
+#[tokio::test]
+async fn what_the_store_has_not_comes_checked_from_a_gateway() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let content = shake(3_000_000);
+    std::fs::write(file.path(), &content).unwrap();
+    let added = ["-add", file.path().to_str().unwrap()];
+    let Some(gateway) = peers::boxo(&added) else {
+        return;
+    };
+    let proxy = FaultProxy::start(gateway.address()).unwrap();
+    // In the store, and nowhere else.
+    let contents = Contents::serve(
+        &[b"of the store"],
+        Profile::LegacyCidV0,
+        &["--gateway", &proxy.url()],
+    );
+    assert_eq!(contents.get(&[]).await.body, b"of the store");
+    let path = format!("/ipfs/{}", gateway.cids[0]);
+    let get = async |headers: &[(&'static str, &str)]| {
+        ask(&contents.server, Method::GET, &path, headers).await
+    };
+    let part = get(&[("range", "bytes=2000000-2000099")]).await;
+    assert_eq!(
+        (part.status.as_u16(), part.header("content-range")),
+        (206, "bytes 2000000-2000099/3000000")
+    );
+    assert!(part.body == content[2_000_000..2_000_100]);
+    let whole = get(&[]).await;
+    assert!(whole.body == content);
+    assert_eq!(whole.header("etag"), format!("\"{}\"", gateway.cids[0]));
+    let unknown = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
+    let none = ask(
+        &contents.server,
+        Method::GET,
+        &format!("/ipfs/{unknown}"),
+        &[],
+    )
+    .await;
+    assert_eq!(none.status, 404, "{}", none.detail());
+    assert!(none.detail().contains(unknown));
+    proxy.down(true);
+    let gone = ask(
+        &contents.server,
+        Method::GET,
+        "/ipfs/bafkreifjjcie6lypi6ny7amxnfftagclbuxndqonfipmb64f2km2devei4",
+        &[],
+    )
+    .await;
+    assert!([502, 504].contains(&gone.status.as_u16()), "{gone:?}");
+    assert!(gone.detail().contains(&proxy.url()), "{}", gone.detail());
+}
+
+#[tokio::test]
+async fn wrong_bytes_of_a_gateway_never_reach_a_client() {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    let content = shake(6_000_000);
+    std::fs::write(file.path(), &content).unwrap();
+    let added = ["-add", file.path().to_str().unwrap()];
+    let Some(gateway) = peers::boxo(&added) else {
+        return;
+    };
+    let proxy = FaultProxy::start(gateway.address()).unwrap();
+    let contents = Contents::serve(&[b""], Profile::LegacyCidV0, &["--gateway", &proxy.url()]);
+    let path = format!("/ipfs/{}", gateway.cids[0]);
+    let sound = ask(&contents.server, Method::HEAD, &path, &[]).await;
+    assert_eq!(sound.header("content-length"), "6000000");
+    proxy.always(Fault::Flip(500_000));
+    let mut response = reqwest::get(contents.server.url(&path)).await.unwrap();
+    let mut got = Vec::new();
+    let cut = loop {
+        match response.chunk().await {
+            Ok(Some(piece)) if response.status() == 200 => got.extend(piece),
+            Ok(Some(_)) => {}
+            Ok(None) => break false,
+            Err(_) => break true,
+        }
+    };
+    assert!(
+        cut || response.status() == 502,
+        "neither cut nor refused: {}",
+        response.status()
+    );
+    assert!(content.starts_with(&got) && got.len() < content.len());
 }
 
 /// What ffmpeg decodes from a file or an address; `None`, with the reason printed, where there is no ffmpeg.

@@ -211,9 +211,11 @@ fn cache() -> PathBuf {
     folder
 }
 
+/// The sources of a peer; tests of other packages use them too.
 fn peer(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/peers")
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest
+        .join("../../crates/progressive-loader/tests/peers")
         .join(name)
 }
 

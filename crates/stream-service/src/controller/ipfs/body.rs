@@ -194,3 +194,99 @@ impl ByteSource for UpTo {
         self.source.max_parallel()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use futures_util::StreamExt as _;
+    use std::sync::atomic::{AtomicU64, Ordering};
+    use tokio::sync::Semaphore;
+
+    const SIZE: u64 = 64 << 20;
+
+    /// Zeros, of which it is known how far they were read.
+    #[derive(Default)]
+    struct Counted {
+        read_to: AtomicU64,
+        fails_from: Option<u64>,
+    }
+
+    impl ByteSource for Counted {
+        fn name(&self) -> String {
+            "zeros".to_owned()
+        }
+
+        fn size_bytes(&self) -> u64 {
+            SIZE
+        }
+
+        fn read_range(&self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ReadError>> {
+            self.read_to.fetch_max(range.end, Ordering::Relaxed);
+            let failed = self.fails_from.is_some_and(|from| range.end > from);
+            Box::pin(async move {
+                if failed {
+                    let name = self.name();
+                    return Err(ReadError::Cancelled { name });
+                }
+                Ok(Bytes::from(vec![0; (range.end - range.start) as usize]))
+            })
+        }
+    }
+
+    fn body(source: &Arc<Counted>, parts: Vec<Part>) -> Body {
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        Body::new(Arc::clone(source) as Arc<dyn ByteSource>, parts, place)
+    }
+
+    #[tokio::test]
+    async fn a_client_that_stops_is_not_read_for() {
+        let source = Arc::new(Counted::default());
+        let mut body = body(&source, vec![Part::Content(0..SIZE)]);
+        body.prime().await.unwrap();
+        let mut pieces = Box::pin(body.into_stream());
+        let mut taken = 0;
+        while taken < 8 << 20 {
+            taken += pieces.next().await.unwrap().unwrap().len() as u64;
+        }
+        for _ in 0..10_000 {
+            tokio::task::yield_now().await;
+        }
+        let read_to = source.read_to.load(Ordering::Relaxed);
+        assert!(
+            read_to <= taken + LOOKAHEAD_BYTES + (1 << 20),
+            "{read_to} for {taken}"
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_is_read_past_a_range() {
+        let source = Arc::new(Counted::default());
+        let parts = vec![
+            Part::Text(Bytes::from_static(b"<")),
+            Part::Content(5..10),
+            Part::Text(Bytes::from_static(b"-")),
+            Part::Content(100..103),
+            Part::Text(Bytes::from_static(b">")),
+        ];
+        let pieces: Vec<_> = body(&source, parts).into_stream().collect().await;
+        let all: Vec<u8> = pieces
+            .into_iter()
+            .flat_map(|it| it.unwrap().to_vec())
+            .collect();
+        assert_eq!(all, b"<\0\0\0\0\0-\0\0\0>");
+        assert_eq!(source.read_to.load(Ordering::Relaxed), 103);
+    }
+
+    #[tokio::test]
+    async fn a_failure_ends_the_body_as_one() {
+        let source = Arc::new(Counted {
+            fails_from: Some(3 << 20),
+            ..Counted::default()
+        });
+        let mut body = body(&source, vec![Part::Content(0..SIZE)]);
+        body.prime().await.unwrap();
+        let pieces: Vec<_> = body.into_stream().collect().await;
+        let (last, before) = pieces.split_last().unwrap();
+        assert!(last.is_err() && before.iter().all(Result::is_ok));
+    }
+}

@@ -12,6 +12,11 @@ async fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     };
     let source = IpfsApiSource::open(IpfsClient::from_str(&api)?, path).await?;
     let first = source.read_range(0..source.size_bytes().min(64)).await?;
-    println!("{} has {} bytes, the first are {:02x?}", source.name(), source.size_bytes(), &first[..]);
+    println!(
+        "{} has {} bytes, the first are {:02x?}",
+        source.name(),
+        source.size_bytes(),
+        &first[..]
+    );
     Ok(())
 }

@@ -47,11 +47,16 @@ async fn serve(mut stream: TcpStream, kind: &str, body: Body) {
         );
         (stat.into_bytes(), "")
     } else {
-        assert!(head.starts_with("POST /api/v0/cat?") && head.contains(CID), "{head}");
+        assert!(
+            head.starts_with("POST /api/v0/cat?") && head.contains(CID),
+            "{head}"
+        );
         let from = number("offset");
         body(&CONTENT[from..from + number("length")])
     };
-    let mut answer = b"HTTP/1.1 200 OK\r\nTrailer: X-Stream-Error\r\nTransfer-Encoding: chunked\r\n\r\n".to_vec();
+    let mut answer =
+        b"HTTP/1.1 200 OK\r\nTrailer: X-Stream-Error\r\nTransfer-Encoding: chunked\r\n\r\n"
+            .to_vec();
     if !bytes.is_empty() {
         answer.extend(format!("{:x}\r\n", bytes.len()).bytes());
         answer.extend(&bytes);
@@ -62,24 +67,59 @@ async fn serve(mut stream: TcpStream, kind: &str, body: Body) {
 }
 
 async fn read(body: Body) -> Result<Vec<u8>, ReadError> {
-    let source = IpfsApiSource::open(daemon("file", body).await, CID).await.unwrap();
-    assert_eq!((source.size_bytes(), source.name()), (36, format!("ipfs://{CID}")));
+    let source = IpfsApiSource::open(daemon("file", body).await, CID)
+        .await
+        .unwrap();
+    assert_eq!(
+        (source.size_bytes(), source.name()),
+        (36, format!("ipfs://{CID}"))
+    );
     source.read_range(10..20).await.map(Into::into)
 }
 
 #[tokio::test]
 async fn a_range_is_the_files_own() {
-    assert_eq!(read(|bytes| (bytes.to_vec(), "")).await.unwrap(), CONTENT[10..20]);
+    assert_eq!(
+        read(|bytes| (bytes.to_vec(), "")).await.unwrap(),
+        CONTENT[10..20]
+    );
 }
 
 #[tokio::test]
 async fn a_body_that_broke_off_is_not_taken_for_whole() {
     let told = read(|bytes| (bytes[..4].to_vec(), "X-Stream-Error: context canceled\r\n")).await;
-    assert!(matches!(told, Err(ReadError::Short { missing_bytes: 6, .. }) | Err(ReadError::Transport { .. })), "{told:?}");
+    assert!(
+        matches!(
+            told,
+            Err(ReadError::Short {
+                missing_bytes: 6,
+                ..
+            }) | Err(ReadError::Transport { .. })
+        ),
+        "{told:?}"
+    );
     let silent = read(|bytes| (bytes[..4].to_vec(), "")).await;
-    assert!(matches!(silent, Err(ReadError::Short { missing_bytes: 6, .. })), "{silent:?}");
+    assert!(
+        matches!(
+            silent,
+            Err(ReadError::Short {
+                missing_bytes: 6,
+                ..
+            })
+        ),
+        "{silent:?}"
+    );
     let empty = read(|_| (Vec::new(), "")).await;
-    assert!(matches!(empty, Err(ReadError::Short { missing_bytes: 10, .. })), "{empty:?}");
+    assert!(
+        matches!(
+            empty,
+            Err(ReadError::Short {
+                missing_bytes: 10,
+                ..
+            })
+        ),
+        "{empty:?}"
+    );
     let long = read(|bytes| ([bytes, b"!"].concat(), "")).await;
     assert!(matches!(long, Err(ReadError::Overlong { .. })), "{long:?}");
 }
@@ -88,7 +128,9 @@ async fn a_body_that_broke_off_is_not_taken_for_whole() {
 async fn a_directory_and_a_range_outside_are_errors() {
     let directory = IpfsApiSource::open(daemon("directory", |_| (vec![], "")).await, CID).await;
     assert!(matches!(directory.err(), Some(OpenError::Directory { .. })));
-    let source = IpfsApiSource::open(daemon("file", |_| (vec![], "")).await, CID).await.unwrap();
+    let source = IpfsApiSource::open(daemon("file", |_| (vec![], "")).await, CID)
+        .await
+        .unwrap();
     let past = source.read_range(30..37).await;
     assert!(matches!(past, Err(ReadError::OutOfBounds { .. })));
     assert_eq!(source.read_range(5..5).await.unwrap().len(), 0);

@@ -145,8 +145,8 @@ impl CarReader {
         let Some(header) = self.section(1, MAX_HEADER_BYTES, odd)? else {
             return Ok(false);
         };
-        let (roots, version) = parse_header(&header)
-            .ok_or_else(|| self.malformed("a header that is not dag-cbor"))?;
+        let (roots, version) =
+            parse_header(&header).ok_or_else(|| self.malformed("a header that is not dag-cbor"))?;
         match version {
             1 => self.roots = Some(roots),
             2 => {

@@ -15,8 +15,8 @@
 //! | [`driver`] | files, sockets, threads, the embedded [`Store`](driver::Store), the readers |
 #![forbid(unsafe_code)]
 
-pub mod driver;
 mod car;
+pub mod driver;
 mod error;
 mod fetch;
 mod http_range;

@@ -56,7 +56,10 @@ async fn failure(origin: &dyn Origin, dag: &Dag) -> OriginError {
         match leaves.next().await {
             Some(Ok(_)) => {}
             Some(Err(error)) => {
-                assert!(leaves.next().await.is_none(), "it ends with the first error");
+                assert!(
+                    leaves.next().await.is_none(),
+                    "it ends with the first error"
+                );
                 return error;
             }
             None => panic!("{} had no error", origin.name()),
@@ -65,13 +68,20 @@ async fn failure(origin: &dyn Origin, dag: &Dag) -> OriginError {
 }
 
 /// Answers every request with `head` and then `piece` again and again, until the client hangs up; how much it sent.
-async fn endless(head: String, first: Vec<u8>, piece: Vec<u8>) -> (Url, tokio::sync::mpsc::Receiver<u64>) {
+async fn endless(
+    head: String,
+    first: Vec<u8>,
+    piece: Vec<u8>,
+) -> (Url, tokio::sync::mpsc::Receiver<u64>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}", listener.local_addr().unwrap()).parse().unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap())
+        .parse()
+        .unwrap();
     let (tell, sent) = tokio::sync::mpsc::channel(16);
     tokio::spawn(async move {
         while let Ok((mut stream, _)) = listener.accept().await {
-            let (head, first, piece, tell) = (head.clone(), first.clone(), piece.clone(), tell.clone());
+            let (head, first, piece, tell) =
+                (head.clone(), first.clone(), piece.clone(), tell.clone());
             tokio::spawn(async move {
                 let mut request = [0; 4096];
                 let _ = stream.read(&mut request).await;
@@ -95,7 +105,10 @@ async fn a_block_that_never_ends_is_cut_off() {
     let cid = block(RAW, b"x").cid;
     for origin in origins(&url) {
         let error = origin.block(cid).await.unwrap_err();
-        assert!(matches!(&error, OriginError::Broken { reason } if reason.contains("more than 2097152")), "{error}");
+        assert!(
+            matches!(&error, OriginError::Broken { reason } if reason.contains("more than 2097152")),
+            "{error}"
+        );
         // What the sockets hold besides what was read.
         assert!(sent.recv().await.unwrap() < 32 << 20);
     }
@@ -109,7 +122,10 @@ async fn an_archive_that_never_ends_is_cut_off() {
     let head = "HTTP/1.1 200 OK\r\nContent-Type: application/vnd.ipld.car\r\n\r\n";
     let (url, mut sent) = endless(head.into(), archive(&[&dag.file], &[]), section).await;
     let error = failure(origins(&url)[2].as_ref(), &dag).await;
-    assert!(error.to_string().contains("besides what was asked for"), "{error}");
+    assert!(
+        error.to_string().contains("besides what was asked for"),
+        "{error}"
+    );
     assert!(sent.recv().await.unwrap() < 32 << 20);
 }
 
@@ -117,11 +133,18 @@ async fn an_archive_that_never_ends_is_cut_off() {
 async fn packed_answers_are_refused() {
     let dag = Dag::new(100_000, Leaves::Raw);
     for encoding in ["gzip", "br", "identity, gzip"] {
-        let headers = format!("Content-Encoding: {encoding}\r\nContent-Type: application/vnd.ipld.car\r\n");
+        let headers =
+            format!("Content-Encoding: {encoding}\r\nContent-Type: application/vnd.ipld.car\r\n");
         let (_server, url) = serve(move |_| ok(vec![0x1f, 0x8b, 8, 0], &headers)).await;
         for origin in origins(&url) {
-            for error in [failure(origin.as_ref(), &dag).await, origin.block(dag.file).await.unwrap_err()] {
-                assert!(matches!(&error, OriginError::Broken { reason } if reason.contains(encoding)), "{error}");
+            for error in [
+                failure(origin.as_ref(), &dag).await,
+                origin.block(dag.file).await.unwrap_err(),
+            ] {
+                assert!(
+                    matches!(&error, OriginError::Broken { reason } if reason.contains(encoding)),
+                    "{error}"
+                );
             }
         }
     }
@@ -130,7 +153,11 @@ async fn packed_answers_are_refused() {
 #[tokio::test]
 async fn redirects_to_other_schemes_are_refused() {
     let dag = Dag::new(100_000, Leaves::Raw);
-    for to in ["file:///etc/passwd", "ftp://example.org/", "gopher://example.org/"] {
+    for to in [
+        "file:///etc/passwd",
+        "ftp://example.org/",
+        "gopher://example.org/",
+    ] {
         let (_server, url) = serve(move |_| redirect(to)).await;
         for origin in origins(&url) {
             let error = failure(origin.as_ref(), &dag).await;
@@ -139,7 +166,10 @@ async fn redirects_to_other_schemes_are_refused() {
     }
     let (server, url) = serve(|request| redirect(&request.path)).await;
     let error = origins(&url)[1].block(dag.file).await.unwrap_err();
-    assert!(error.to_string().contains("more than 5 redirects"), "{error}");
+    assert!(
+        error.to_string().contains("more than 5 redirects"),
+        "{error}"
+    );
     assert!(server.requests.lock().unwrap().len() <= 7);
 }
 
@@ -164,9 +194,18 @@ async fn an_archive_may_not_have_what_is_no_block() {
     for (number, body) in bodies.into_iter().enumerate() {
         let (_server, url) = serve(move |_| car(&body)).await;
         let error = failure(origins(&url)[2].as_ref(), &dag).await;
-        assert!(matches!(&error, OriginError::Broken { .. }), "{number}: {error}");
+        assert!(
+            matches!(&error, OriginError::Broken { .. }),
+            "{number}: {error}"
+        );
     }
-    let (_server, url) = serve(|_| ok(b"<html>hello</html>".to_vec(), "Content-Type: text/html\r\n")).await;
+    let (_server, url) = serve(|_| {
+        ok(
+            b"<html>hello</html>".to_vec(),
+            "Content-Type: text/html\r\n",
+        )
+    })
+    .await;
     let error = failure(origins(&url)[2].as_ref(), &dag).await;
     assert!(error.to_string().contains("text/html"), "{error}");
     let error = origins(&url)[2].block(dag.file).await.unwrap_err();
@@ -185,13 +224,22 @@ async fn an_archive_may_not_fill_the_memory_with_blocks_before_their_turn() {
     let body = archive(&[&dag.file], &blocks);
     let (_server, url) = serve(move |_| car(&body)).await;
     let error = failure(origins(&url)[2].as_ref(), &dag).await;
-    assert!(error.to_string().contains("larger than the leaves"), "{error}");
+    assert!(
+        error.to_string().contains("larger than the leaves"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
 async fn a_partial_answer_for_another_range_is_refused() {
     let dag = Dag::new(100_000, Leaves::Raw);
-    for answered in ["bytes 0-99998/100000", "bytes 1-100000/100001", "bytes 0-99999/*", "bytes */100000", ""] {
+    for answered in [
+        "bytes 0-99998/100000",
+        "bytes 1-100000/100001",
+        "bytes 0-99999/*",
+        "bytes */100000",
+        "",
+    ] {
         let content = dag.content.clone();
         let (_server, url) = serve(move |_| {
             let mut reply = ok(content.clone(), &format!("Content-Range: {answered}\r\n"));
@@ -200,7 +248,10 @@ async fn a_partial_answer_for_another_range_is_refused() {
         })
         .await;
         let error = failure(origins(&url)[1].as_ref(), &dag).await;
-        assert!(matches!(&error, OriginError::Broken { reason } if reason.contains(answered)), "{error}");
+        assert!(
+            matches!(&error, OriginError::Broken { reason } if reason.contains(answered)),
+            "{error}"
+        );
     }
 }
 
@@ -221,7 +272,13 @@ async fn a_body_cut_at_any_place_is_never_whole() {
             })
             .await;
             let error = failure(origins(&url)[kind].as_ref(), &dag).await;
-            assert!(matches!(error, OriginError::Transport { .. } | OriginError::Broken { .. }), "{error}");
+            assert!(
+                matches!(
+                    error,
+                    OriginError::Transport { .. } | OriginError::Broken { .. }
+                ),
+                "{error}"
+            );
         }
     }
 }
@@ -236,5 +293,8 @@ async fn a_long_error_text_is_not_read_to_its_end() {
     })
     .await;
     let error = origins(&url)[0].block(cid).await.unwrap_err();
-    assert!(matches!(error, OriginError::Broken { .. } | OriginError::Busy { .. }), "{error}");
+    assert!(
+        matches!(error, OriginError::Broken { .. } | OriginError::Busy { .. }),
+        "{error}"
+    );
 }

@@ -76,7 +76,10 @@ fuzz_target!(|input: &[u8]| {
     };
     let (first, second) = archive.split_at(archive.len().min(usize::from(cut)));
     let (blocks, error) = read(&[archive]);
-    assert_eq!((&blocks, &error), (&read(&[first, second]).0, &read(&[first, second]).1));
+    assert_eq!(
+        (&blocks, &error),
+        (&read(&[first, second]).0, &read(&[first, second]).1)
+    );
     let filed = Filed(blocks.iter().cloned().collect());
     for (cid, block) in blocks.iter().take(8) {
         let _ = unixfs::node::Node::parse(block);

@@ -93,13 +93,15 @@ impl Rest<'_> {
             };
             let open = self.open.get_or_insert_with(|| origin.leaves(rest()));
             self.last = match open.next().await {
-                Some(Ok(block)) => match check(origin.as_ref(), self.span.root, &leaf.cid, &block) {
-                    Ok(()) => {
-                        self.next += 1;
-                        return Some(Ok(block));
+                Some(Ok(block)) => {
+                    match check(origin.as_ref(), self.span.root, &leaf.cid, &block) {
+                        Ok(()) => {
+                            self.next += 1;
+                            return Some(Ok(block));
+                        }
+                        Err(error) => error,
                     }
-                    Err(error) => error,
-                },
+                }
                 Some(Err(error)) => self.fetcher.failed(error),
                 None => self.fetcher.failed(OriginError::Broken {
                     reason: "it ended before the last leaf".into(),
@@ -127,6 +129,10 @@ impl Fetcher for FirstOrigin {
             open: None,
             last: self.failed(OriginError::NotFound),
         };
-        stream::unfold(rest, |mut rest| async move { Some((rest.next().await?, rest)) }).boxed()
+        stream::unfold(
+            rest,
+            |mut rest| async move { Some((rest.next().await?, rest)) },
+        )
+        .boxed()
     }
 }

@@ -18,12 +18,10 @@ mod store;
 pub use file::FileSource;
 pub use first_origin::FirstOrigin;
 pub use http::HttpSource;
-pub use open::{open, open_source};
 pub use ipfs_source::IpfsSource;
+pub use open::{open, open_source};
 pub use options::{Auth, CacheOptions, HttpOptions, IpfsOptions, OpenOptions, OriginConfig};
-pub use origins::{
-    GatewayOrigin, KuboOrigin, PathGatewayOrigin, StoreOrigin, TrustlessOrigin,
-};
+pub use origins::{GatewayOrigin, KuboOrigin, PathGatewayOrigin, StoreOrigin, TrustlessOrigin};
 pub use progress::LoadProgress;
 pub use reader::{AsyncReader, BlockingReader, ProgressiveReader};
 pub use store::{

@@ -107,7 +107,10 @@ mod tests {
         let long = [&[1, 0x55, 0, 0x81, 1][..], &[7; 129]].concat();
         assert_eq!(parse_cid(&long), Err(BlockError::IdentityTooLong(129)));
         let claim = [1, 0x55, 0, 0xff, 0xff, 0xff, 0xff, 0x0f];
-        assert_eq!(parse_cid(&claim), Err(BlockError::IdentityTooLong(u64::from(u32::MAX))));
+        assert_eq!(
+            parse_cid(&claim),
+            Err(BlockError::IdentityTooLong(u64::from(u32::MAX)))
+        );
         for noise in [&[][..], &[1], &[0xff; 12], &[1, 0x55, 0, 5, 1]] {
             assert!(matches!(parse_cid(noise), Err(BlockError::Malformed(_))));
         }

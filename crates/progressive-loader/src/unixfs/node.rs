@@ -100,7 +100,10 @@ impl Shard {
         if !fanout.is_power_of_two() || !(2..=MAX_FANOUT).contains(&fanout) {
             return Err(BlockError::Malformed("its sharding has an odd fanout"));
         }
-        if data.hash_function.is_some_and(|code| code != MURMUR3_X64_64) {
+        if data
+            .hash_function
+            .is_some_and(|code| code != MURMUR3_X64_64)
+        {
             return Err(BlockError::Malformed(
                 "its directory is sharded by a hash other than murmur3-x64-64",
             ));

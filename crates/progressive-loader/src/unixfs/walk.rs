@@ -231,12 +231,7 @@ impl Walk {
         }
     }
 
-    fn descend(
-        &mut self,
-        tree: &FileTree,
-        at: &Leaf,
-        inner: Arc<Inner>,
-    ) -> Result<(), ReadError> {
+    fn descend(&mut self, tree: &FileTree, at: &Leaf, inner: Arc<Inner>) -> Result<(), ReadError> {
         self.check_size(tree, at, inner.node.size_bytes)?;
         if self.path.len() > MAX_DEPTH {
             return Err(tree.bad(at.cid, BlockError::TooDeep(MAX_DEPTH)));
@@ -272,7 +267,9 @@ impl Walk {
         let mut leaves: Vec<Leaf> = Vec::new();
         for child in children.iter().filter(|child| child.size_bytes > 0) {
             let leaf = child.as_leaf(start);
-            let first = leaves.first().map_or(leaf.range.start, |first| first.range.start);
+            let first = leaves
+                .first()
+                .map_or(leaf.range.start, |first| first.range.start);
             let fits = leaves.len() < MAX_SPAN_LEAVES
                 && leaf.range.start < self.end
                 && (leaves.is_empty() || leaf.range.end - first <= MAX_SPAN_BYTES);

@@ -63,7 +63,10 @@ impl Dag {
                 (file(b"", &children, size), size)
             })
             .collect();
-        let children: Vec<_> = middle.iter().map(|(block, size)| (&block.cid, *size)).collect();
+        let children: Vec<_> = middle
+            .iter()
+            .map(|(block, size)| (&block.cid, *size))
+            .collect();
         let top = file(b"", &children, content.len() as u64);
         let directory = directory(&[("clip.mp4", &top.cid)]);
         let (directory_cid, file_cid) = (directory.cid, top.cid);
@@ -94,7 +97,9 @@ impl Dag {
         match (request.method.as_str(), path.as_str()) {
             ("POST", "/api/v0/block/get") => match self.block_at(&query["arg"]) {
                 Some(block) => chunked(block, "Trailer: X-Stream-Error\r\n", ""),
-                None => kubo_error("block was not found locally (offline): ipld: could not find it"),
+                None => {
+                    kubo_error("block was not found locally (offline): ipld: could not find it")
+                }
             },
             ("POST", "/api/v0/cat") => {
                 let known = query["arg"] == format!("/ipfs/{}/clip.mp4", self.directory)
@@ -147,8 +152,13 @@ impl Dag {
 
     /// The archive of a range: all inner nodes, and the leaves that it touches.
     pub fn archive(&self, range: Range<u64>) -> Vec<u8> {
-        let leaves = self.leaves.iter().filter(|(_, leaf)| leaf.start < range.end && range.start < leaf.end);
-        let blocks: Vec<&Block> = (self.inner.iter()).chain(leaves.map(|(block, _)| block)).collect();
+        let leaves = self
+            .leaves
+            .iter()
+            .filter(|(_, leaf)| leaf.start < range.end && range.start < leaf.end);
+        let blocks: Vec<&Block> = (self.inner.iter())
+            .chain(leaves.map(|(block, _)| block))
+            .collect();
         archive(&[&self.directory], &blocks)
     }
 
@@ -210,7 +220,9 @@ pub struct Memory {
 
 impl Memory {
     pub fn of<'b>(blocks: impl IntoIterator<Item = &'b Block>) -> Self {
-        let blocks = blocks.into_iter().map(|block| (block.cid, block.bytes.clone()));
+        let blocks = blocks
+            .into_iter()
+            .map(|block| (block.cid, block.bytes.clone()));
         Self {
             blocks: Arc::new(blocks.collect()),
             asked: Arc::default(),

@@ -164,10 +164,12 @@ fn head_of(response: &Response) -> Head {
 fn redirect_policy(options: &HttpOptions) -> Policy {
     let limit = options.max_redirects as usize;
     let allow_private = options.allow_private_redirects;
-    Policy::custom(move |attempt| match refuse(&attempt, limit, allow_private) {
-        Some(reason) => attempt.error(reason),
-        None => attempt.follow(),
-    })
+    Policy::custom(
+        move |attempt| match refuse(&attempt, limit, allow_private) {
+            Some(reason) => attempt.error(reason),
+            None => attempt.follow(),
+        },
+    )
 }
 
 fn refuse(attempt: &Attempt<'_>, limit: usize, allow_private: bool) -> Option<String> {

@@ -94,7 +94,10 @@ mod tests {
     use std::str::FromStr;
 
     async fn resolves(resolver: &Resolver, name: &str) -> bool {
-        resolver.resolve(Name::from_str(name).unwrap()).await.is_ok()
+        resolver
+            .resolve(Name::from_str(name).unwrap())
+            .await
+            .is_ok()
     }
 
     #[tokio::test]

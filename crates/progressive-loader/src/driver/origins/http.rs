@@ -11,7 +11,8 @@ use crate::origin::OriginError;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION, RETRY_AFTER,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+    RETRY_AFTER,
 };
 use reqwest::{Client, Method};
 use std::ops::Range;
@@ -171,7 +172,12 @@ impl Answer {
     /// The media type, without its parameters.
     pub(super) fn media_type(&self) -> &str {
         let value = self.headers.get(CONTENT_TYPE).and_then(text);
-        value.unwrap_or_default().split(';').next().unwrap_or_default().trim()
+        value
+            .unwrap_or_default()
+            .split(';')
+            .next()
+            .unwrap_or_default()
+            .trim()
     }
 
     /// A header's value.
@@ -264,7 +270,9 @@ fn refuse_encoding(headers: &HeaderMap) -> Result<(), OriginError> {
 /// The client follows what it may and knows how to.
 fn unfollowed(headers: &HeaderMap) -> String {
     let to = headers.get(LOCATION).and_then(text).unwrap_or_default();
-    let shown = to.parse().map_or_else(|_| String::new(), |url| without_secrets(&url));
+    let shown = to
+        .parse()
+        .map_or_else(|_| String::new(), |url| without_secrets(&url));
     format!("redirect refused: to {shown:?}")
 }
 

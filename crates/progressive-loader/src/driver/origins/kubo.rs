@@ -57,9 +57,15 @@ impl KuboOrigin {
         self
     }
 
-    async fn call(&self, command: [&str; 2], query: &[(&str, &str)]) -> Result<Answer, OriginError> {
+    async fn call(
+        &self,
+        command: [&str; 2],
+        query: &[(&str, &str)],
+    ) -> Result<Answer, OriginError> {
         let segments = ["api", "v0"].into_iter().chain(command);
-        let mut url = self.client.url(segments.filter(|segment| !segment.is_empty()));
+        let mut url = self
+            .client
+            .url(segments.filter(|segment| !segment.is_empty()));
         url.query_pairs_mut().extend_pairs(query);
         let mut answer = self
             .client
@@ -80,7 +86,11 @@ impl KuboOrigin {
         let range = span.range();
         let (offset, length) = (range.start, range.end - range.start);
         let (path, offset, text) = (path_of(span), offset.to_string(), length.to_string());
-        let query = [("arg", path.as_str()), ("offset", &offset), ("length", &text)];
+        let query = [
+            ("arg", path.as_str()),
+            ("offset", &offset),
+            ("length", &text),
+        ];
         let answer = self.call(["cat", ""], &query).await?;
         match answer.header("x-content-length").map(str::parse::<u64>) {
             Some(Ok(announced)) if announced != length => Err(broken(format!(
@@ -127,7 +137,9 @@ impl Origin for KuboOrigin {
     fn block(&self, cid: Cid) -> BoxFuture<'_, Result<Bytes, OriginError>> {
         Box::pin(async move {
             let query = [("arg", cid.to_string())];
-            let query = query.each_ref().map(|(name, value)| (*name, value.as_str()));
+            let query = query
+                .each_ref()
+                .map(|(name, value)| (*name, value.as_str()));
             let mut answer = self.call(["block", "get"], &query).await?;
             answer.body.whole(MAX_BLOCK_BYTES).await
         })

@@ -17,7 +17,7 @@ use progressive_loader::{
 use std::sync::Arc;
 use std::time::Duration;
 
-const SIZE: usize = 4_930_000;
+const SIZE: usize = 2_930_000;
 
 async fn serve(answer: impl Fn(&Request) -> Reply + Send + Sync + 'static) -> (Server, Url) {
     let server = Server::start(answer).await;

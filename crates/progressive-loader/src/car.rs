@@ -214,3 +214,89 @@ impl<'a> Cbor<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::multihash::{RAW, sha2_256};
+    use crate::unixfs::wire::write_varint;
+    use proptest::prelude::*;
+
+    fn section(cid: &[u8], bytes: &[u8]) -> Vec<u8> {
+        let mut out = Vec::new();
+        write_varint(&mut out, (cid.len() + bytes.len()) as u64);
+        [out.as_slice(), cid, bytes].concat()
+    }
+
+    fn header() -> Vec<u8> {
+        let cbor = b"\xa2\x65roots\x80\x67version\x01";
+        [&[cbor.len() as u8], &cbor[..]].concat()
+    }
+
+    /// Two blocks, one that its CID carries, and where each ends.
+    fn archive() -> (Vec<u8>, Vec<CarBlock>, Vec<usize>) {
+        let block = |bytes: &'static [u8]| CarBlock {
+            cid: Cid::new_v1(RAW, sha2_256(&[bytes])),
+            bytes: Bytes::from_static(bytes),
+        };
+        let blocks = vec![block(b"first"), block(&[7; 300])];
+        let mut car = header();
+        let mut ends = vec![car.len()];
+        let carried = [&[1, 0x55, 0, 0x80, 1][..], &[9; 128]].concat();
+        car.extend(section(&carried, &[9; 128]));
+        ends.push(car.len());
+        for block in &blocks {
+            car.extend(section(&block.cid.to_bytes(), &block.bytes));
+            ends.push(car.len());
+        }
+        (car, blocks, ends)
+    }
+
+    fn read(pieces: &[&[u8]]) -> (Vec<CarBlock>, Result<(), CarError>) {
+        let mut reader = CarReader::default();
+        let mut blocks = Vec::new();
+        for piece in pieces {
+            reader.push(piece);
+            loop {
+                match reader.next_block() {
+                    Ok(Some(block)) => blocks.push(block),
+                    Ok(None) => break,
+                    Err(error) => return (blocks, Err(error)),
+                }
+            }
+        }
+        (blocks, reader.end())
+    }
+
+    #[test]
+    fn an_archive_cut_at_any_byte_is_cut_off_or_ends_between_blocks() {
+        let (car, blocks, ends) = archive();
+        for len in 0..=car.len() {
+            let (read, outcome) = read(&[&car[..len]]);
+            assert_eq!(outcome.is_ok(), ends.contains(&len), "cut to {len} bytes");
+            let whole = ends.iter().skip(2).filter(|&&end| end <= len).count();
+            assert_eq!(read, blocks[..whole]);
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn pieces_of_any_length_are_the_same_archive(cuts in proptest::collection::vec(any::<proptest::sample::Index>(), 0..9)) {
+            let (car, blocks, _) = archive();
+            let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut.index(car.len())).collect();
+            cuts.extend([0, car.len()]);
+            cuts.sort_unstable();
+            let pieces: Vec<&[u8]> = cuts.windows(2).map(|pair| &car[pair[0]..pair[1]]).collect();
+            prop_assert_eq!(read(&pieces), (blocks, Ok(())));
+        }
+
+        #[test]
+        fn a_length_that_overflows_is_malformed(more in 9usize..20, last in 2u8..0x80) {
+            let length = [vec![0xff; more], vec![last]].concat();
+            let (_, outcome) = read(&[&header(), &length]);
+            let malformed = matches!(outcome, Err(CarError::Malformed { .. }));
+            prop_assert!(malformed);
+        }
+    }
+}

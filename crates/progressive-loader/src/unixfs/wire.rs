@@ -101,7 +101,7 @@ pub(crate) fn take_varint(bytes: &mut &[u8]) -> Varint {
 }
 
 /// Appends `value` as a varint.
-pub(super) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

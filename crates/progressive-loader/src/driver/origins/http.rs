@@ -11,7 +11,8 @@ use crate::origin::OriginError;
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use reqwest::header::{
-    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, RETRY_AFTER,
+    ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
+    RETRY_AFTER,
 };
 use reqwest::{Client, Method};
 use std::ops::Range;
@@ -152,6 +153,9 @@ impl OriginClient {
         };
         let (head, inner) = http::Response::<reqwest::Body>::from(response).into_parts();
         refuse_encoding(&head.headers)?;
+        if head.status.is_redirection() {
+            return Err(broken(unfollowed(&head.headers)));
+        }
         Ok(Answer {
             status: head.status.as_u16(),
             headers: head.headers,
@@ -261,6 +265,15 @@ fn refuse_encoding(headers: &HeaderMap) -> Result<(), OriginError> {
             )))
         }
     }
+}
+
+/// The client follows what it may and knows how to.
+fn unfollowed(headers: &HeaderMap) -> String {
+    let to = headers.get(LOCATION).and_then(text).unwrap_or_default();
+    let shown = to
+        .parse()
+        .map_or_else(|_| String::new(), |url| without_secrets(&url));
+    format!("redirect refused: to {shown:?}")
 }
 
 fn text(value: &HeaderValue) -> Option<&str> {

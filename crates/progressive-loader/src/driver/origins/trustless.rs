@@ -142,13 +142,17 @@ impl ArchiveSpan {
     /// The archive's next block.
     async fn pull(&mut self, missing: &Cid) -> Result<(Multihash<64>, Bytes), OriginError> {
         loop {
-            if let Some(block) = self.archive.next_block().map_err(malformed)? {
+            if let Some(block) = self
+                .archive
+                .next_block()
+                .map_err(|error| malformed(&error))?
+            {
                 return Ok((*block.cid.hash(), block.bytes));
             }
             match self.body.piece().await? {
                 Some(piece) => self.archive.push(&piece),
                 None => {
-                    self.archive.end().map_err(malformed)?;
+                    self.archive.end().map_err(|error| malformed(&error))?;
                     return Err(broken(format!("its archive ends before block {missing}")));
                 }
             }
@@ -182,7 +186,7 @@ impl ArchiveSpan {
     }
 }
 
-fn malformed(error: CarError) -> OriginError {
+fn malformed(error: &CarError) -> OriginError {
     broken(error.to_string())
 }
 

@@ -387,6 +387,46 @@ async fn two_slow_origins_together_keep_up_with_a_fast_reader() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_origin_is_left_in_the_middle_of_its_answer() {
+    let file = File::new(96, 256 * KIB);
+    let fast = Arc::new(Fake::new("fast", &file));
+    let slow = Arc::new(Fake::new("slow", &file).speed(Duration::from_millis(10), 300_000));
+    let pool = pool(&[&fast, &slow]);
+    let started = Instant::now();
+    for start in (0..96).step_by(16) {
+        read(&pool, file.part(start..start + 16)).await.unwrap();
+    }
+    // 24 MiB at 10 MiB/s, and what it took to find the slow one out.
+    assert!(
+        started.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(slow.requests(), 1, "it was met once");
+    assert!(slow.sent_bytes() < 1 << 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_gets_nowhere_ends() {
+    let file = File::new(1, KIB);
+    let options = PoolOptions {
+        stall_timeout: Duration::from_secs(20),
+        seed: 1,
+        ..PoolOptions::default()
+    };
+    let hanging = Arc::new(Fake::new("hanging", &file).scripted(|_| Fault::Hang));
+    let pool = Pool::new(vec![hanging as Arc<dyn Origin>], options, None);
+    let started = Instant::now();
+    let error = read(&pool, file.span.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("20 s"), "{error}");
+    assert!(
+        started.elapsed() <= Duration::from_secs(90),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_block_is_asked_for_once() {
     let file = File::new(1, 64 * KIB);
     let origin = Arc::new(Fake::new("a", &file));

@@ -243,7 +243,7 @@ async fn a_killed_source_is_not_noticed_by_the_reader() {
 /// Blocks are verified whole, so that a hop costs the leaves it touches.
 #[tokio::test(start_paused = true)]
 async fn the_first_frame_of_an_mp4_over_leaves_costs_its_leaves() {
-    for (leaf_bytes, spare) in [(256_u64 << 10, 256 << 10), (1 << 20, 2 << 20)] {
+    for (leaf_bytes, spare) in [(256_u64 << 10, 0), (1 << 20, MIB)] {
         let file = File::new((100 * MIB / leaf_bytes) as usize, leaf_bytes as usize);
         let origin = Arc::new(Fake::new("a", &file).speed(Duration::from_millis(80), 2_500_000));
         let cache = BlockCache::open(&CacheOptions::default());

@@ -97,23 +97,39 @@ async fn blocks_outlive_the_cache_and_the_least_used_of_them_goes_first() {
 }
 
 #[tokio::test]
-async fn a_second_one_on_the_same_directory_keeps_to_its_memory() {
+async fn a_second_process_on_the_same_directory_keeps_to_its_memory() {
     let dir = tempfile::tempdir().unwrap();
-    let first = filled(dir.path(), 1 << 20, 2).await;
+    drop(filled(dir.path(), 1 << 20, 2).await);
+    // What another process holds.
+    let lock = std::fs::File::options()
+        .write(true)
+        .open(dir.path().join("lock"))
+        .unwrap();
+    lock.try_lock().unwrap();
     let second = BlockCache::open(&CacheOptions {
         memory_bytes: 1 << 20,
         ..options(dir.path(), 1 << 20)
     });
-    assert!(first.snapshot().disk_writable && !second.snapshot().disk_writable);
+    assert!(!second.snapshot().disk_writable && !second.contains(&block(0).0));
     let (cid, bytes) = block(7);
     second.insert(&cid, &bytes).await;
     assert_eq!(second.get(&cid).await, Some(bytes));
-    assert!(!second.contains(&block(0).0) && !first.contains(&cid));
-    drop(first);
-    assert!(
-        BlockCache::open(&options(dir.path(), 1 << 20)).contains(&block(0).0),
-        "free again"
-    );
+    lock.unlock().unwrap();
+    let free = BlockCache::open(&options(dir.path(), 1 << 20));
+    assert!(free.contains(&block(0).0) && !free.contains(&cid));
+    assert_eq!(files(dir.path()).len(), 2);
+}
+
+#[tokio::test]
+async fn within_a_process_a_directory_has_one_cache() {
+    let dir = tempfile::tempdir().unwrap();
+    let first = filled(dir.path(), 1 << 20, 2).await;
+    let again = BlockCache::open(&options(&dir.path().join("."), 1 << 20));
+    assert!(again.contains(&block(1).0) && again.snapshot().disk_writable);
+    let (cid, bytes) = block(9);
+    again.insert(&cid, &bytes).await;
+    again.flush().await;
+    assert!(first.contains(&cid));
 }
 
 #[tokio::test]

@@ -489,6 +489,7 @@ async fn a_hash_that_cannot_be_checked_is_not_asked_for() {
 async fn a_restarted_read_fetches_only_what_is_missing() {
     let dir = tempfile::tempdir().unwrap();
     let options = CacheOptions {
+        memory_bytes: 0,
         disk: Some(dir.path().join("cache")),
         ..CacheOptions::default()
     };
@@ -510,13 +511,12 @@ async fn a_restarted_read_fetches_only_what_is_missing() {
     std::fs::write(blocks[0].path(), b"damaged").unwrap();
     let origin = fast();
     // The directory is free once the first read's last task is gone.
-    let cache = loop {
-        let cache = BlockCache::open(&options);
-        if cache.snapshot().disk_writable {
-            break cache;
-        }
+    let lock = std::fs::File::open(dir.path().join("cache/lock")).unwrap();
+    while lock.try_lock().is_err() {
         tokio::task::yield_now().await;
-    };
+    }
+    drop(lock);
+    let cache = BlockCache::open(&options);
     let again = pooled(&[&origin], Some(cache.clone()));
     assert_whole(&file, &read(&again, file.span.clone()).await.unwrap());
     assert_eq!(

@@ -387,6 +387,46 @@ async fn two_slow_origins_together_keep_up_with_a_fast_reader() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_slow_origin_is_left_in_the_middle_of_its_answer() {
+    let file = File::new(96, 256 * KIB);
+    let fast = Arc::new(Fake::new("fast", &file));
+    let slow = Arc::new(Fake::new("slow", &file).speed(Duration::from_millis(10), 300_000));
+    let pool = pool(&[&fast, &slow]);
+    let started = Instant::now();
+    for start in (0..96).step_by(16) {
+        read(&pool, file.part(start..start + 16)).await.unwrap();
+    }
+    // 24 MiB at 10 MiB/s, and what it took to find the slow one out.
+    assert!(
+        started.elapsed() < Duration::from_secs(6),
+        "{:?}",
+        started.elapsed()
+    );
+    assert_eq!(slow.requests(), 1, "it was met once");
+    assert!(slow.sent_bytes() < 1 << 20);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_read_that_gets_nowhere_ends() {
+    let file = File::new(1, KIB);
+    let options = PoolOptions {
+        stall_timeout: Duration::from_secs(20),
+        seed: 1,
+        ..PoolOptions::default()
+    };
+    let hanging = Arc::new(Fake::new("hanging", &file).scripted(|_| Fault::Hang));
+    let pool = Pool::new(vec![hanging as Arc<dyn Origin>], options, None);
+    let started = Instant::now();
+    let error = read(&pool, file.span.clone()).await.unwrap_err();
+    assert!(error.to_string().contains("20 s"), "{error}");
+    assert!(
+        started.elapsed() <= Duration::from_secs(90),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_same_block_is_asked_for_once() {
     let file = File::new(1, 64 * KIB);
     let origin = Arc::new(Fake::new("a", &file));
@@ -449,6 +489,7 @@ async fn a_hash_that_cannot_be_checked_is_not_asked_for() {
 async fn a_restarted_read_fetches_only_what_is_missing() {
     let dir = tempfile::tempdir().unwrap();
     let options = CacheOptions {
+        memory_bytes: 0,
         disk: Some(dir.path().join("cache")),
         ..CacheOptions::default()
     };
@@ -470,13 +511,12 @@ async fn a_restarted_read_fetches_only_what_is_missing() {
     std::fs::write(blocks[0].path(), b"damaged").unwrap();
     let origin = fast();
     // The directory is free once the first read's last task is gone.
-    let cache = loop {
-        let cache = BlockCache::open(&options);
-        if cache.snapshot().disk_writable {
-            break cache;
-        }
+    let lock = std::fs::File::open(dir.path().join("cache/lock")).unwrap();
+    while lock.try_lock().is_err() {
         tokio::task::yield_now().await;
-    };
+    }
+    drop(lock);
+    let cache = BlockCache::open(&options);
     let again = pooled(&[&origin], Some(cache.clone()));
     assert_whole(&file, &read(&again, file.span.clone()).await.unwrap());
     assert_eq!(

@@ -7,50 +7,61 @@
 
 /// Places remembered: a header, an index, and a few tracks that are read in turns.
 const PLACES: usize = 8;
-/// How much the look-ahead grows for each byte read.
+/// How much the look-ahead grows for each byte read beyond the first chunk.
 const GROWTH: u64 = 2;
 
 #[derive(Debug, Clone, Copy)]
 struct Place {
-    /// Where the reader was last.
+    /// Where the reader is, or was last.
     position: u64,
-    /// Bytes read there.
+    /// Up to where it has been.
+    farthest: u64,
+    /// Bytes read there, none counted twice.
     read_bytes: u64,
+}
+
+impl Place {
+    fn new(position: u64) -> Self {
+        Self {
+            position,
+            farthest: position,
+            read_bytes: 0,
+        }
+    }
 }
 
 /// The places a reader is at, the present one last.
 #[derive(Debug, Clone)]
 pub struct Ramp {
-    first_bytes: u64,
+    chunk_bytes: u64,
     places: Vec<Place>,
 }
 
 impl Ramp {
-    /// A reader at position 0. A place begins with a look-ahead of `first_bytes`.
+    /// A reader at position 0. A place begins with a look-ahead of one and a half chunks: one that is
+    /// read, and the next one before the first is read to its end.
     #[must_use]
-    pub fn new(first_bytes: u64) -> Self {
+    pub fn new(chunk_bytes: u64) -> Self {
         Self {
-            first_bytes: first_bytes.max(1),
-            places: vec![Place {
-                position: 0,
-                read_bytes: 0,
-            }],
+            chunk_bytes: chunk_bytes.max(1),
+            places: vec![Place::new(0)],
         }
     }
 
     /// How far ahead to fetch, in bytes, before the look-ahead's own bound.
     #[must_use]
     pub fn ahead_bytes(&self) -> u64 {
-        self.places
-            .last()
-            .map_or(self.first_bytes, |place| self.reach(place))
+        let present = self.places.last();
+        present.map_or(self.chunk_bytes, |place| self.reach(place))
     }
 
     /// The reader read on to `position`.
     pub fn read_to(&mut self, position: u64) {
         if let Some(place) = self.places.last_mut() {
-            place.read_bytes += position.saturating_sub(place.position);
+            let new = position.saturating_sub(place.farthest.max(place.position));
+            place.read_bytes = place.read_bytes.saturating_add(new);
             place.position = position;
+            place.farthest = place.farthest.max(position);
         }
     }
 
@@ -62,10 +73,7 @@ impl Ramp {
             .rposition(|place| self.is_near(place, position));
         let mut place = match known {
             Some(index) => self.places.remove(index),
-            None => Place {
-                position,
-                read_bytes: 0,
-            },
+            None => Place::new(position),
         };
         place.position = position;
         if self.places.len() == PLACES {
@@ -80,7 +88,7 @@ impl Ramp {
     }
 
     fn reach(&self, place: &Place) -> u64 {
-        self.first_bytes
-            .saturating_add(place.read_bytes.saturating_mul(GROWTH))
+        let beyond = place.read_bytes.saturating_sub(self.chunk_bytes);
+        (self.chunk_bytes.saturating_mul(3) / 2).saturating_add(beyond.saturating_mul(GROWTH))
     }
 }

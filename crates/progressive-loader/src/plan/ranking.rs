@@ -2,15 +2,17 @@
 //!
 //! Fed by the pool with each origin's [`Standing`]; feeds it with an order. Best is who is expected to
 //! give the bytes soonest; those of whom nothing is known keep their configured order, before a
-//! measured one only while none is measured. Now and then one that was not asked for long goes
-//! first, so that a bad minute or a late arrival is not held against it for good. One that gave an
+//! measured one only while none is measured. Now and then an unknown one goes first, or one that was
+//! not asked for long, so that neither its place nor a bad minute is held against it for good. One that gave an
 //! invalid block is last, always.
 
 use super::standing::Standing;
 use std::cmp::Ordering;
 use std::time::{Duration, Instant};
 
-/// One choice in this many explores: 6 % of the requests.
+/// One choice in this many goes to an origin of which nothing is known.
+const MEET_EVERY: u64 = 4;
+/// One choice in this many goes to one that was not asked for long: 6 % of the requests.
 const EXPLORE_EVERY: u64 = 16;
 /// What was learnt longer ago than this is worth learning again.
 const STALE_AFTER: Duration = Duration::from_secs(30);
@@ -35,9 +37,15 @@ impl Ranking {
     pub fn choose(&mut self, now: Instant, bytes: u64, candidates: &[Candidate<'_>]) -> Vec<usize> {
         self.choices += 1;
         let mut order = Self::order(bytes, candidates);
-        if self.choices % EXPLORE_EVERY == 0
-            && let Some(explored) = longest_unasked(now, candidates)
-        {
+        let explored = longest_unasked(now, candidates).filter(|(age, _)| {
+            let every = if *age == Duration::MAX {
+                MEET_EVERY
+            } else {
+                EXPLORE_EVERY
+            };
+            self.choices.is_multiple_of(every)
+        });
+        if let Some((_, explored)) = explored {
             order.retain(|&origin| origin != explored);
             order.insert(0, explored);
         }
@@ -70,7 +78,8 @@ fn compare(bytes: u64, a: &Candidate<'_>, b: &Candidate<'_>) -> Ordering {
     struck.then(expected).then(a.origin.cmp(&b.origin))
 }
 
-fn longest_unasked(now: Instant, candidates: &[Candidate<'_>]) -> Option<usize> {
+/// The origin of which nothing was learnt for longest, and for how long: [`Duration::MAX`] if ever.
+fn longest_unasked(now: Instant, candidates: &[Candidate<'_>]) -> Option<(Duration, usize)> {
     let age = |candidate: &Candidate<'_>| {
         candidate
             .standing
@@ -83,5 +92,4 @@ fn longest_unasked(now: Instant, candidates: &[Candidate<'_>]) -> Option<usize> 
         .map(|candidate| (age(candidate), candidate.origin))
         .filter(|(age, _)| *age > STALE_AFTER)
         .max_by_key(|&(age, origin)| (age, std::cmp::Reverse(origin)))
-        .map(|(_, origin)| origin)
 }

@@ -89,6 +89,11 @@ pub(crate) async fn open(
         .map_err(|_| SourceError::Timeout {
             uri: params.uri.clone(),
         })??;
+    if let (Some(progress), Some(duration)) = (&opened.progress, opened.source.info().duration) {
+        // A stream plays at the video's own pace, so that the loader need not wait to measure it.
+        let rate = progress.total_bytes() as f64 / duration.as_secs_f64().max(0.001);
+        progress.set_playback_bytes_per_second(rate as u64);
+    }
     let source: Box<dyn FrameSource> = if params.looping {
         Box::new(Looped::new(opened.source))
     } else {

@@ -26,16 +26,20 @@ use disk::Disk;
 use files::{Directory, Files};
 use lru::Lru;
 use serde::Serialize;
+use std::collections::BTreeMap;
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use tokio::sync::Semaphore;
 
 /// Reads and writes of the directory under way at once; each holds one block.
 const DISK_PARALLEL: usize = 4;
 /// The most blocks kept in memory: nodes may be as small as a few bytes.
 const MAX_MEMORY_ENTRIES: usize = 1 << 16;
+
+/// The caches of this process by directory, since only one may use it.
+static OPEN: Mutex<BTreeMap<PathBuf, Weak<Inner>>> = Mutex::new(BTreeMap::new());
 
 /// Blocks by their hash, so that CIDv0 and CIDv1 of one block share it. Clones share the cache.
 #[derive(Clone)]
@@ -72,15 +76,31 @@ pub struct CacheSnapshot {
 }
 
 impl BlockCache {
-    /// A cache over the directory, if one is named. A directory that cannot be used, or that another
-    /// process uses, is left out with a warning. Blocks while it lists the directory.
+    /// A cache over the directory, if one is named: within a process the one that is open there already,
+    /// whatever its other options are. A directory that cannot be used, or that another process uses, is
+    /// left out with a warning. Blocks while it lists the directory.
     #[must_use]
     pub fn open(options: &CacheOptions) -> Self {
-        let disk = options.disk.as_deref().and_then(|dir| {
-            let files = open_directory(dir)?;
-            Some((dir.display().to_string(), files))
-        });
-        Self::over(options, disk)
+        let Some(dir) = options.disk.as_deref() else {
+            return Self::over(options, None);
+        };
+        // Its real name; one that has none yet is made below.
+        let made = std::fs::create_dir_all(dir).and_then(|()| dir.canonicalize());
+        let dir = made.unwrap_or_else(|_| dir.to_owned());
+        let mut open = OPEN.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(inner) = open.get(&dir).and_then(Weak::upgrade) {
+            return Self { inner };
+        }
+        let files = open_directory(&dir);
+        let cache = Self::over(
+            options,
+            files.map(|files| (dir.display().to_string(), files)),
+        );
+        open.retain(|_, inner| inner.strong_count() > 0);
+        if cache.inner.disk.is_some() {
+            open.insert(dir, Arc::downgrade(&cache.inner));
+        }
+        cache
     }
 
     fn over(options: &CacheOptions, disk: Option<(String, Box<dyn Files>)>) -> Self {
@@ -150,6 +170,8 @@ impl BlockCache {
             // Not waited for: whoever wanted the block may go before it is written.
             tokio::task::spawn_blocking(move || {
                 disk.write(key, &block);
+                // In this order: whoever waited for the turn may open the directory anew.
+                drop(disk);
                 drop(turn);
             });
         }

@@ -8,7 +8,7 @@ pub struct CacheOptions {
     /// Bytes of blocks kept in memory; 0 keeps none. Default 16 MiB.
     pub memory_bytes: u64,
     /// The directory for blocks that outlive the process, made when it is not there. One process at a
-    /// time uses it; a second one keeps to its memory. Default: none.
+    /// time uses it, for all its caches there; a second one keeps to its memory. Default: none.
     pub disk: Option<PathBuf>,
     /// Bytes of disk, with each block rounded up to 4 KiB, and at most 65,536 blocks. Default 1 GiB.
     pub disk_bytes: u64,

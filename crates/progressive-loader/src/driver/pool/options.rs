@@ -18,6 +18,9 @@ pub struct PoolOptions {
     pub max_failures_per_read: u32,
     /// The longest wait for one block, whatever the origin's own limits are. Default 30 s.
     pub stall_timeout: Duration,
+    /// How long a read goes on failing without a block of progress before it gives up, whatever its
+    /// attempts are. Default 60 s; the request that is out then is waited for.
+    pub patience: Duration,
     /// Whether a second origin is asked when one is late, for at most 5 % more bytes. Default true.
     pub hedge: bool,
     /// Whether blocks of trusted origins are checked too. Default false; unchecked blocks are not cached.
@@ -36,6 +39,7 @@ impl Default for PoolOptions {
             max_origins_per_span: 4,
             max_failures_per_read: 32,
             stall_timeout: Duration::from_secs(30),
+            patience: Duration::from_secs(60),
             hedge: true,
             verify_trusted: false,
             seed: since_epoch.as_nanos() as u64,

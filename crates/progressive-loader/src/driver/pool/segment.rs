@@ -34,6 +34,9 @@ pub(super) struct Segment {
     last: Option<(usize, Failure)>,
     /// A second origin was looked for at this leaf: once is enough.
     hedged_at: Option<usize>,
+    /// An origin was left for a faster one: once is enough, since what it had on its way is lost.
+    switched: bool,
+    progressed_at: Instant,
 }
 
 /// What a segment waited for.
@@ -56,6 +59,8 @@ impl Segment {
             attempts: 0,
             last: None,
             hedged_at: None,
+            switched: false,
+            progressed_at: now(),
             shared: Arc::clone(shared),
         }
     }
@@ -76,6 +81,7 @@ impl Segment {
                 Event::Late => self.hedge(),
                 Event::Item(index, Some(Ok(block))) => {
                     self.won(index, waiting_since);
+                    self.leave_for_a_faster_one();
                     return Ok(block);
                 }
                 Event::Item(index, ended) => self.lost(index, ended.and_then(Result::err))?,
@@ -172,9 +178,25 @@ impl Segment {
         self.legs.clear();
         self.legs.push(winner);
         self.at += 1;
+        self.progressed_at = now();
         self.backoff.progressed();
         self.budget.succeeded();
         self.tried.this_round.fill(false);
+    }
+
+    /// An origin may turn out slow only while it gives. Its answer is left at a block's end when another
+    /// is expected to bring the rest in half the time.
+    fn leave_for_a_faster_one(&mut self) {
+        let rest = self.ask.leaves().get(self.at..).unwrap_or_default();
+        let bytes = rest.iter().map(|leaf| leaf.range.end - leaf.range.start);
+        let [leg] = self.legs.as_slice() else {
+            return;
+        };
+        if !self.switched && self.shared.is_outclassed(leg.origin, bytes.sum()) {
+            self.switched = true;
+            self.tried.this_round[leg.origin] = true;
+            self.legs.clear();
+        }
     }
 
     /// Leg `index` is over without the block. An error when that was once too often.
@@ -194,7 +216,9 @@ impl Segment {
         tracing::debug!(origin = leg.origin, %cause, at = self.at, "an origin failed");
         self.last = Some((leg.origin, ended.failure));
         // One that says no for good costs no patience: the next one may say yes.
-        let patient = !ended.repeat || (self.backoff.failed() & self.budget.failed());
+        let since_progress = now().saturating_duration_since(self.progressed_at);
+        let patient = since_progress <= self.shared.options.patience
+            && (!ended.repeat || (self.backoff.failed() & self.budget.failed()));
         if patient || !self.legs.is_empty() {
             Ok(())
         } else {

@@ -196,6 +196,20 @@ impl Shared {
             .collect()
     }
 
+    /// Whether another origin is expected to bring `bytes` in half the time.
+    pub(super) fn is_outclassed(&self, origin: usize, bytes: u64) -> bool {
+        let working = self.working(bytes);
+        let Some(&(best, Some(_))) = working.first().filter(|(best, _)| *best != origin) else {
+            return false;
+        };
+        let state = self.lock();
+        let expected = |i: usize| state.records[i].standing.expected(bytes);
+        match (expected(origin), expected(best)) {
+            (Some(this), Some(other)) => other < this / 2,
+            _ => false,
+        }
+    }
+
     pub(super) fn hedge_delay(&self, origin: usize, bytes: u64, first: bool) -> Duration {
         let urgent = self
             .demand()

@@ -3,12 +3,13 @@
 
 mod common;
 
+use common::first_origin::FirstOrigin;
 use common::http::{Reply, Request, Server, Then, silence, status, whole};
 use common::ipfs::{Dag, Leaves, car, kubo_body, kubo_error};
 use futures_util::StreamExt;
 use progressive_loader::driver::{
-    Auth, FirstOrigin, GatewayOrigin, HttpOptions, IpfsSource, KuboOrigin, OpenOptions,
-    OriginConfig, PathGatewayOrigin, Store, TrustlessOrigin, open_source,
+    Auth, GatewayOrigin, HttpOptions, IpfsSource, KuboOrigin, OpenOptions, OriginConfig,
+    PathGatewayOrigin, Store, TrustlessOrigin, open_source,
 };
 use progressive_loader::{
     ByteSource, Leaf, LeafSpan, Location, OpenError, Origin, OriginError, Phase, Profile,

@@ -7,8 +7,9 @@ use common::car::{
     Block, DAG_PB, RAW, block, directory, field_bytes, field_varint, file, link, unknown_hash_cid,
     varint,
 };
+use common::first_origin::FirstOrigin;
 use common::ipfs::{Dag, Leaves, Memory};
-use progressive_loader::driver::{FirstOrigin, IpfsSource, Store, StoreOrigin};
+use progressive_loader::driver::{IpfsSource, Store, StoreOrigin};
 use progressive_loader::{BlockError, ByteSource, Cid, OpenError, Origin, ReadError};
 use proptest::prelude::*;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use bin_support::default_store;
+use bin_support::{IpfsArgs, default_store};
 use clap::{Parser, ValueEnum};
 use stream_service::{CongestionControl, UnknownControl};
 
@@ -93,6 +93,8 @@ pub(crate) struct Args {
     /// Folder of the embedded store, where CIDs are looked up
     #[arg(long, env = "FRAMEWAY_STORE", value_name = "DIR", default_value_os_t = default_store())]
     pub(crate) store: PathBuf,
+    #[command(flatten)]
+    pub(crate) ipfs: IpfsArgs,
     /// File whose first line is the worker's token
     #[arg(long, env = "FRAMEWAY_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,

@@ -148,6 +148,7 @@ fn videos(
     let mut base = options(args)?;
     if inputs.iter().any(|input| input.uri.starts_with("ipfs:")) {
         base.store = Some(store(args)?);
+        base.ipfs = args.ipfs.options().map_err(Failure::Usage)?;
     }
     let mut videos = Vec::with_capacity(inputs.len());
     for (index, input) in inputs.iter().enumerate() {

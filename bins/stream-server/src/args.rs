@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
-use bin_support::{address, default_store};
+use bin_support::{IpfsArgs, address, default_store};
 use clap::{Args as ClapArgs, Parser, Subcommand};
 use progressive_loader::Profile;
 use stream_service::{CongestionControl, UnknownControl};
@@ -86,6 +86,8 @@ pub(crate) struct ServeArgs {
     /// [default: $XDG_DATA_HOME/frameway, else ~/.local/share/frameway]
     #[arg(long, env = "FRAMEWAY_STORE", value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) ipfs: IpfsArgs,
     /// File whose first line every request but /healthz must carry as Authorization: Bearer
     #[arg(long, env = "FRAMEWAY_TOKEN_FILE", value_name = "FILE")]
     pub(crate) token_file: Option<PathBuf>,
@@ -93,8 +95,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "FRAMEWAY_INSECURE")]
     pub(crate) insecure: bool,
     /// TOML or YAML file with the same settings (http, udp, quic, no_quic, cc, tls_cert, tls_key, public_ip, sources, loop,
-    /// store, token_file, insecure) and Streaming: {ENABLE_OPTIMIZER, CACHE_SIZE, CACHE_BYTES, QUALITY_LEVELS, ADAPTIVE_QUALITY,
-    /// MIN_QUALITY, MAX_QUALITY, TARGET_BITRATE, DROP_SAME_FRAMES}, which lower case serves as well; flags and environment beat it
+    /// store, ipfs_api, gateway, ipfs_api_token_file, token_file, insecure) and Streaming: {ENABLE_OPTIMIZER, CACHE_SIZE,
+    /// CACHE_BYTES, QUALITY_LEVELS, ADAPTIVE_QUALITY, MIN_QUALITY, MAX_QUALITY, TARGET_BITRATE, DROP_SAME_FRAMES}, which lower
+    /// case serves as well; flags and environment beat it
     #[arg(long, env = "FRAMEWAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }

@@ -7,7 +7,8 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
 
-use bin_support::{Failure, default_store, read_token};
+use bin_support::{Failure, IpfsArgs, default_store, read_token};
+use progressive_loader::driver::IpfsOptions;
 
 use stream_service::{
     CongestionControl, RawStreamingConfig, ServerIdentity, StreamingConfig, StreamingConfigError,
@@ -33,6 +34,9 @@ struct ConfigFile {
     #[serde(rename = "loop")]
     looping: Option<bool>,
     store: Option<PathBuf>,
+    ipfs_api: Option<Vec<String>>,
+    gateway: Option<Vec<String>>,
+    ipfs_api_token_file: Option<PathBuf>,
     token_file: Option<PathBuf>,
     insecure: Option<bool>,
     /// How JPEGs are shared and qualities chosen, in the spelling of such optimizers or in lower case.
@@ -52,6 +56,7 @@ pub(crate) struct Settings {
     pub(crate) sources: Vec<NamedSource>,
     pub(crate) looping: bool,
     pub(crate) store: PathBuf,
+    pub(crate) ipfs: IpfsOptions,
     pub(crate) token: Option<String>,
     pub(crate) insecure: bool,
     pub(crate) streaming: StreamingConfig,
@@ -74,10 +79,16 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
     let no_quic =
         flags.quic.no_quic || (flags.quic.quic.is_none() && file.no_quic.unwrap_or(false));
     let quic = flags.quic.quic.or(file.quic);
-    let of_file = file.cc.as_deref().map(str::parse).transpose();
-    let of_file = of_file.map_err(|error: UnknownControl| Failure::Usage(error.into()))?;
+    let congestion = file.cc.as_deref().map(str::parse).transpose();
+    let congestion = congestion.map_err(|error: UnknownControl| Failure::Usage(error.into()))?;
     let streaming = file.streaming.unwrap_or_default().check();
     let streaming = streaming.map_err(|error| Failure::Usage(in_config(&flags.config, error)))?;
+    let of_file = IpfsArgs::named(
+        file.ipfs_api.unwrap_or_default(),
+        file.gateway.unwrap_or_default(),
+        file.ipfs_api_token_file,
+    );
+    let ipfs = flags.ipfs.or(of_file.map_err(Failure::Usage)?);
     let token_file = flags.token_file.or(file.token_file);
     let from_file = file
         .sources
@@ -93,7 +104,7 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
         http,
         udp,
         quic: (!no_quic).then(|| quic.unwrap_or(SocketAddr::new(http.ip(), 0))),
-        congestion: flags.quic.congestion.or(of_file).unwrap_or_default(),
+        congestion: flags.quic.congestion.or(congestion).unwrap_or_default(),
         identity: identity(flags.tls.or(file.tls_cert, file.tls_key))?,
         public_ip: if flags.public_ip.is_empty() {
             file.public_ip.unwrap_or_default()
@@ -102,6 +113,7 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
         },
         sources,
         looping: flags.looping || file.looping.unwrap_or(false),
+        ipfs: ipfs.options().map_err(Failure::Usage)?,
         store: flags.store.or(file.store).unwrap_or_else(default_store),
         token: token_file
             .as_deref()

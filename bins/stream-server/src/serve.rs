@@ -49,6 +49,7 @@ pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
         advertised: settings.public_ip,
         optimizer: settings.streaming,
         store: Some(open_store(&settings.store)?),
+        ipfs: settings.ipfs,
         token: settings.token,
         insecure: settings.insecure,
     };

@@ -1,9 +1,10 @@
-//! What the binaries have in common: logs on stderr, exit codes, config files, tokens, addresses, the signal to stop.
+//! What the binaries have in common: logs on stderr, exit codes, config files, tokens, addresses, where CIDs are looked up, the signal to stop.
 #![forbid(unsafe_code)]
 
 mod address;
 mod config;
 mod failure;
+mod ipfs;
 pub mod logging;
 mod signal;
 mod token;
@@ -11,5 +12,6 @@ mod token;
 pub use address::{address, default_store};
 pub use config::parse_with_config;
 pub use failure::Failure;
+pub use ipfs::IpfsArgs;
 pub use signal::stop_signal;
 pub use token::read_token;

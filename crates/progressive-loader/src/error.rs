@@ -61,6 +61,9 @@ pub enum BlockError {
         /// The limit.
         limit_bytes: u64,
     },
+    /// The CID that carries it is longer than one may be.
+    #[error("its CID carries {0} bytes itself, more than the 128 that one may")]
+    IdentityTooLong(u64),
     /// It is no dag-pb node with UnixFS in it.
     #[error("it is no valid UnixFS node: {0}")]
     Malformed(&'static str),
@@ -211,6 +214,25 @@ pub enum ReadError {
         /// What is wrong with it.
         problem: BlockError,
     },
+    /// No origin gave a block, however often each was asked.
+    #[error(
+        "{name}: block {cid}{} could not be had in {attempts} attempts; last asked was {origin}: {last}",
+        place(range)
+    )]
+    GaveUp {
+        /// The content.
+        name: String,
+        /// The origin that was asked last.
+        origin: String,
+        /// The block.
+        cid: Box<Cid>,
+        /// The bytes of the file that it holds; empty for a node.
+        range: Range<u64>,
+        /// How many requests failed.
+        attempts: u32,
+        /// Why the last one did.
+        last: Cause,
+    },
     /// The reader was dropped, or the runtime that fetched for it is gone.
     #[error("{name}: reading was cancelled")]
     Cancelled {
@@ -226,6 +248,14 @@ impl ReadError {
             cid: Box::new(cid),
             problem,
         }
+    }
+}
+
+fn place(range: &Range<u64>) -> String {
+    if range.is_empty() {
+        String::new()
+    } else {
+        format!(" (bytes {}..{})", range.start, range.end)
     }
 }
 
@@ -305,7 +335,7 @@ pub enum OpenError {
         cid: Box<Cid>,
         /// The first names in it.
         entries: Vec<String>,
-        /// How many it has.
+        /// How many it has; of a sharded directory, how many are in the buckets that were looked at.
         total_entries: usize,
     },
     /// A directory on the way has no such entry.
@@ -319,7 +349,7 @@ pub enum OpenError {
         name: String,
         /// The first names that are.
         entries: Vec<String>,
-        /// How many there are.
+        /// How many there are; of a sharded directory, how many are in the buckets on the way to the name.
         total_entries: usize,
     },
     /// A path goes on below something that is no directory.
@@ -373,6 +403,9 @@ fn listing(entries: &[String], total: usize) -> String {
     if entries.is_empty() {
         return "it has no entries".into();
     }
+    /// More would bury what is wrong.
+    const SHOWN: usize = 8;
+    let entries = &entries[..entries.len().min(SHOWN)];
     let more = total.saturating_sub(entries.len());
     let tail = if more > 0 {
         format!(" and {more} more")

@@ -6,18 +6,27 @@
 //! |---|---|
 //! | `location` | what a person writes: a path, a CID, a URL |
 //! | `source` | [`ByteSource`]: ranges of one content, from anywhere |
+//! | `origin`, `fetch` | [`Origin`], where blocks come from; [`Fetcher`], which checks them |
 //! | `unixfs`, `multihash`, `sha256_lanes` | blocks: reading nodes, checking hashes, building trees |
+//! | `car` | blocks out of an archive, as it comes in |
 //! | `http_range` | what a server's answer to a range means |
+//! | [`plan`] | retries, breakers, ranking, hedging, striping, chunk sizes, forecast: pure, replayable |
 //! | `ranges`, `window` | which range to fetch next, what to keep: pure, no clock, no I/O |
+//! | [`faststart`] | a film whose index stands at its end, with the index in front |
 //! | `progress` | true figures of what was fetched |
 //! | [`driver`] | files, sockets, threads, the embedded [`Store`](driver::Store), the readers |
 #![forbid(unsafe_code)]
 
+mod car;
 pub mod driver;
 mod error;
+pub mod faststart;
+mod fetch;
 mod http_range;
 mod location;
 mod multihash;
+mod origin;
+pub mod plan;
 mod profile;
 mod progress;
 mod ranges;
@@ -28,7 +37,9 @@ mod window;
 
 pub use cid::Cid;
 pub use error::{BlockError, Cause, OpenError, Phase, ReadError};
+pub use fetch::{Demand, Fetcher};
 pub use location::{Location, LocationError};
+pub use origin::{Leaf, LeafSpan, Origin, OriginError};
 pub use profile::{Profile, ProfileError};
 pub use progress::{LoadSnapshot, RateMeter};
 pub use ranges::RangeSet;

@@ -184,7 +184,7 @@ fn parse_http(text: &str) -> Result<Location, LocationError> {
 }
 
 /// Decodes `%XX` (RFC 3986 §2.1); `None` for a broken escape or for what is not UTF-8.
-fn percent_decode(text: &str) -> Option<String> {
+pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let mut bytes = text.bytes();
     let mut out = Vec::with_capacity(text.len());
     while let Some(byte) = bytes.next() {

@@ -64,6 +64,15 @@ fn wrap(code: u64, digest: &[u8]) -> Multihash<64> {
     Multihash::wrap(code, digest).unwrap_or_default()
 }
 
+/// Whether blocks of this CID can be checked at all.
+pub(crate) fn check_supported(cid: &Cid) -> Result<(), BlockError> {
+    let code = cid.hash().code();
+    let supported = matches!(code, SHA2_256 | SHA2_512 | IDENTITY) || Code::try_from(code).is_ok();
+    supported
+        .then_some(())
+        .ok_or(BlockError::UnsupportedHash(code))
+}
+
 /// Checks the block made of `parts` against the hash its CID names.
 pub(crate) fn verify(cid: &Cid, parts: &[&[u8]]) -> Result<(), BlockError> {
     let expected = cid.hash();

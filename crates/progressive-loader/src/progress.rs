@@ -18,6 +18,18 @@ pub struct LoadSnapshot {
     /// Bytes fetched per second over the last five seconds (or since the first byte, when that is
     /// less); 0 when nothing came for that long.
     pub bytes_per_second: u64,
+    /// Bytes held from the reader's position on, without a gap.
+    pub held_ahead_bytes: u64,
+    /// The size of the next fetch, in bytes.
+    pub chunk_bytes: u64,
+    /// Bytes per second that come while something is asked for: the lower of two averages, one of the
+    /// last seconds, one slower. Nothing before the first bytes came.
+    pub bandwidth_bytes_per_second: Option<u64>,
+    /// Bytes per second that the reader consumes, as told or as measured; nothing before either.
+    pub playback_bytes_per_second: Option<u64>,
+    /// Milliseconds until the reader has consumed all that came, at these rates; nothing when bytes come
+    /// fast enough, or the content ends before.
+    pub underrun_in_ms: Option<u64>,
 }
 
 /// Width of one bucket of the rate's window.

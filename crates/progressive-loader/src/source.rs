@@ -5,11 +5,13 @@
 //! [`ProgressiveReader`](crate::driver::ProgressiveReader).
 
 use crate::error::ReadError;
+use crate::fetch::Demand;
 use bytes::Bytes;
+use cid::Cid;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 
 /// A content of known size whose ranges can be read in any order, several at once.
 ///
@@ -40,6 +42,11 @@ pub trait ByteSource: Send + Sync + 'static {
     /// What a person would call this source in a message: a path, a URL without secrets, a CID.
     fn name(&self) -> String;
 
+    /// The CID of the file that is read, for a content that has one. Default: none.
+    fn cid(&self) -> Option<Cid> {
+        None
+    }
+
     /// The content's size in bytes.
     fn size_bytes(&self) -> u64;
 
@@ -60,6 +67,16 @@ pub trait ByteSource: Send + Sync + 'static {
     fn preferred_chunk_bytes(&self) -> u64 {
         1 << 20
     }
+
+    /// The smallest and the largest fetch that suit this source, in bytes: the reader starts small after
+    /// a jump and follows the bandwidth between the two, in multiples of the smallest. Default: the
+    /// preferred size alone.
+    fn chunk_range(&self) -> RangeInclusive<u64> {
+        self.preferred_chunk_bytes()..=self.preferred_chunk_bytes()
+    }
+
+    /// What the reader needs from now on, told as it changes. Default: nothing is done about it.
+    fn demand(&self, _: Demand) {}
 
     /// How many ranges are worth reading at once. Default 2: one more is asked for while the first
     /// arrives, which hides the source's delay.

@@ -5,10 +5,12 @@
 //! no I/O and knows no clock, so every decision can be replayed.
 //!
 //! Policy. Wanted is `[position, position + lookahead)` and nothing else: a reader that stops costs
-//! nothing more. Ranges end on multiples of the chunk size, so that neighbouring fetches share
-//! blocks rarely. When the memory budget (`lookahead + keep_behind`) is exceeded, whole pieces
+//! nothing more. At a place it has just jumped to, the look-ahead starts small and grows with what is
+//! read there (see [`Ramp`]), so that a demuxer's hops are cheap. Ranges end on multiples of the
+//! smallest chunk, so that neighbouring fetches share blocks rarely. When the memory budget (`lookahead + keep_behind`) is exceeded, whole pieces
 //! outside the wanted window are dropped, the one farthest from it first.
 
+use crate::plan::{Ramp, SMALLEST_CHUNK_BYTES};
 use crate::ranges::RangeSet;
 use bytes::Bytes;
 use std::collections::BTreeMap;
@@ -24,7 +26,10 @@ pub struct WindowConfig {
     /// How much to keep of what lies outside the look-ahead, in bytes.
     pub keep_behind_bytes: u64,
     /// The size of one fetch in bytes; lowered to half the look-ahead, so that one is always possible.
+    /// [`Window::set_chunk_bytes`] changes it.
     pub chunk_bytes: u64,
+    /// The smallest fetch in bytes, at most `chunk_bytes`: fetches end on multiples of it.
+    pub smallest_chunk_bytes: u64,
     /// How many fetches may be on their way at once; at least 1.
     pub max_in_flight: usize,
 }
@@ -54,6 +59,7 @@ struct InFlight {
 pub struct Window {
     config: WindowConfig,
     position: u64,
+    ramp: Ramp,
     pieces: BTreeMap<u64, Bytes>,
     held: RangeSet,
     held_bytes: u64,
@@ -68,15 +74,19 @@ impl Window {
     #[must_use]
     pub fn new(config: WindowConfig) -> Self {
         let lookahead_bytes = config.lookahead_bytes.max(1);
+        let chunk_bytes = config.chunk_bytes.clamp(1, (lookahead_bytes / 2).max(1));
+        let smallest_chunk_bytes = config.smallest_chunk_bytes.clamp(1, chunk_bytes);
         let config = WindowConfig {
             lookahead_bytes,
-            chunk_bytes: config.chunk_bytes.clamp(1, (lookahead_bytes / 2).max(1)),
+            chunk_bytes,
+            smallest_chunk_bytes,
             max_in_flight: config.max_in_flight.max(1),
             ..config
         };
         Self {
             config,
             position: 0,
+            ramp: Ramp::new(smallest_chunk_bytes.max(SMALLEST_CHUNK_BYTES)),
             pieces: BTreeMap::new(),
             held: RangeSet::new(),
             held_bytes: 0,
@@ -95,6 +105,7 @@ impl Window {
     /// Moves the reader. What is still useful stays; see [`Window::take_stale`] for what is not.
     pub fn seek(&mut self, position: u64) {
         self.position = position;
+        self.ramp.jump(position);
         self.blocked_from = None;
     }
 
@@ -110,6 +121,41 @@ impl Window {
     /// Moves the reader forward by `bytes` it has read.
     pub fn advance(&mut self, bytes: u64) {
         self.position = self.position.saturating_add(bytes);
+        self.ramp.read_to(self.position);
+    }
+
+    /// Changes the size of the fetches to come, in bytes: lowered to half the look-ahead, and to a
+    /// multiple of the smallest.
+    pub fn set_chunk_bytes(&mut self, bytes: u64) {
+        self.config.chunk_bytes = self.chunk_within(bytes, self.config.lookahead_bytes);
+    }
+
+    /// The size of the next fetch, in bytes.
+    #[must_use]
+    pub fn chunk_bytes(&self) -> u64 {
+        let ahead = self.ramp.ahead_bytes().min(self.config.lookahead_bytes);
+        self.chunk_within(self.config.chunk_bytes, ahead)
+    }
+
+    /// Half of what is fetched ahead at most, so that one chunk is read while the next one comes.
+    fn chunk_within(&self, bytes: u64, ahead_bytes: u64) -> u64 {
+        let unit = self.config.smallest_chunk_bytes;
+        let units = bytes.min(ahead_bytes / 2) / unit;
+        units.max(1) * unit
+    }
+
+    /// Bytes held from the position on, without a gap.
+    #[must_use]
+    pub fn held_ahead_bytes(&self) -> u64 {
+        self.held
+            .run_end(self.position)
+            .map_or(0, |end| end - self.position)
+    }
+
+    /// Whether anything is on its way.
+    #[must_use]
+    pub fn is_fetching(&self) -> bool {
+        !self.in_flight.is_empty()
     }
 
     /// The reader waits for the byte at its position: a failure that was met while fetching ahead no
@@ -147,18 +193,17 @@ impl Window {
         if gap.start >= window.end || self.blocked_from.is_some_and(|from| gap.start >= from) {
             return None;
         }
-        let chunk = self.config.chunk_bytes;
-        let chunk_end = (gap.start / chunk + 1).saturating_mul(chunk).min(gap.end);
+        let unit = self.config.smallest_chunk_bytes;
+        let unit_start = gap.start - gap.start % unit;
+        let chunk_end = unit_start.saturating_add(self.chunk_bytes()).min(gap.end);
         (chunk_end <= window.end).then_some(gap.start..chunk_end)
     }
 
-    /// `[position, position + lookahead)`, cut at the end of the content.
+    /// `[position, position + lookahead)`, less after a jump, and cut at the end of the content.
     fn wanted(&self) -> Range<u64> {
         let start = self.position.min(self.config.size_bytes);
-        start
-            ..start
-                .saturating_add(self.config.lookahead_bytes)
-                .min(self.config.size_bytes)
+        let ahead = self.ramp.ahead_bytes().min(self.config.lookahead_bytes);
+        start..start.saturating_add(ahead).min(self.config.size_bytes)
     }
 
     /// The fetches that the reader's last move made useless, no longer counted as on their way. When

@@ -104,10 +104,7 @@ fn claims_that_do_not_hold_are_errors() {
     let huge = file(b"", &[(&leaf.cid, 1 << 40)], 1 << 40);
     assert!(matches!(
         problem(&[&leaf, &huge]),
-        BlockError::SizeMismatch {
-            actual_bytes: 4,
-            ..
-        }
+        BlockError::TooLarge { .. }
     ));
     let sum = file(b"", &[(&leaf.cid, 4)], 9);
     assert!(matches!(problem(&[&leaf, &sum]), BlockError::Malformed(_)));

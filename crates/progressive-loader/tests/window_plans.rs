@@ -22,6 +22,7 @@ enum Step {
     Read(usize),
     Deliver { which: usize, bytes: u64 },
     Fail(usize),
+    Chunk(u64),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -30,6 +31,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (1usize..60).prop_map(Step::Read),
         6 => (0usize..4, 1u64..40).prop_map(|(which, bytes)| Step::Deliver { which, bytes }),
         1 => (0usize..4).prop_map(Step::Fail),
+        1 => (0u64..200).prop_map(Step::Chunk),
     ];
     proptest::collection::vec(step, 1..120)
 }
@@ -41,6 +43,7 @@ fn config() -> impl Strategy<Value = WindowConfig> {
             lookahead_bytes,
             keep_behind_bytes,
             chunk_bytes,
+            smallest_chunk_bytes: 1 + chunk_bytes / 3,
             max_in_flight,
         },
     )
@@ -132,6 +135,7 @@ impl Play {
                 self.window.failed(fetch.id);
             }
             Step::Fail(_) => {}
+            Step::Chunk(bytes) => self.window.set_chunk_bytes(bytes),
         }
         self.plan();
         let straddling = 2 * self.config.chunk_bytes;
@@ -193,6 +197,7 @@ fn window(lookahead_bytes: u64, keep_behind_bytes: u64) -> Window {
         lookahead_bytes,
         keep_behind_bytes,
         chunk_bytes: 10,
+        smallest_chunk_bytes: 10,
         max_in_flight: 2,
     })
 }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use jpeg_optimizer::StreamingConfig;
-use progressive_loader::driver::Store;
+use progressive_loader::driver::{IpfsOptions, OpenOptions, Store};
 use quic_session::CongestionControl;
 use tokio::net::TcpListener;
 use webrtc_session::EndpointConfig;
@@ -43,6 +43,8 @@ pub struct ServiceConfig {
     pub optimizer: StreamingConfig,
     /// Where CIDs are looked up. Default: nowhere.
     pub store: Option<Store>,
+    /// Where else they are looked up: daemons and gateways. Default: nowhere.
+    pub ipfs: IpfsOptions,
     /// What every request but `/healthz` must carry as a bearer token. Default: nothing is asked for, and
     /// [`Service::bind`] then refuses an `http` address other than loopback unless `insecure` is set.
     pub token: Option<String>,
@@ -61,6 +63,7 @@ impl Default for ServiceConfig {
             advertised: Vec::new(),
             optimizer: StreamingConfig::default(),
             store: None,
+            ipfs: IpfsOptions::default(),
             token: None,
             insecure: false,
         }
@@ -99,6 +102,9 @@ pub enum ServiceError {
     /// The certificate cannot be shown.
     #[error(transparent)]
     Certificate(#[from] quic_session::IdentityError),
+    /// A daemon or gateway cannot be used.
+    #[error("an origin of contents cannot be used: {0}")]
+    Origins(#[from] progressive_loader::OpenError),
     /// Other machines could use the server without a token.
     #[error(
         "{address} can be reached from other machines and there is no token: give --token-file FILE, listen on 127.0.0.1, or accept the risk with --insecure"
@@ -142,8 +148,13 @@ impl Service {
             data: endpoint,
             quic: quic.transpose()?,
         };
-        let settings = SourceSettings {
+        let open = OpenOptions {
             store: config.store,
+            ipfs: config.ipfs,
+            ..OpenOptions::default()
+        };
+        let settings = SourceSettings {
+            open: open.connect()?,
         };
         let registry = Arc::new(Registry::new(
             settings,

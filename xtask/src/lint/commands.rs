@@ -12,7 +12,7 @@ use crate::setup;
 pub(super) const FMT: Check = Check {
     name: "fmt",
     about: "the code is formatted",
-    remedy: "cargo fmt --all; cargo fmt --manifest-path fuzz/Cargo.toml",
+    remedy: "cargo fmt --all; the same with --manifest-path fuzz/Cargo.toml and crates/ipfs-api-source/Cargo.toml",
     compiles: false,
     run: fmt,
 };
@@ -33,11 +33,15 @@ pub(super) const RUSTDOC: Check = Check {
     run: rustdoc,
 };
 
-/// The fuzz targets are a workspace of their own, and formatted like the rest.
+/// The fuzz targets and the adapter are workspaces of their own, and formatted like the rest.
 fn fmt(context: &Context) -> Result<Outcome> {
     setup::rust_components(&context.workspace)?;
     let mut findings = Vec::new();
-    for manifest in ["Cargo.toml", "fuzz/Cargo.toml"] {
+    for manifest in [
+        "Cargo.toml",
+        "fuzz/Cargo.toml",
+        "crates/ipfs-api-source/Cargo.toml",
+    ] {
         let mut command = context.workspace.cargo();
         command.args(["fmt", "--all", "--manifest-path", manifest]);
         findings.extend(unformatted(context, command.args(["--", "--check", "-l"]))?);

@@ -5,13 +5,14 @@
 
 use crate::driver::positioned::read_exact_at;
 use crate::error::{OpenError, ReadError};
+use crate::plan::SMALLEST_CHUNK_BYTES;
 use crate::source::ByteSource;
 use bytes::Bytes;
 use cid::Cid;
 use futures_util::future::BoxFuture;
 use std::fs::{File, Metadata};
 use std::io;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -144,5 +145,10 @@ impl ByteSource for FileSource {
             let reading = tokio::task::spawn_blocking(move || shared.read(range)).await;
             reading.unwrap_or_else(|_| Err(ReadError::Cancelled { name: self.name() }))
         })
+    }
+
+    /// A file is read the same however it is cut, so that only a hop's cost counts.
+    fn chunk_range(&self) -> RangeInclusive<u64> {
+        SMALLEST_CHUNK_BYTES..=self.preferred_chunk_bytes()
     }
 }

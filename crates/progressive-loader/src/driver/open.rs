@@ -1,11 +1,16 @@
 //! From a location to a reader.
 
+use crate::driver::cache::BlockCache;
 use crate::driver::file::FileSource;
 use crate::driver::http::HttpSource;
+use crate::driver::ipfs_source::IpfsSource;
 use crate::driver::options::OpenOptions;
+use crate::driver::origins::StoreOrigin;
+use crate::driver::pool::{Pool, PoolOptions};
 use crate::driver::reader::ProgressiveReader;
 use crate::error::{OpenError, ReadError};
 use crate::location::Location;
+use crate::origin::Origin;
 use crate::source::ByteSource;
 use cid::Cid;
 use std::sync::Arc;
@@ -51,6 +56,16 @@ async fn open_ipfs(
     path: Vec<String>,
     options: &OpenOptions,
 ) -> Result<Arc<dyn ByteSource>, OpenError> {
+    if let Some(pool) = &options.pool {
+        let fetcher = Arc::new(pool.clone());
+        return Ok(Arc::new(IpfsSource::open(cid, &path, fetcher).await?));
+    }
+    if !options.ipfs.origins.is_empty() {
+        let options = options.clone();
+        let connecting = blocking(format!("ipfs://{cid}"), move || pool(&options));
+        let fetcher = Arc::new(connecting.await?);
+        return Ok(Arc::new(IpfsSource::open(cid, &path, fetcher).await?));
+    }
     let store = options
         .store
         .clone()
@@ -60,6 +75,33 @@ async fn open_ipfs(
     })
     .await?;
     Ok(Arc::new(source))
+}
+
+impl OpenOptions {
+    /// Makes the [`pool`](Self::pool), where there are origins and none was made. Blocks while it lists the
+    /// cache's directory.
+    ///
+    /// # Errors
+    /// [`OpenError`] naming the origin that cannot be used.
+    pub fn connect(mut self) -> Result<Self, OpenError> {
+        if self.pool.is_none() && !self.ipfs.origins.is_empty() {
+            self.pool = Some(pool(&self)?);
+        }
+        Ok(self)
+    }
+}
+
+/// The store, if there is one, and then the origins, with one cache before them.
+fn pool(options: &OpenOptions) -> Result<Pool, OpenError> {
+    let mut origins: Vec<Arc<dyn Origin>> = Vec::new();
+    if let Some(store) = &options.store {
+        origins.push(Arc::new(StoreOrigin::new(store.clone())));
+    }
+    for config in &options.ipfs.origins {
+        origins.push(config.open(&options.ipfs, &options.http)?);
+    }
+    let cache = BlockCache::open(&options.ipfs.cache);
+    Ok(Pool::new(origins, PoolOptions::default(), Some(cache)))
 }
 
 /// Runs `work` on a blocking thread. It is lost only when the runtime shuts down meanwhile.

@@ -2,11 +2,12 @@
 //!
 //! Fed by the reader's fetches; read by whoever shows progress, also after the reader is gone.
 
+use crate::plan::Forecast;
 use crate::progress::{LoadSnapshot, RateMeter};
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 /// What a reader has fetched so far, live. Clones share the same figures.
 #[derive(Debug, Clone)]
@@ -18,6 +19,8 @@ pub struct LoadProgress {
 struct Shared {
     total_bytes: u64,
     fetched_bytes: AtomicU64,
+    /// As told by whoever plays it; 0 when nobody did.
+    playback_bytes_per_second: AtomicU64,
     moving: Mutex<Moving>,
 }
 
@@ -25,6 +28,8 @@ struct Shared {
 struct Moving {
     rate: RateMeter,
     ranges: Vec<Range<u64>>,
+    chunk_bytes: u64,
+    forecast: Forecast,
 }
 
 impl LoadProgress {
@@ -32,6 +37,7 @@ impl LoadProgress {
         let shared = Shared {
             total_bytes,
             fetched_bytes: AtomicU64::new(0),
+            playback_bytes_per_second: AtomicU64::new(0),
             moving: Mutex::default(),
         };
         Self {
@@ -47,6 +53,33 @@ impl LoadProgress {
         moving.rate.record(Instant::now(), bytes);
         moving.ranges.clear();
         moving.ranges.extend(held);
+    }
+
+    /// Takes what the reader plans with.
+    pub(crate) fn plan(&self, forecast: Forecast, chunk_bytes: u64) {
+        let mut moving = self.moving();
+        moving.forecast = forecast;
+        moving.chunk_bytes = chunk_bytes;
+    }
+
+    /// Tells how fast the content is consumed, in bytes per second, from which the reader predicts when it
+    /// runs dry; 0 has it measured instead, which is the default.
+    pub fn set_playback_bytes_per_second(&self, rate: u64) {
+        let told = &self.shared.playback_bytes_per_second;
+        told.store(rate, Ordering::Relaxed);
+    }
+
+    /// The rate that was told, if any.
+    pub(crate) fn playback_bytes_per_second(&self) -> Option<u64> {
+        let told = &self.shared.playback_bytes_per_second;
+        Some(told.load(Ordering::Relaxed)).filter(|&rate| rate > 0)
+    }
+
+    /// Until the reader has consumed all that came, as of its last move; `None` when bytes come fast
+    /// enough, when the content ends before, or when not enough is known.
+    #[must_use]
+    pub fn underrun_in(&self) -> Option<Duration> {
+        self.moving().forecast.dry_in()
     }
 
     /// Bytes taken from the source so far.
@@ -76,6 +109,14 @@ impl LoadProgress {
             total_bytes: self.shared.total_bytes,
             ranges: moving.ranges.clone(),
             bytes_per_second: moving.rate.bytes_per_second(Instant::now()),
+            held_ahead_bytes: moving.forecast.held_ahead_bytes,
+            chunk_bytes: moving.chunk_bytes,
+            bandwidth_bytes_per_second: moving.forecast.bandwidth_bytes_per_second,
+            playback_bytes_per_second: moving.forecast.playback_bytes_per_second,
+            underrun_in_ms: moving
+                .forecast
+                .dry_in()
+                .and_then(|dry_in| u64::try_from(dry_in.as_millis()).ok()),
         }
     }
 

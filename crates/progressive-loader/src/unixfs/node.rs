@@ -3,13 +3,17 @@
 //! Fed with blocks whose hash was checked, which says nothing about their sense: anyone can hash
 //! nonsense. Feeds `walk` and `resolve`.
 
+use super::link::{Link, parse_link};
 use super::wire::{BadMessage, Fields, Value};
 use crate::error::BlockError;
-use cid::Cid;
 use std::ops::Range;
 
 /// The most links one node may have. Kubo writes 174 or 1024; a 2 MiB block has room for 40,000.
 pub(crate) const MAX_LINKS: usize = 8192;
+/// The widest bucket of a sharded directory. Kubo writes 256, and refuses more than 1024.
+const MAX_FANOUT: u64 = 1024;
+/// Multicodec of MurmurHash3 x64, first 64 bits: the one function that places entries in buckets.
+const MURMUR3_X64_64: u64 = 0x22;
 /// The most bytes a file may claim: more than any disk, far below overflow.
 pub(crate) const MAX_FILE_BYTES: u64 = 1 << 53;
 
@@ -18,8 +22,8 @@ pub(crate) const MAX_FILE_BYTES: u64 = 1 << 53;
 pub(crate) enum Node {
     File(FileNode),
     Directory(Vec<Entry>),
-    /// A bucket of a sharded directory (HAMT): entries with a two-digit prefix, or deeper buckets.
-    Shard(Vec<Entry>),
+    /// A bucket of a sharded directory (HAMT): entries with a prefix of hex digits, or deeper buckets.
+    Shard(Shard),
     Symlink,
 }
 
@@ -37,7 +41,7 @@ pub(crate) struct FileNode {
 /// A link of a file node.
 #[derive(Debug, Clone)]
 pub(crate) struct Child {
-    pub(crate) cid: Cid,
+    pub(crate) link: Link,
     pub(crate) start: u64,
     pub(crate) size_bytes: u64,
 }
@@ -46,7 +50,15 @@ pub(crate) struct Child {
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) name: String,
-    pub(crate) cid: Cid,
+    pub(crate) link: Link,
+}
+
+/// One bucket of a sharded directory.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    pub(crate) entries: Vec<Entry>,
+    /// How many places it has: a power of two, 2 to [`MAX_FANOUT`].
+    pub(crate) fanout: u64,
 }
 
 impl From<BadMessage> for BlockError {
@@ -62,6 +74,8 @@ struct Data<'a> {
     bytes: Option<&'a [u8]>,
     file_size: Option<u64>,
     block_sizes: Vec<u64>,
+    hash_function: Option<u64>,
+    fanout: Option<u64>,
 }
 
 impl Node {
@@ -74,9 +88,30 @@ impl Node {
             Some(0 | 2) => FileNode::new(block, &links, &data).map(Self::File),
             Some(1) => Ok(Self::Directory(entries(&links)?)),
             Some(4) => Ok(Self::Symlink),
-            Some(5) => Ok(Self::Shard(entries(&links)?)),
+            Some(5) => Shard::new(&links, &data).map(Self::Shard),
             _ => Err(BlockError::Malformed("its UnixFS type is unknown")),
         }
+    }
+}
+
+impl Shard {
+    fn new(links: &[&[u8]], data: &Data<'_>) -> Result<Self, BlockError> {
+        let fanout = data.fanout.unwrap_or(256);
+        if !fanout.is_power_of_two() || !(2..=MAX_FANOUT).contains(&fanout) {
+            return Err(BlockError::Malformed("its sharding has an odd fanout"));
+        }
+        if data
+            .hash_function
+            .is_some_and(|code| code != MURMUR3_X64_64)
+        {
+            return Err(BlockError::Malformed(
+                "its directory is sharded by a hash other than murmur3-x64-64",
+            ));
+        }
+        Ok(Self {
+            entries: entries(links)?,
+            fanout,
+        })
     }
 }
 
@@ -89,9 +124,9 @@ impl FileNode {
         let mut children = Vec::with_capacity(links.len());
         let mut start = bytes.len() as u64;
         for (link, &size_bytes) in links.iter().zip(&data.block_sizes) {
-            let (cid, _) = parse_link(link)?;
+            let (link, _) = parse_link(link)?;
             children.push(Child {
-                cid,
+                link,
                 start,
                 size_bytes,
             });
@@ -114,14 +149,20 @@ impl FileNode {
         }
     }
 
-    /// The child that holds the byte at `offset` of this node's content.
-    pub(crate) fn child_at(&self, offset: u64) -> Option<&Child> {
+    /// The children from the one that holds the byte at `offset` of this node's content on; none when
+    /// it is the node's own.
+    pub(crate) fn children_from(&self, offset: u64) -> &[Child] {
         let after = self.children.partition_point(|child| child.start <= offset);
-        let child = &self.children[..after]
-            .iter()
-            .rev()
-            .find(|child| child.size_bytes > 0)?;
-        (offset < child.start + child.size_bytes).then_some(child)
+        let holds = |child: &Child| child.size_bytes > 0;
+        let Some(at) = self.children[..after].iter().rposition(holds) else {
+            return &[];
+        };
+        let child = &self.children[at];
+        if offset < child.start + child.size_bytes {
+            &self.children[at..]
+        } else {
+            &[]
+        }
     }
 }
 
@@ -166,6 +207,8 @@ fn parse_data(message: &[u8]) -> Result<Data<'_>, BlockError> {
             (2, Value::Bytes(bytes)) => data.bytes = Some(bytes),
             (3, Value::Varint(size)) => data.file_size = Some(size),
             (4, Value::Varint(size)) => data.block_sizes.push(size),
+            (5, Value::Varint(code)) => data.hash_function = Some(code),
+            (6, Value::Varint(fanout)) => data.fanout = Some(fanout),
             // Some writers pack repeated numbers.
             (4, Value::Bytes(_)) => {
                 return Err(BlockError::Malformed("its block sizes are packed"));
@@ -179,30 +222,11 @@ fn parse_data(message: &[u8]) -> Result<Data<'_>, BlockError> {
     Ok(data)
 }
 
-fn parse_link(link: &[u8]) -> Result<(Cid, &str), BlockError> {
-    let (mut cid, mut name) = (None, "");
-    for field in Fields::new(link) {
-        match field? {
-            (1, Value::Bytes(bytes)) => {
-                cid = Some(
-                    Cid::try_from(bytes).map_err(|_| BlockError::Malformed("a link is no CID"))?,
-                );
-            }
-            (2, Value::Bytes(bytes)) => {
-                name = std::str::from_utf8(bytes)
-                    .map_err(|_| BlockError::Malformed("a name is not UTF-8"))?;
-            }
-            _ => {}
-        }
-    }
-    Ok((cid.ok_or(BlockError::Malformed("a link has no CID"))?, name))
-}
-
 fn entries(links: &[&[u8]]) -> Result<Vec<Entry>, BlockError> {
     let entry = |link: &&[u8]| {
-        parse_link(link).map(|(cid, name)| Entry {
+        parse_link(link).map(|(link, name)| Entry {
             name: name.to_owned(),
-            cid,
+            link,
         })
     };
     links.iter().map(entry).collect()

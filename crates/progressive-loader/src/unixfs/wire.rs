@@ -24,20 +24,10 @@ impl<'a> Fields<'a> {
     }
 
     fn varint(&mut self) -> Result<u64, BadMessage> {
-        let mut value = 0u64;
-        for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.rest.split_first().ok_or(BadMessage)?;
-            self.rest = rest;
-            let bits = u64::from(byte & 0x7f);
-            if bits << shift >> shift != bits {
-                return Err(BadMessage);
-            }
-            value |= bits << shift;
-            if byte & 0x80 == 0 {
-                return Ok(value);
-            }
+        match take_varint(&mut self.rest) {
+            Varint::Value(value) => Ok(value),
+            Varint::CutOff | Varint::Overflow => Err(BadMessage),
         }
-        Err(BadMessage)
     }
 
     fn bytes(&mut self, len: u64) -> Result<&'a [u8], BadMessage> {
@@ -78,8 +68,40 @@ impl<'a> Iterator for Fields<'a> {
     }
 }
 
+/// What stands where a varint should.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Varint {
+    Value(u64),
+    /// The bytes end before it does.
+    CutOff,
+    /// It is more than 64 bits can hold.
+    Overflow,
+}
+
+/// Takes an unsigned LEB128 varint off the front of `bytes`, which stay as they are when there is none.
+pub(crate) fn take_varint(bytes: &mut &[u8]) -> Varint {
+    let mut value = 0u64;
+    let mut rest = *bytes;
+    for shift in (0..64).step_by(7) {
+        let Some((&byte, after)) = rest.split_first() else {
+            return Varint::CutOff;
+        };
+        rest = after;
+        let bits = u64::from(byte & 0x7f);
+        if bits << shift >> shift != bits {
+            return Varint::Overflow;
+        }
+        value |= bits << shift;
+        if byte & 0x80 == 0 {
+            *bytes = rest;
+            return Varint::Value(value);
+        }
+    }
+    Varint::Overflow
+}
+
 /// Appends `value` as a varint.
-pub(super) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
+pub(crate) fn write_varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

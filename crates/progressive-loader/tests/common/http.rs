@@ -12,8 +12,22 @@ use tokio::sync::mpsc;
 pub struct Request {
     /// How many came before it.
     pub number: usize,
+    pub method: String,
+    /// Path and query, as they were sent.
     pub path: String,
     pub range: Option<Range<u64>>,
+    /// All of the head.
+    pub head: String,
+}
+
+impl Request {
+    /// The value of a header; `None` when it is not there.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|line| {
+            let (found, value) = line.split_once(": ")?;
+            found.eq_ignore_ascii_case(name).then_some(value)
+        })
+    }
 }
 
 /// What to answer.
@@ -118,7 +132,8 @@ async fn read_head(stream: &mut TcpStream) -> Option<String> {
 }
 
 fn parse(head: &str, number: usize) -> Request {
-    let path = head.split(' ').nth(1).unwrap_or_default().to_owned();
+    let word = |n| head.split(' ').nth(n).unwrap_or_default().to_owned();
+    let (method, path) = (word(0), word(1));
     let range = head.lines().find_map(|line| {
         let (name, value) = line.split_once(": ")?;
         let (first, last) = value.strip_prefix("bytes=")?.split_once('-')?;
@@ -127,8 +142,10 @@ fn parse(head: &str, number: usize) -> Request {
     });
     Request {
         number,
+        method,
         path,
         range,
+        head: head.to_owned(),
     }
 }
 
@@ -158,6 +175,32 @@ pub fn whole(content: &[u8]) -> Reply {
     Reply {
         head,
         body: content.to_vec(),
+        then: Then::KeepAlive,
+    }
+}
+
+/// A 200 of known length.
+pub fn ok(body: Vec<u8>, headers: &str) -> Reply {
+    let length = body.len();
+    Reply {
+        head: format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n{headers}\r\n"),
+        body,
+        then: Then::KeepAlive,
+    }
+}
+
+/// A 200 in chunks, which ends with `trailers` (each line with its CRLF).
+pub fn chunked(body: &[u8], headers: &str, trailers: &str) -> Reply {
+    let mut chunks = Vec::new();
+    for chunk in body.chunks(30_000) {
+        chunks.extend(format!("{:x}\r\n", chunk.len()).bytes());
+        chunks.extend(chunk);
+        chunks.extend(b"\r\n");
+    }
+    chunks.extend(format!("0\r\n{trailers}\r\n").bytes());
+    Reply {
+        head: format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n{headers}\r\n"),
+        body: chunks,
         then: Then::KeepAlive,
     }
 }

@@ -4,11 +4,17 @@
     unreachable_pub,
     clippy::unwrap_used,
     clippy::expect_used,
+    clippy::panic,
     clippy::print_stderr
 )]
 
 pub mod car;
+pub mod first_origin;
 pub mod http;
+pub mod ipfs;
+pub mod mp4;
+pub mod origins;
+pub mod peers;
 
 use std::path::PathBuf;
 

@@ -3,6 +3,7 @@
 mod auth;
 mod events;
 mod health;
+mod ipfs;
 mod mjpeg;
 mod origin;
 mod page;

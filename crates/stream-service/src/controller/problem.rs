@@ -21,6 +21,18 @@ pub(crate) struct Problem {
     field: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     range: Option<String>,
+    /// What a directory holds. Boxed, for errors are returned by value everywhere.
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub(crate) listing: Option<Box<Listing>>,
+}
+
+/// The names in a directory.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Listing {
+    /// The first hundred.
+    pub(crate) entries: Vec<String>,
+    /// How many there are.
+    pub(crate) total_entries: usize,
 }
 
 impl Problem {
@@ -38,6 +50,7 @@ impl Problem {
             detail: detail.into(),
             field: None,
             range: None,
+            listing: None,
         }
     }
 

@@ -11,22 +11,29 @@ use http::{HeaderName, HeaderValue, Method, StatusCode, Uri, header};
 
 use super::auth::{Token, require_token};
 use super::problem::Problem;
-use super::{events, health, mjpeg, page, prometheus, streams, viewer_lanes, whep};
+use super::{events, health, ipfs, mjpeg, page, prometheus, streams, viewer_lanes, whep};
 use crate::model::registry::Registry;
 
 /// What the handlers share.
 #[derive(Clone)]
 pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
+    pub(super) contents: Arc<ipfs::Contents>,
     token: Token,
 }
 
 impl App {
     pub(crate) fn new(registry: Arc<Registry>, token: Option<String>) -> Self {
         Self {
+            contents: Arc::new(ipfs::Contents::new(registry.settings().clone())),
             registry,
             token: Token(token.map(Arc::from)),
         }
+    }
+
+    /// Whether requests must carry a token.
+    pub(super) fn has_token(&self) -> bool {
+        self.token.0.is_some()
     }
 }
 
@@ -60,6 +67,7 @@ pub(crate) fn router(app: App) -> Router {
         .route("/lanes/webtransport/{id}", post(viewer_lanes::invite))
         .route("/lanes/websocket/{id}", any(viewer_lanes::socket))
         .route("/streams/{file}", get(mjpeg::serve))
+        .route("/ipfs/{*path}", get(ipfs::serve))
         .route("/metrics", get(prometheus::metrics))
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

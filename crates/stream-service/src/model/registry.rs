@@ -81,6 +81,11 @@ impl Registry {
         self.clock
     }
 
+    /// Where sources are looked up.
+    pub(crate) fn settings(&self) -> &SourceSettings {
+        &self.settings
+    }
+
     pub(crate) fn endpoints(&self) -> &Endpoints {
         &self.endpoints
     }

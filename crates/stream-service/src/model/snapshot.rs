@@ -8,6 +8,7 @@ use std::time::{Instant, SystemTime};
 use datachannel_transport::TimingSummary;
 use frame_buffer::BufferMetrics;
 use jpeg_optimizer::EncodeStats;
+use progressive_loader::LoadSnapshot;
 use serde::Serialize;
 use serde_json::{Value, json};
 
@@ -124,6 +125,26 @@ pub(crate) struct Loading {
     fetched_bytes: u64,
     total_bytes: u64,
     bytes_per_second: u64,
+    held_ahead_bytes: u64,
+    chunk_bytes: u64,
+    bandwidth_bytes_per_second: Option<u64>,
+    playback_bytes_per_second: Option<u64>,
+    underrun_in_ms: Option<u64>,
+}
+
+impl From<LoadSnapshot> for Loading {
+    fn from(load: LoadSnapshot) -> Self {
+        Self {
+            fetched_bytes: load.fetched_bytes,
+            total_bytes: load.total_bytes,
+            bytes_per_second: load.bytes_per_second,
+            held_ahead_bytes: load.held_ahead_bytes,
+            chunk_bytes: load.chunk_bytes,
+            bandwidth_bytes_per_second: load.bandwidth_bytes_per_second,
+            playback_bytes_per_second: load.playback_bytes_per_second,
+            underrun_in_ms: load.underrun_in_ms,
+        }
+    }
 }
 
 /// Everything that `GET …/metrics` and `/events` tell.
@@ -166,11 +187,10 @@ pub(crate) async fn metrics(stream: &Arc<Stream>, now: Instant) -> Metrics {
         },
         network,
         timing,
-        loading: stream.progress.as_ref().map(|progress| Loading {
-            fetched_bytes: progress.fetched_bytes(),
-            total_bytes: progress.total_bytes(),
-            bytes_per_second: progress.bytes_per_second(),
-        }),
+        loading: stream
+            .progress
+            .as_ref()
+            .map(|progress| progress.snapshot().into()),
         viewers,
         mjpeg,
     }

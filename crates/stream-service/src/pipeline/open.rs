@@ -5,7 +5,7 @@ use std::time::Duration;
 use frame_buffer::FramePool;
 use media_source::{FrameSource, Looped, VideoUri};
 use progressive_loader::Location;
-use progressive_loader::driver::{LoadProgress, OpenOptions, Store};
+use progressive_loader::driver::{LoadProgress, OpenOptions};
 use tempfile::NamedTempFile;
 
 use crate::model::params::StreamParams;
@@ -19,8 +19,8 @@ const IDLE_PICTURES: usize = 4;
 /// What every source of the service shares.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct SourceSettings {
-    /// Where CIDs are looked up.
-    pub(crate) store: Option<Store>,
+    /// Where CIDs are looked up: the store, and a pool of daemons and gateways that all share.
+    pub(crate) open: OpenOptions,
 }
 
 /// A source, ready to give its first frame.
@@ -66,17 +66,14 @@ pub(crate) async fn open(
     settings: &SourceSettings,
 ) -> Result<OpenedSource, SourceError> {
     let uri: VideoUri = params.uri.parse()?;
-    let options = OpenOptions {
-        store: settings.store.clone(),
-        ..OpenOptions::default()
-    };
+    let options = &settings.open;
     let pool = FramePool::new(IDLE_PICTURES);
     let remote = uri
         .location()
         .filter(|location| !matches!(location, Location::File(_)));
     let (uri, whole) = match remote {
         Some(location) if !params.use_progressive_loading => {
-            let copy = load_whole(location, &options).await?;
+            let copy = load_whole(location, options).await?;
             let location = Location::File(copy.path().to_owned());
             let local = match uri {
                 VideoUri::LocationAt { fps, .. } => VideoUri::LocationAt { location, fps },
@@ -86,12 +83,17 @@ pub(crate) async fn open(
         }
         _ => (uri, None),
     };
-    let opening = media_source::driver::open_with_progress(&uri, &options, pool);
+    let opening = media_source::driver::open_with_progress(&uri, options, pool);
     let opened = tokio::time::timeout(OPEN_TIMEOUT, opening)
         .await
         .map_err(|_| SourceError::Timeout {
             uri: params.uri.clone(),
         })??;
+    if let (Some(progress), Some(duration)) = (&opened.progress, opened.source.info().duration) {
+        // A stream plays at the video's own pace, so that the loader need not wait to measure it.
+        let rate = progress.total_bytes() as f64 / duration.as_secs_f64().max(0.001);
+        progress.set_playback_bytes_per_second(rate as u64);
+    }
     let source: Box<dyn FrameSource> = if params.looping {
         Box::new(Looped::new(opened.source))
     } else {

@@ -2,8 +2,10 @@
 
 mod bad_link;
 mod child_server;
+mod fault_proxy;
 mod wait;
 
 pub use bad_link::{BadLink, BadLinkConfig, BadLinkError, BadLinkStats, LinkControl, Ways};
 pub use child_server::{ChildServer, StartError};
+pub use fault_proxy::{Fault, FaultProxy, LinkShape, ProxyCounts, SeenRequest};
 pub use wait::wait_until;

@@ -2,6 +2,7 @@
 //!
 //! Fed by the source with the range wanted; gives the answer's head, checked, and its open body.
 
+use super::resolver::{Resolver, is_localhost, is_private_ip};
 use crate::driver::options::HttpOptions;
 use crate::error::{Cause, OpenError, Phase, ReadError};
 use crate::http_range::{Answer, Head, Unusable, Validators};
@@ -46,17 +47,8 @@ pub(super) enum RequestError {
 
 impl RangeClient {
     pub(super) fn new(url: &Url, options: &HttpOptions) -> Result<Self, OpenError> {
-        let client = Client::builder()
-            .connect_timeout(options.connect_timeout)
-            .redirect(redirect_policy(options.max_redirects as usize))
-            .user_agent(concat!(
-                "frameway-progressive-loader/",
-                env!("CARGO_PKG_VERSION")
-            ))
-            .build()
-            .map_err(|e| OpenError::Client { source: cause(e) })?;
         Ok(Self {
-            client,
+            client: new_client(url, options)?,
             url: url.clone(),
             name: without_secrets(url),
             options: options.clone(),
@@ -135,6 +127,22 @@ impl RangeClient {
     }
 }
 
+/// A client for `url` and what it redirects to: its timeout of connecting, its redirects, its names.
+pub(crate) fn new_client(url: &Url, options: &HttpOptions) -> Result<Client, OpenError> {
+    let private_is_fine = options.allow_private_redirects || is_private(url);
+    let resolver = Resolver::new(url.host_str().unwrap_or_default(), private_is_fine);
+    Client::builder()
+        .connect_timeout(options.connect_timeout)
+        .redirect(redirect_policy(options))
+        .dns_resolver(resolver)
+        .user_agent(concat!(
+            "frameway-progressive-loader/",
+            env!("CARGO_PKG_VERSION")
+        ))
+        .build()
+        .map_err(|e| OpenError::Client { source: cause(e) })
+}
+
 fn head_of(response: &Response) -> Head {
     let text = |name: HeaderName| {
         let value = response.headers().get(name)?;
@@ -152,15 +160,19 @@ fn head_of(response: &Response) -> Head {
     }
 }
 
-/// Follows up to `limit` redirects, none of them into a place the first URL could not name safely.
-fn redirect_policy(limit: usize) -> Policy {
-    Policy::custom(move |attempt| match refuse(&attempt, limit) {
-        Some(reason) => attempt.error(reason),
-        None => attempt.follow(),
-    })
+/// Follows redirects up to the limit, none of them into a place the first URL could not name safely.
+fn redirect_policy(options: &HttpOptions) -> Policy {
+    let limit = options.max_redirects as usize;
+    let allow_private = options.allow_private_redirects;
+    Policy::custom(
+        move |attempt| match refuse(&attempt, limit, allow_private) {
+            Some(reason) => attempt.error(reason),
+            None => attempt.follow(),
+        },
+    )
 }
 
-fn refuse(attempt: &Attempt<'_>, limit: usize) -> Option<String> {
+fn refuse(attempt: &Attempt<'_>, limit: usize, allow_private: bool) -> Option<String> {
     let (first, next) = (attempt.previous().first()?, attempt.url());
     let shown = without_secrets(next);
     if attempt.previous().len() > limit {
@@ -174,39 +186,23 @@ fn refuse(attempt: &Attempt<'_>, limit: usize) -> Option<String> {
     if first.scheme() == "https" && next.scheme() == "http" {
         return Some(format!("from https to {shown}, which is not encrypted"));
     }
-    if is_private(next) && !is_private(first) {
+    if !allow_private && is_private(next) && !is_private(first) {
         return Some(format!(
-            "from a public address to {shown}, which is private"
+            "from a public address to {shown}, which is private (allow_private_redirects would follow it)"
         ));
     }
     None
 }
 
-/// Whether the URL's host is an address of this machine or its own network. A name that resolves to
-/// one is not noticed.
+/// Whether the URL's host is an address of this machine or its own network. What a name resolves to is the
+/// resolver's to judge.
 fn is_private(url: &Url) -> bool {
     match url.host() {
-        Some(Host::Ipv4(ip)) => is_private_v4(ip),
-        Some(Host::Ipv6(ip)) => match ip.to_ipv4_mapped() {
-            Some(ip) => is_private_v4(ip),
-            None => {
-                ip.is_loopback()
-                    || ip.is_unspecified()
-                    || ip.is_unique_local()
-                    || ip.is_unicast_link_local()
-            }
-        },
-        Some(Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(Host::Ipv4(ip)) => is_private_ip(ip.into()),
+        Some(Host::Ipv6(ip)) => is_private_ip(ip.into()),
+        Some(Host::Domain(name)) => is_localhost(name),
         None => true,
     }
-}
-
-fn is_private_v4(ip: std::net::Ipv4Addr) -> bool {
-    ip.is_private()
-        || ip.is_loopback()
-        || ip.is_link_local()
-        || ip.is_unspecified()
-        || ip.is_broadcast()
 }
 
 /// A transport's error as text: reqwest's own says little without its sources, and may show the URL.
@@ -214,11 +210,11 @@ fn is_private_v4(ip: std::net::Ipv4Addr) -> bool {
 #[error("{0}")]
 struct Chain(String);
 
-fn cause(error: reqwest::Error) -> Cause {
+pub(crate) fn cause(error: reqwest::Error) -> Cause {
     Arc::new(Chain(chain(&error.without_url())))
 }
 
-fn chain(error: &dyn Error) -> String {
+pub(crate) fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();
     while let Some(source) = next {

@@ -3,11 +3,13 @@
 //! | file | is |
 //! |---|---|
 //! | `client` | the client, its timeouts, which redirects it follows, one request |
+//! | `resolver` | names to addresses, none of them private where that is refused |
 //! | `pull` | the bytes of one range: pieces, resumption, what to skip |
 //! | `source` | opening, and the body that waits between two ranges |
 
-mod client;
+pub(super) mod client;
 mod pull;
+mod resolver;
 mod source;
 
 pub use source::HttpSource;

@@ -9,12 +9,13 @@ use super::pull::{self, Body};
 use crate::driver::options::HttpOptions;
 use crate::error::{OpenError, ReadError};
 use crate::http_range::Validators;
+use crate::plan::{LARGEST_CHUNK_BYTES, SMALLEST_CHUNK_BYTES};
 use crate::source::ByteSource;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
 
@@ -236,6 +237,10 @@ impl ByteSource for HttpSource {
             Ok(()) => pull::stream_range(Arc::clone(&self.shared), range),
             Err(error) => stream::iter([Err(error)]).boxed(),
         }
+    }
+
+    fn chunk_range(&self) -> RangeInclusive<u64> {
+        SMALLEST_CHUNK_BYTES..=LARGEST_CHUNK_BYTES
     }
 
     fn max_parallel(&self) -> usize {

@@ -4,8 +4,10 @@
 //! Fed by the reader's moves and by the source's pieces; wakes the reader when there is something
 //! for it. Dropping the [`Fetcher`] aborts every task, which drops the requests behind them.
 
+use super::pace::{Pace, now};
 use crate::driver::progress::LoadProgress;
 use crate::error::ReadError;
+use crate::fetch::Demand;
 use crate::source::ByteSource;
 use crate::window::{Fetch, FetchId, Window, WindowConfig};
 use bytes::Bytes;
@@ -34,6 +36,7 @@ struct Shared {
 
 struct State {
     window: Window,
+    pace: Pace,
     tasks: HashMap<FetchId, AbortHandle>,
     /// What kept the byte at the reader's position from coming; told once, then tried again.
     failure: Option<ReadError>,
@@ -46,6 +49,8 @@ struct State {
 struct Orders {
     start: Vec<Fetch>,
     cancel: Vec<AbortHandle>,
+    /// Told to the source before it is asked for more.
+    demand: Demand,
 }
 
 impl Fetcher {
@@ -57,6 +62,7 @@ impl Fetcher {
     ) -> Self {
         let state = State {
             window: Window::new(window),
+            pace: Pace::new(source.as_ref()),
             tasks: HashMap::new(),
             failure: None,
             waker: None,
@@ -129,6 +135,7 @@ impl Fetcher {
                 let n = piece.len().min(buf.len());
                 buf[..n].copy_from_slice(&piece[..n]);
                 state.window.advance(n as u64);
+                state.pace.consumed(now(), n as u64);
                 Some(Ok(n))
             }
             None => match state.failure.take() {
@@ -140,7 +147,7 @@ impl Fetcher {
                 }
             },
         };
-        let orders = state.plan();
+        let orders = state.plan(&self.shared);
         drop(state);
         Shared::carry_out(&self.shared, orders);
         outcome
@@ -166,8 +173,8 @@ impl Fetcher {
         // Only what is useless is cancelled here; what is wanted now is fetched when it is read, so
         // that a demuxer's seek to ask for the length costs nothing.
         let orders = Orders {
-            start: Vec::new(),
             cancel: state.cancel_stale(),
+            ..Orders::default()
         };
         drop(state);
         Shared::carry_out(&self.shared, orders);
@@ -201,13 +208,32 @@ impl State {
             .collect()
     }
 
-    fn plan(&mut self) -> Orders {
+    fn plan(&mut self, shared: &Shared) -> Orders {
         if self.closed || self.failure.is_some() {
             return Orders::default();
         }
+        let now = now();
         let cancel = self.cancel_stale();
-        let start = std::iter::from_fn(|| self.window.next_fetch()).collect();
-        Orders { start, cancel }
+        let told = shared.progress.playback_bytes_per_second();
+        let forecast = self
+            .pace
+            .forecast(now, &self.window, shared.size_bytes, told);
+        self.window
+            .set_chunk_bytes(self.pace.chunk_bytes(&forecast));
+        if !self.window.is_fetching() {
+            self.pace.starts(now);
+        }
+        let start: Vec<_> = std::iter::from_fn(|| self.window.next_fetch()).collect();
+        shared.progress.plan(forecast, self.window.chunk_bytes());
+        let demand = Demand {
+            bytes_per_second: forecast.playback_bytes_per_second,
+            dry_in: forecast.dry_in(),
+        };
+        Orders {
+            start,
+            cancel,
+            demand,
+        }
     }
 }
 
@@ -219,6 +245,9 @@ impl Shared {
     fn carry_out(shared: &Arc<Self>, orders: Orders) {
         for task in orders.cancel {
             task.abort();
+        }
+        if !orders.start.is_empty() {
+            shared.source.demand(orders.demand);
         }
         for fetch in orders.start {
             let id = fetch.id;
@@ -299,6 +328,7 @@ impl Run {
         if state.closed || !state.window.received(self.id, piece) {
             return false;
         }
+        state.pace.arrived(now(), len);
         self.shared.progress.record(len, state.window.held().iter());
         self.shared.wake(state);
         true
@@ -319,7 +349,7 @@ impl Run {
                 state.window.finished(self.id);
             }
         }
-        let orders = state.plan();
+        let orders = state.plan(&self.shared);
         self.shared.wake(state);
         Shared::carry_out(&self.shared, orders);
     }

@@ -6,6 +6,7 @@
 mod asynchronous;
 mod blocking;
 mod fetcher;
+mod pace;
 
 pub use asynchronous::AsyncReader;
 pub use blocking::BlockingReader;
@@ -48,6 +49,7 @@ impl ProgressiveReader {
             lookahead_bytes: options.lookahead_bytes,
             keep_behind_bytes: options.keep_behind_bytes,
             chunk_bytes: source.preferred_chunk_bytes(),
+            smallest_chunk_bytes: *source.chunk_range().start(),
             max_in_flight: source.max_parallel(),
         };
         Ok(Self {
@@ -80,6 +82,12 @@ impl ProgressiveReader {
     #[must_use]
     pub fn progress(&self) -> LoadProgress {
         self.progress.clone()
+    }
+
+    /// Tells how fast the content is consumed, in bytes per second; see
+    /// [`LoadProgress::set_playback_bytes_per_second`].
+    pub fn set_playback_bytes_per_second(&self, rate: u64) {
+        self.progress.set_playback_bytes_per_second(rate);
     }
 
     /// For a decoder on a thread of its own.

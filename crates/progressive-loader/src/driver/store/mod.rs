@@ -29,7 +29,6 @@ pub use source::StoreSource;
 
 use crate::error::OpenError;
 use crate::profile::Profile;
-use crate::unixfs::resolve::resolve;
 use catalog::Catalog;
 use cid::Cid;
 use pack::Origin;
@@ -165,8 +164,7 @@ impl Store {
                 store,
             });
         }
-        let file = resolve(*cid, path, &blocks)?;
-        Ok(StoreSource::open(file, path, blocks)?)
+        StoreSource::open(path, blocks)
     }
 
     /// What can be opened by CID, in no particular order. A damaged pack is left out, and logged.

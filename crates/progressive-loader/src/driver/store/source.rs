@@ -7,11 +7,12 @@ use super::Store;
 use super::catalog::Pack;
 use super::pack::Entry;
 use crate::driver::positioned::read_exact_at;
-use crate::error::{BlockError, ReadError};
+use crate::error::{BlockError, OpenError, ReadError};
 use crate::multihash::{IDENTITY, verify};
 use crate::source::ByteSource;
 use crate::unixfs::build::Framing;
-use crate::unixfs::walk::{Blocks, FileTree};
+use crate::unixfs::stored::{self, Blocks};
+use crate::unixfs::walk::FileTree;
 use bytes::Bytes;
 use cid::Cid;
 use futures_util::future::BoxFuture;
@@ -41,13 +42,13 @@ pub(super) struct StoreBlocks {
 }
 
 impl StoreSource {
-    /// Opens `file`, reached over `path` from the blocks' root.
-    pub(super) fn open(file: Cid, path: &[String], blocks: StoreBlocks) -> Result<Self, ReadError> {
+    /// Opens the file at `path` below the blocks' root.
+    pub(super) fn open(path: &[String], blocks: StoreBlocks) -> Result<Self, OpenError> {
         let location = crate::Location::Ipfs {
             cid: blocks.root,
             path: path.to_vec(),
         };
-        let tree = FileTree::open(blocks.root, file, &blocks)?;
+        let tree = stored::open(blocks.root, path, &blocks)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 name: location.to_string(),
@@ -77,7 +78,7 @@ impl Shared {
                 size_bytes,
             });
         }
-        self.tree.read(range, &self.blocks)
+        stored::read(&self.tree, range, &self.blocks)
     }
 }
 
@@ -101,6 +102,12 @@ impl StoreBlocks {
             range: entry.offset..entry.offset + u64::from(entry.len_bytes),
             source: Arc::new(e),
         };
+        let block = Self::read_unchecked(pack, entry).map_err(failed)?;
+        verify(cid, &[&block]).map_err(|problem| self.bad(cid, problem))?;
+        Ok(block)
+    }
+
+    fn read_unchecked(pack: &Pack, entry: Entry) -> io::Result<Bytes> {
         let framing = if entry.wrapped {
             Framing::dag_pb(entry.len_bytes.into())
         } else {
@@ -109,11 +116,35 @@ impl StoreBlocks {
         let content = framing.before.len()..framing.before.len() + entry.len_bytes as usize;
         let mut block = framing.before;
         block.resize(content.end, 0);
-        let file = File::open(&pack.path).map_err(failed)?;
-        read_exact_at(&file, &mut block[content], entry.offset).map_err(failed)?;
+        let file = File::open(&pack.path)?;
+        read_exact_at(&file, &mut block[content], entry.offset)?;
         block.extend(framing.after);
-        verify(cid, &[&block]).map_err(|problem| self.bad(cid, problem))?;
         Ok(block.into())
+    }
+}
+
+impl Store {
+    /// The block with this CID, as it is on the disk, packs that came lately included; `None` when none has it.
+    pub(crate) fn find_unchecked(&self, cid: &Cid) -> io::Result<Option<Bytes>> {
+        let found = self.block_unchecked(cid)?;
+        if found.is_none() {
+            let refreshed = self.inner.catalog.refresh();
+            refreshed.map_err(io::Error::other)?;
+            return self.block_unchecked(cid);
+        }
+        Ok(found)
+    }
+
+    /// The block with this CID, as it is on the disk; `None` when no pack known has it.
+    pub(crate) fn block_unchecked(&self, cid: &Cid) -> io::Result<Option<Bytes>> {
+        let mut outcome = Ok(None);
+        for (pack, entry) in self.inner.catalog.find(cid.hash()) {
+            match StoreBlocks::read_unchecked(&pack, entry) {
+                Ok(block) => return Ok(Some(block)),
+                Err(error) => outcome = Err(error),
+            }
+        }
+        outcome
     }
 }
 
@@ -137,6 +168,10 @@ impl Blocks for StoreBlocks {
 impl ByteSource for StoreSource {
     fn name(&self) -> String {
         self.shared.name.clone()
+    }
+
+    fn cid(&self) -> Option<Cid> {
+        Some(self.shared.tree.file())
     }
 
     fn size_bytes(&self) -> u64 {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datachannel_transport::TimingSummary;
-use progressive_loader::driver::Store;
+use progressive_loader::driver::{IpfsOptions, OpenOptions, Store};
 use quic_session::CongestionControl;
 use serde::{Deserialize, Serialize};
 
@@ -115,6 +115,8 @@ pub struct SendOptions {
     pub skip_finished: bool,
     /// Where CIDs are looked up. Default: nowhere.
     pub store: Option<Store>,
+    /// Where else they are looked up: daemons and gateways. Default: nowhere.
+    pub ipfs: IpfsOptions,
     /// The worker's bearer token.
     pub token: Option<String>,
     /// Authorities whose certificates are taken at `https://`, beside those that the system trusts: DER, as
@@ -155,6 +157,7 @@ impl SendOptions {
             ledger: None,
             skip_finished: false,
             store: None,
+            ipfs: IpfsOptions::default(),
             token: None,
             authorities: Vec::new(),
             connect_timeout: Duration::from_secs(10),
@@ -162,6 +165,17 @@ impl SendOptions {
             max_held_frames: 280,
             max_held_bytes: 32 << 20,
             on_progress: None,
+        }
+    }
+}
+
+impl SendOptions {
+    /// How the loader opens the input.
+    pub(super) fn open_options(&self) -> OpenOptions {
+        OpenOptions {
+            store: self.store.clone(),
+            ipfs: self.ipfs.clone(),
+            ..OpenOptions::default()
         }
     }
 }

@@ -9,7 +9,6 @@ use datachannel_transport::{Encoding, FrameMeta, OutgoingFrame, ResumePoint, pay
 use frame_buffer::{FramePool, Picture, Plane, VideoFrame};
 use jpeg_optimizer::{JpegEncoder, Quality, Renderer};
 use media_source::{FrameSource, VideoUri};
-use progressive_loader::driver::OpenOptions;
 
 use super::bgr::bgr_of;
 use super::ledger::Resumed;
@@ -128,10 +127,7 @@ impl Payloads {
             Source::Opaque(frames)
         } else {
             let uri: VideoUri = uri.parse()?;
-            let open = OpenOptions {
-                store: options.store.clone(),
-                ..OpenOptions::default()
-            };
+            let open = options.open_options();
             let pool = FramePool::new(IDLE_PICTURES);
             Source::Video(media_source::driver::open(&uri, &open, pool).await?)
         };

@@ -7,7 +7,6 @@ use std::collections::VecDeque;
 use bytes::Bytes;
 use datachannel_transport::{Encoding, FrameMeta, OutgoingFrame, ResumePoint};
 use media_source::{AccessUnit, AccessUnits, VideoInfo, VideoUri};
-use progressive_loader::driver::OpenOptions;
 
 use super::encoded::EncodedUnits;
 use super::groups::Groups;
@@ -59,10 +58,7 @@ impl UnitPayloads {
             }));
         }
         let uri: VideoUri = uri.parse()?;
-        let open = OpenOptions {
-            store: options.store.clone(),
-            ..OpenOptions::default()
-        };
+        let open = options.open_options();
         let source = if options.encoding == PayloadEncoding::H264 {
             let made = EncodedUnits::open(&uri, &open, options.quality).await?;
             Source::Encoded(Box::new(made))

@@ -1,0 +1,144 @@
+//! A file's bytes, as they come, cut into the blocks of its leaves.
+//!
+//! Fed with a body by the origins that give content rather than blocks. A raw leaf's block is its content; around
+//! that of a dag-pb leaf goes the framing that every known writer gives it, and where the hash tells of another
+//! framing the block itself is asked for.
+
+use super::http::{Body, broken};
+use crate::multihash::{RAW, verify};
+use crate::origin::{Leaf, LeafSpan, Origin, OriginError};
+use crate::unixfs::MAX_BLOCK_BYTES;
+use crate::unixfs::build::Framing;
+use bytes::{Bytes, BytesMut};
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
+use std::future::Future;
+
+/// The leaves of a span, one after the other, out of a body.
+pub(super) struct ContentSpan<'o> {
+    origin: &'o dyn Origin,
+    span: LeafSpan,
+    next: usize,
+    body: Body,
+    /// How much of the body stands before the span.
+    skip_bytes: u64,
+    /// Whether the body ends with the span.
+    ends_with_span: bool,
+    pending: Bytes,
+}
+
+impl<'o> ContentSpan<'o> {
+    /// A body that is the span and nothing else.
+    pub(super) fn exact(origin: &'o dyn Origin, span: LeafSpan, body: Body) -> Self {
+        Self {
+            origin,
+            span,
+            next: 0,
+            body,
+            skip_bytes: 0,
+            ends_with_span: true,
+            pending: Bytes::new(),
+        }
+    }
+
+    /// The body of the whole file.
+    pub(super) fn whole_file(origin: &'o dyn Origin, span: LeafSpan, body: Body) -> Self {
+        Self {
+            skip_bytes: span.range().start,
+            ends_with_span: false,
+            ..Self::exact(origin, span, body)
+        }
+    }
+
+    /// The block of the next leaf; `None` after the last one.
+    pub(super) async fn next_block(&mut self) -> Result<Option<Bytes>, OriginError> {
+        let Some(leaf) = self.span.leaves.get(self.next).cloned() else {
+            return Ok(None);
+        };
+        self.next += 1;
+        let content = self.content(&leaf).await?;
+        if self.ends_with_span && self.next == self.span.leaves.len() {
+            self.end().await?;
+        }
+        if leaf.cid.codec() == RAW {
+            return Ok(Some(content));
+        }
+        let block = framed(&content);
+        if verify(&leaf.cid, &[&block]).is_ok() {
+            return Ok(Some(block));
+        }
+        self.origin.block(leaf.cid).await.map(Some)
+    }
+
+    /// Makes sure that the body ends here.
+    async fn end(&mut self) -> Result<(), OriginError> {
+        if self.pending.is_empty() && self.body.piece().await?.is_none() {
+            return Ok(());
+        }
+        Err(broken("more bytes than were asked for"))
+    }
+
+    async fn content(&mut self, leaf: &Leaf) -> Result<Bytes, OriginError> {
+        let wanted = leaf.range.end - leaf.range.start;
+        if wanted > MAX_BLOCK_BYTES {
+            return Err(broken("a leaf of more than 2 MiB"));
+        }
+        let wanted = wanted as usize;
+        let mut gathered = BytesMut::new();
+        loop {
+            let missing = wanted - gathered.len();
+            let mut piece = std::mem::take(&mut self.pending);
+            if piece.len() >= missing {
+                self.pending = piece.split_off(missing);
+                if gathered.is_empty() {
+                    return Ok(piece);
+                }
+                gathered.extend_from_slice(&piece);
+                return Ok(gathered.freeze());
+            }
+            if !piece.is_empty() {
+                gathered.reserve(missing);
+                gathered.extend_from_slice(&piece);
+            }
+            self.pending = self.pull(leaf, wanted - gathered.len()).await?;
+        }
+    }
+
+    /// The next piece of the span.
+    async fn pull(&mut self, leaf: &Leaf, missing: usize) -> Result<Bytes, OriginError> {
+        loop {
+            let Some(mut piece) = self.body.piece().await? else {
+                let end = self.span.range().end;
+                let missing_bytes = self.skip_bytes + missing as u64 + (end - leaf.range.end);
+                return Err(broken(format!(
+                    "it ended {missing_bytes} bytes before byte {end} of the file"
+                )));
+            };
+            let skip = self.skip_bytes.min(piece.len() as u64);
+            self.skip_bytes -= skip;
+            if skip < piece.len() as u64 {
+                return Ok(piece.split_off(skip as usize));
+            }
+        }
+    }
+}
+
+fn framed(content: &Bytes) -> Bytes {
+    let framing = Framing::dag_pb(content.len() as u64);
+    [framing.before.as_slice(), content, &framing.after]
+        .concat()
+        .into()
+}
+
+/// What `opening` gives, as a stream of blocks.
+pub(super) fn stream<'o>(
+    opening: impl Future<Output = Result<ContentSpan<'o>, OriginError>> + Send + 'o,
+) -> BoxStream<'o, Result<Bytes, OriginError>> {
+    let opened = stream::once(opening).map_ok(|span| {
+        stream::try_unfold(span, |mut span| async move {
+            let block = span.next_block().await?;
+            Ok(block.map(|block| (block, span)))
+        })
+    });
+    opened.try_flatten().boxed()
+}

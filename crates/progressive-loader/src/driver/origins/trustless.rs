@@ -1,0 +1,218 @@
+//! A trustless gateway: archives of the blocks behind a range of a file
+//! (<https://specs.ipfs.tech/http-gateways/trustless-gateway/>).
+//!
+//! Such an archive also has the blocks on the way to the range, and may leave out a block that it has sent already.
+
+use super::http::{Body, OriginClient, Wanted, broken};
+use super::path_gateway::{block, url_of};
+use crate::car::{CarError, CarReader};
+use crate::driver::options::HttpOptions;
+use crate::error::OpenError;
+use crate::origin::{LeafSpan, Origin, OriginError};
+use bytes::Bytes;
+use cid::Cid;
+use cid::multihash::Multihash;
+use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
+use reqwest::Method;
+use std::collections::HashMap;
+use std::future::Future;
+use std::sync::Arc;
+use url::Url;
+
+const CAR: &str = "application/vnd.ipld.car";
+/// In the leaves' order, each as often as it occurs, so that nothing needs to be kept.
+const ACCEPT_CAR: &str = "application/vnd.ipld.car; version=1; order=dfs; dups=y";
+/// How much more than the span's content its blocks may have while they wait for their turn: framings.
+const HELD_OVERHEAD_BYTES: u64 = 1 << 20;
+
+/// A gateway, by archives of blocks.
+#[derive(Debug, Clone)]
+pub struct TrustlessOrigin {
+    client: Arc<OriginClient>,
+}
+
+/// The leaves of a span, one after the other, out of an archive.
+pub(super) struct ArchiveSpan {
+    span: LeafSpan,
+    next: usize,
+    body: Body,
+    archive: CarReader,
+    /// How often each leaf is still to come.
+    wanted: HashMap<Multihash<64>, usize>,
+    /// Blocks that came before their turn, or are wanted again.
+    held: HashMap<Multihash<64>, Bytes>,
+    held_bytes: u64,
+    discarded_bytes: u64,
+    max_discard_bytes: u64,
+}
+
+impl TrustlessOrigin {
+    /// The gateway at `url`, such as `https://trustless-gateway.link`; a `user:password@` in it is basic
+    /// authentication. Asks nothing yet.
+    ///
+    /// # Errors
+    /// [`OpenError::Client`] when the HTTP client cannot be made.
+    pub fn new(url: &Url, options: &HttpOptions) -> Result<Self, OpenError> {
+        let client = OriginClient::new("trustless gateway", url, &["/ipfs"], None, options)?;
+        Ok(Self::over(Arc::new(client)))
+    }
+
+    pub(super) fn over(client: Arc<OriginClient>) -> Self {
+        Self { client }
+    }
+
+    pub(super) async fn open(&self, span: LeafSpan) -> Result<ArchiveSpan, OriginError> {
+        let range = span.range();
+        let mut url = url_of(&self.client, &span);
+        let query = format!(
+            "format=car&dag-scope=entity&entity-bytes={}:{}",
+            range.start,
+            range.end.saturating_sub(1)
+        );
+        url.set_query(Some(&query));
+        let wanted = Wanted {
+            accept: Some(ACCEPT_CAR),
+            range: None,
+        };
+        let answer = self.client.send(Method::GET, url, &wanted).await?;
+        if answer.media_type() != CAR {
+            let media_type = answer.media_type();
+            return Err(broken(format!("{media_type:?} instead of an archive")));
+        }
+        let max_discard_bytes = self.client.options.max_discard_bytes;
+        Ok(ArchiveSpan::new(span, answer.body, max_discard_bytes))
+    }
+}
+
+impl ArchiveSpan {
+    fn new(span: LeafSpan, body: Body, max_discard_bytes: u64) -> Self {
+        let mut wanted = HashMap::new();
+        for leaf in span.leaves.iter() {
+            *wanted.entry(*leaf.cid.hash()).or_default() += 1;
+        }
+        Self {
+            span,
+            next: 0,
+            body,
+            archive: CarReader::default(),
+            wanted,
+            held: HashMap::new(),
+            held_bytes: 0,
+            discarded_bytes: 0,
+            max_discard_bytes,
+        }
+    }
+
+    /// The block of the next leaf; `None` after the last one.
+    async fn next_block(&mut self) -> Result<Option<Bytes>, OriginError> {
+        let Some(leaf) = self.span.leaves.get(self.next) else {
+            return Ok(None);
+        };
+        let cid = leaf.cid;
+        self.next += 1;
+        let still_wanted = self.wanted.get_mut(cid.hash()).map_or(0, |count| {
+            *count = count.saturating_sub(1);
+            *count
+        });
+        if let Some(block) = self.held.get(cid.hash()).cloned() {
+            if still_wanted == 0 {
+                self.held.remove(cid.hash());
+                self.held_bytes -= block.len() as u64;
+            }
+            return Ok(Some(block));
+        }
+        loop {
+            let (found, block) = self.pull(&cid).await?;
+            if found == *cid.hash() {
+                if still_wanted > 0 {
+                    self.hold(found, block.clone())?;
+                }
+                return Ok(Some(block));
+            }
+            if self.wanted.get(&found).is_some_and(|&count| count > 0) {
+                self.hold(found, block)?;
+            } else {
+                self.discard(block.len() as u64)?;
+            }
+        }
+    }
+
+    /// The archive's next block.
+    async fn pull(&mut self, missing: &Cid) -> Result<(Multihash<64>, Bytes), OriginError> {
+        loop {
+            if let Some(block) = self
+                .archive
+                .next_block()
+                .map_err(|error| malformed(&error))?
+            {
+                return Ok((*block.cid.hash(), block.bytes));
+            }
+            match self.body.piece().await? {
+                Some(piece) => self.archive.push(&piece),
+                None => {
+                    self.archive.end().map_err(|error| malformed(&error))?;
+                    return Err(broken(format!("its archive ends before block {missing}")));
+                }
+            }
+        }
+    }
+
+    fn hold(&mut self, hash: Multihash<64>, block: Bytes) -> Result<(), OriginError> {
+        let len = block.len() as u64;
+        if self.held.insert(hash, block).is_some() {
+            return self.discard(len);
+        }
+        self.held_bytes += len;
+        let range = self.span.range();
+        if self.held_bytes > range.end - range.start + HELD_OVERHEAD_BYTES {
+            return Err(broken(
+                "blocks larger than the leaves that they are named as",
+            ));
+        }
+        Ok(())
+    }
+
+    fn discard(&mut self, bytes: u64) -> Result<(), OriginError> {
+        self.discarded_bytes += bytes;
+        if self.discarded_bytes <= self.max_discard_bytes {
+            return Ok(());
+        }
+        Err(broken(format!(
+            "an archive with more than {} bytes besides what was asked for",
+            self.max_discard_bytes
+        )))
+    }
+}
+
+fn malformed(error: &CarError) -> OriginError {
+    broken(error.to_string())
+}
+
+/// The blocks of what `opening` gives.
+pub(super) fn blocks<'o>(
+    opening: impl Future<Output = Result<ArchiveSpan, OriginError>> + Send + 'o,
+) -> BoxStream<'o, Result<Bytes, OriginError>> {
+    let opened = stream::once(opening).map_ok(|span| {
+        stream::try_unfold(span, |mut span| async move {
+            let block = span.next_block().await?;
+            Ok(block.map(|block| (block, span)))
+        })
+    });
+    opened.try_flatten().boxed()
+}
+
+impl Origin for TrustlessOrigin {
+    fn name(&self) -> String {
+        self.client.name.clone()
+    }
+
+    fn block(&self, cid: Cid) -> BoxFuture<'_, Result<Bytes, OriginError>> {
+        Box::pin(block(&self.client, cid))
+    }
+
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
+        blocks(self.open(span))
+    }
+}

@@ -1,0 +1,94 @@
+//! How far ahead of a reader that has just jumped.
+//!
+//! Fed by the window with the reader's moves; feeds it with how much of the look-ahead to use. A
+//! demuxer hops: a header here, an index at the end, a sample in the middle. Most hops read little, so
+//! a place that was just jumped to gets a small look-ahead, which grows with what is read there (as
+//! operating systems ramp up readahead). A few places are remembered, since a demuxer comes back.
+
+/// Places remembered: a header, an index, and a few tracks that are read in turns.
+const PLACES: usize = 8;
+/// How much the look-ahead grows for each byte read beyond the first chunk.
+const GROWTH: u64 = 2;
+
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// Where the reader is, or was last.
+    position: u64,
+    /// Up to where it has been.
+    farthest: u64,
+    /// Bytes read there, none counted twice.
+    read_bytes: u64,
+}
+
+impl Place {
+    fn new(position: u64) -> Self {
+        Self {
+            position,
+            farthest: position,
+            read_bytes: 0,
+        }
+    }
+}
+
+/// The places a reader is at, the present one last.
+#[derive(Debug, Clone)]
+pub struct Ramp {
+    chunk_bytes: u64,
+    places: Vec<Place>,
+}
+
+impl Ramp {
+    /// A reader at position 0. A place begins with a look-ahead of one and a half chunks: one that is
+    /// read, and the next one before the first is read to its end.
+    #[must_use]
+    pub fn new(chunk_bytes: u64) -> Self {
+        Self {
+            chunk_bytes: chunk_bytes.max(1),
+            places: vec![Place::new(0)],
+        }
+    }
+
+    /// How far ahead to fetch, in bytes, before the look-ahead's own bound.
+    #[must_use]
+    pub fn ahead_bytes(&self) -> u64 {
+        let present = self.places.last();
+        present.map_or(self.chunk_bytes, |place| self.reach(place))
+    }
+
+    /// The reader read on to `position`.
+    pub fn read_to(&mut self, position: u64) {
+        if let Some(place) = self.places.last_mut() {
+            let new = position.saturating_sub(place.farthest.max(place.position));
+            place.read_bytes = place.read_bytes.saturating_add(new);
+            place.position = position;
+            place.farthest = place.farthest.max(position);
+        }
+    }
+
+    /// The reader jumped to `position`: to a place that it knows, or to a new one.
+    pub fn jump(&mut self, position: u64) {
+        let known = self
+            .places
+            .iter()
+            .rposition(|place| self.is_near(place, position));
+        let mut place = match known {
+            Some(index) => self.places.remove(index),
+            None => Place::new(position),
+        };
+        place.position = position;
+        if self.places.len() == PLACES {
+            self.places.remove(0);
+        }
+        self.places.push(place);
+    }
+
+    /// Within what is fetched for the place, or as far behind it.
+    fn is_near(&self, place: &Place, position: u64) -> bool {
+        place.position.abs_diff(position) <= self.reach(place)
+    }
+
+    fn reach(&self, place: &Place) -> u64 {
+        let beyond = place.read_bytes.saturating_sub(self.chunk_bytes);
+        (self.chunk_bytes.saturating_mul(3) / 2).saturating_add(beyond.saturating_mul(GROWTH))
+    }
+}

@@ -2,11 +2,11 @@
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use testkit::driver::{Fault, FaultProxy};
+use testkit::driver::{Fault, FaultProxy, wait_until};
 
 /// Answers every request with a hundred bytes, by length or in chunks with a trailer, and with the `Range` it saw.
 fn server() -> SocketAddr {
@@ -49,14 +49,19 @@ fn read_head(client: &mut TcpStream) -> Option<String> {
     String::from_utf8(head).ok()
 }
 
-/// What comes back for a request, until the connection ends or nothing comes for a while.
-fn ask(proxy: &FaultProxy, path: &str) -> String {
+fn request(proxy: &FaultProxy, path: &str) -> TcpStream {
     let mut client = TcpStream::connect(proxy.address()).unwrap();
+    let head = format!("GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes=5-9\r\n\r\n");
+    // Fails where the proxy has closed it already.
+    let _ = client.write_all(head.as_bytes());
     client
-        .set_read_timeout(Some(Duration::from_millis(400)))
-        .unwrap();
-    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nRange: bytes=5-9\r\n\r\n");
-    client.write_all(request.as_bytes()).unwrap();
+}
+
+/// What comes back for a request after which the client says that there is no other.
+fn ask(proxy: &FaultProxy, path: &str) -> String {
+    let mut client = request(proxy, path);
+    // Fails where the proxy has closed it already.
+    let _ = client.shutdown(Shutdown::Write);
     let mut answer = Vec::new();
     let mut piece = [0; 1024];
     while let Ok(len @ 1..) = client.read(&mut piece) {
@@ -97,7 +102,18 @@ fn each_fault_is_what_a_client_sees() {
         "{short}"
     );
     assert!(spoilt(Fault::IgnoreRange).contains("X-Range: none"));
-    assert_eq!(spoilt(Fault::Hang), "");
+    proxy.next([Fault::Hang]);
+    let mut hanging = request(&proxy, "/x");
+    let silence = Some(Duration::from_millis(100));
+    hanging.set_read_timeout(silence).unwrap();
+    assert!(
+        hanging.read(&mut [0]).is_err(),
+        "neither an answer nor an end"
+    );
+    assert!(wait_until(Duration::from_secs(60), || proxy
+        .counts()
+        .requests
+        == 6));
     assert_eq!(body(&spoilt(Fault::Stall(30))).len(), 30);
     let refused = spoilt(Fault::Status(429, Some(7)));
     assert!(

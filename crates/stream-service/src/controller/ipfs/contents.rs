@@ -137,7 +137,7 @@ fn plain_name(location: &Location) -> String {
     for byte in text.trim_start_matches("ipfs://").bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'/' | b'.' | b'-' | b'_' => {
-                name.push(byte.into())
+                name.push(byte.into());
             }
             other => name.push_str(&format!("%{other:02X}")),
         }

@@ -136,8 +136,11 @@ async fn answer(
         _ => Wanted::Whole,
     };
     match wanted {
-        Wanted::Whole => send(StatusCode::OK, content, vec![0..size_bytes], common).await,
-        Wanted::Parts(parts) => send(StatusCode::PARTIAL_CONTENT, content, parts, common).await,
+        Wanted::Whole => {
+            let all = 0..size_bytes;
+            send(StatusCode::OK, content, std::slice::from_ref(&all), common).await
+        }
+        Wanted::Parts(parts) => send(StatusCode::PARTIAL_CONTENT, content, &parts, common).await,
         Wanted::Unsatisfiable => Ok(refused(&problems::unsatisfiable(size_bytes), size_bytes)),
         Wanted::TooMany => Ok(refused(&problems::too_many_ranges(MAX_PARTS), size_bytes)),
     }
@@ -157,12 +160,12 @@ fn refused(problem: &Problem, size_bytes: u64) -> Response {
 async fn send(
     status: StatusCode,
     content: Content,
-    ranges: Vec<Range<u64>>,
+    ranges: &[Range<u64>],
     common: &HeaderMap,
 ) -> Result<Response, Problem> {
     let size_bytes = content.source.size_bytes();
     let mut headers = HeaderMap::new();
-    let (parts, length) = match &*ranges {
+    let (parts, length) = match ranges {
         [range] => {
             if status == StatusCode::PARTIAL_CONTENT
                 && let Ok(value) = HeaderValue::try_from(content_range(range, size_bytes))

@@ -118,6 +118,8 @@ fn merge(parts: &mut Vec<Range<u64>>, mut range: Range<u64>) {
 
 #[cfg(test)]
 mod tests {
+    // A list of one range is what is meant.
+    #![allow(clippy::panic, clippy::single_range_in_vec_init)]
     use super::*;
     use proptest::prelude::*;
 

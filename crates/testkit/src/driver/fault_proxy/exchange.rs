@@ -4,7 +4,7 @@
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
-use std::sync::mpsc::sync_channel;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -113,57 +113,79 @@ fn pass_on(
     answer.remove("connection");
     client.write_all(&answer.to_bytes())?;
     let chunked = body == Body::Chunked;
-    let passed = thread::scope(|scope| {
-        let (sender, pieces) = sync_channel::<(Instant, Vec<u8>)>(PIECES_IN_FLIGHT);
+    let trailers = thread::scope(|scope| {
+        let (sender, pieces) = sync_channel(PIECES_IN_FLIGHT);
         let reading = scope.spawn(move || {
-            let mut reader = BodyReader::new(&mut upstream, body);
-            let mut left = body_bytes;
-            while left > 0 {
-                let piece = reader.piece(left)?;
-                if piece.is_empty() {
-                    break;
-                }
-                left -= piece.len() as u64;
-                let leaves = shared.link.pass(piece.len(), Instant::now());
-                sleep_until(leaves);
-                if sender.send((leaves, piece)).is_err() {
-                    break;
-                }
-            }
-            io::Result::Ok(reader.trailers)
+            let reader = BodyReader::new(&mut upstream, body);
+            read_body(reader, body_bytes, shared, &sender)
         });
-        let mut sent = 0;
-        for (_, mut piece) in pieces {
-            let end = sent + piece.len() as u64;
-            let limit = match fault {
-                Fault::Cut(at) | Fault::Stall(at) if at < end => Some(at.saturating_sub(sent)),
-                _ => None,
-            };
-            if let Fault::Flip(at) = fault
-                && (sent..end).contains(&at)
-            {
-                piece[(at - sent) as usize] ^= 1;
-            }
-            piece.truncate(limit.map_or(piece.len(), |it| it as usize));
-            send(client, &piece, chunked)?;
-            shared.lock().sent(piece.len() as u64);
-            sent = end;
-            match (limit, fault) {
-                (Some(_), Fault::Stall(_)) => return hang(client, shared).map(|_| None),
-                (Some(_), _) => return Err(io::ErrorKind::ConnectionReset.into()),
-                _ => {}
-            }
+        if !deliver(client, shared, pieces, chunked, fault)? {
+            return Ok(None);
         }
         let trailers = reading.join().map_err(|_| io::ErrorKind::Other)??;
-        Ok(Some(trailers))
+        io::Result::Ok(Some(trailers))
     })?;
-    let Some(trailers) = passed else {
+    let Some(trailers) = trailers else {
         return Ok(false);
     };
     if chunked {
         client.write_all(format!("0\r\n{trailers}\r\n").as_bytes())?;
     }
     Ok(body != Body::ToTheEnd)
+}
+
+/// Reads a body as fast as the link takes it; what stands after it.
+fn read_body(
+    mut reader: BodyReader<'_, impl BufRead>,
+    mut left_bytes: u64,
+    shared: &Shared,
+    pieces: &SyncSender<Vec<u8>>,
+) -> io::Result<String> {
+    while left_bytes > 0 {
+        let piece = reader.piece(left_bytes)?;
+        if piece.is_empty() {
+            break;
+        }
+        left_bytes -= piece.len() as u64;
+        sleep_until(shared.link.pass(piece.len(), Instant::now()));
+        if pieces.send(piece).is_err() {
+            break;
+        }
+    }
+    Ok(reader.trailers)
+}
+
+/// Sends a body with its fault; false where nothing may follow it.
+fn deliver(
+    client: &TcpStream,
+    shared: &Shared,
+    pieces: Receiver<Vec<u8>>,
+    chunked: bool,
+    fault: Fault,
+) -> io::Result<bool> {
+    let mut sent = 0;
+    for mut piece in pieces {
+        let end = sent + piece.len() as u64;
+        let limit = match fault {
+            Fault::Cut(at) | Fault::Stall(at) if at < end => Some(at.saturating_sub(sent)),
+            _ => None,
+        };
+        if let Fault::Flip(at) = fault
+            && (sent..end).contains(&at)
+        {
+            piece[(at - sent) as usize] ^= 1;
+        }
+        piece.truncate(limit.map_or(piece.len(), |it| it as usize));
+        send(client, &piece, chunked)?;
+        shared.lock().sent(piece.len() as u64);
+        sent = end;
+        match (limit, fault) {
+            (Some(_), Fault::Stall(_)) => return hang(client, shared),
+            (Some(_), _) => return Err(io::ErrorKind::ConnectionReset.into()),
+            _ => {}
+        }
+    }
+    Ok(true)
 }
 
 fn send(mut client: &TcpStream, piece: &[u8], chunked: bool) -> io::Result<()> {

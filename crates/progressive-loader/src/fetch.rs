@@ -1,6 +1,6 @@
 //! The seam between a file's tree and where its verified blocks come from.
 //!
-//! Implemented by [`Pool`](crate::driver::Pool) over several origins; used by the IPFS source. What the
+//! Implemented over [`Origin`](crate::Origin)s by [`driver`](crate::driver); used by the IPFS source. What the
 //! reader wants of it beyond the bytes is a [`Demand`].
 
 use crate::error::ReadError;

@@ -1,7 +1,7 @@
-//! The seam between where IPFS blocks come from and who checks them.
+//! The seam between where blocks come from and who puts files together from them.
 //!
-//! Implemented by the origins of [`driver`](crate::driver): a Kubo daemon, a gateway, a store; feeds
-//! [`Pool`](crate::driver::Pool), which verifies what it is given.
+//! Implemented by the origins of [`driver`](crate::driver): Kubo's RPC, gateways, the store. Feeds a
+//! [`Fetcher`](crate::Fetcher), which checks every block.
 
 use crate::error::{Cause, Phase};
 use bytes::Bytes;
@@ -12,34 +12,33 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// One place IPFS blocks come from. What it gives is *not* verified: whoever reads through it does
-/// that.
+/// One place that IPFS blocks come from. What it gives is *not* verified: whoever reads through it does that.
 ///
 /// Dropping a future or stream must stop the work behind it.
 pub trait Origin: Send + Sync + 'static {
     /// What a person would call it: kind and URL without secrets.
     fn name(&self) -> String;
 
-    /// Whether its answers may be used without checking hashes: a local daemon, only where the user
-    /// said so. Default false.
+    /// Whether its answers may be used without checking hashes: a local daemon, and only where the user said so.
+    /// Default `false`.
     fn trusted(&self) -> bool {
         false
     }
 
-    /// One block by CID, at most 2 MiB.
+    /// One block by CID, of at most 2 MiB.
     fn block(&self, cid: Cid) -> BoxFuture<'_, Result<Bytes, OriginError>>;
 
-    /// The blocks of consecutive leaves of one file, in order, one item per leaf, each as it is
-    /// hashed (a dag-pb leaf with its framing). Ends after the last leaf or the first error.
+    /// The blocks of consecutive leaves of one file, in order, one item per leaf, each as it is hashed (a dag-pb
+    /// leaf with its framing). Ends after the last leaf or the first error.
     fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>>;
 }
 
-/// Consecutive leaves of a file. `leaves` is never empty, their ranges touch.
+/// Consecutive leaves of a file. There is at least one, and each starts where the one before ends.
 #[derive(Debug, Clone)]
 pub struct LeafSpan {
-    /// Where the path to the file begins.
+    /// The root of the location.
     pub root: Cid,
-    /// The names from the root to the file.
+    /// Names of directory entries from the root down to the file; empty when the root is the file.
     pub path: Arc<[String]>,
     /// The file's own CID.
     pub file: Cid,
@@ -48,43 +47,44 @@ pub struct LeafSpan {
 }
 
 impl LeafSpan {
-    /// The bytes of the file that the leaves hold.
+    /// The bytes of the file that the leaves cover.
     #[must_use]
     pub fn range(&self) -> Range<u64> {
-        let start = self.leaves.first().map_or(0, |leaf| leaf.range.start);
-        let end = self.leaves.last().map_or(start, |leaf| leaf.range.end);
-        start..end
+        match (self.leaves.first(), self.leaves.last()) {
+            (Some(first), Some(last)) => first.range.start..last.range.end,
+            _ => 0..0,
+        }
     }
 }
 
-/// One leaf of a file.
+/// One leaf of a file's tree.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leaf {
-    /// What its block is called.
+    /// The CID of its block.
     pub cid: Cid,
     /// The bytes of the file that it holds.
     pub range: Range<u64>,
 }
 
-/// Why an origin did not give it.
+/// Why an origin did not give what it was asked for.
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum OriginError {
-    /// It says that it has not got it: 404, "block not found".
-    #[error("it has not got the block")]
+    /// It says that it has not got it.
+    #[error("it has not got it")]
     NotFound,
-    /// It refuses, and would again: any other 4xx.
-    #[error("it refuses with status {status}")]
+    /// It will not give it, however often it is asked.
+    #[error("it refused with status {status}{}", if matches!(status, 401 | 403) { "; it wants other credentials" } else { "" })]
     Refused {
         /// The HTTP status code.
         status: u16,
     },
-    /// It cannot now: 429 or 5xx.
-    #[error("it is busy: status {status}")]
+    /// It cannot give it now.
+    #[error("it answered {status}, try later")]
     Busy {
-        /// The HTTP status code.
+        /// The HTTP status code: 429 or 5xx.
         status: u16,
-        /// When it says to come back.
+        /// How long it asks to be left alone.
         retry_after: Option<Duration>,
     },
     /// A step took longer than its limit.
@@ -95,15 +95,14 @@ pub enum OriginError {
         /// Its limit.
         limit: Duration,
     },
-    /// The exchange failed.
+    /// The exchange with it failed.
     #[error("{source}")]
     Transport {
         /// What failed.
         source: Cause,
     },
-    /// What it sent cannot be used: a body cut short, an `X-Stream-Error` trailer, a malformed CAR,
-    /// a 200 for a range.
-    #[error("{reason}")]
+    /// It answered what cannot be used: a body that is too short or too long, or in another format.
+    #[error("its answer cannot be used: {reason}")]
     Broken {
         /// What is wrong with it.
         reason: String,

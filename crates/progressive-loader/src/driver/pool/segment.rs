@@ -188,6 +188,9 @@ impl Segment {
     /// is expected to bring the rest in half the time.
     fn leave_for_a_faster_one(&mut self) {
         let rest = self.ask.leaves().get(self.at..).unwrap_or_default();
+        if rest.is_empty() {
+            return;
+        }
         let bytes = rest.iter().map(|leaf| leaf.range.end - leaf.range.start);
         let [leg] = self.legs.as_slice() else {
             return;

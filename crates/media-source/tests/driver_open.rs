@@ -40,6 +40,34 @@ async fn a_file_is_played_and_its_loading_counted() {
     assert_eq!(progress.fetched_bytes(), bytes.len() as u64);
 }
 
+/// A `free` box of 32 MiB between the samples and the index stands for a long video.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_first_frame_of_an_mp4_with_its_index_at_the_end_costs_little() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("long.mp4");
+    let mut mux = Mux::h264(&encode_pattern(SMALL, 10, 5));
+    mux.moov_first = false;
+    let mut bytes = mux.write();
+    let named = bytes.windows(4).rposition(|name| name == b"moov").unwrap();
+    let index = bytes.split_off(named - 4);
+    bytes.extend((32_u32 << 20).to_be_bytes());
+    bytes.extend(b"free");
+    bytes.resize(bytes.len() + (32 << 20) - 8, 0);
+    bytes.extend(&index);
+    std::fs::write(&path, &bytes).unwrap();
+    let opened = open(&path.display().to_string()).await.unwrap();
+    let progress = opened.progress.unwrap();
+    let mut source = opened.source;
+    let first = tokio::task::spawn_blocking(move || source.next_frame().unwrap());
+    assert!(first.await.unwrap().is_some());
+    let fetched = progress.fetched_bytes();
+    assert!(
+        fetched <= (1 << 20) + index.len() as u64,
+        "{fetched} B of {}",
+        bytes.len()
+    );
+}
+
 #[tokio::test]
 async fn a_folder_is_played_at_the_rate_in_its_name() {
     let dir = tempfile::tempdir().unwrap();

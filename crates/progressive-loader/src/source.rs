@@ -68,14 +68,14 @@ pub trait ByteSource: Send + Sync + 'static {
         1 << 20
     }
 
-    /// The smallest and the largest fetch that suit this source, in bytes: the reader starts small after
-    /// a jump and follows the bandwidth between the two, in multiples of the smallest. Default: the
-    /// preferred size alone.
+    /// The least and the most bytes of one fetch that suit this source. Default:
+    /// [`ByteSource::preferred_chunk_bytes`] and no other.
     fn chunk_range(&self) -> RangeInclusive<u64> {
-        self.preferred_chunk_bytes()..=self.preferred_chunk_bytes()
+        let preferred = self.preferred_chunk_bytes();
+        preferred..=preferred
     }
 
-    /// What the reader needs from now on, told as it changes. Default: nothing is done about it.
+    /// Takes what the reader needs from now on. Default: nothing is done about it.
     fn demand(&self, _: Demand) {}
 
     /// How many ranges are worth reading at once. Default 2: one more is asked for while the first

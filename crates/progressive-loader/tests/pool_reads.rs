@@ -407,6 +407,16 @@ async fn a_slow_origin_is_left_in_the_middle_of_its_answer() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_block_larger_than_one_may_be_is_the_contents_fault() {
+    let file = File::new(1, (2 << 20) + 1);
+    let origin = Arc::new(Fake::new("a", &file));
+    let pool = pool(&[&origin]);
+    let error = read(&pool, file.span.clone()).await.unwrap_err();
+    assert!(matches!(error, ReadError::Block { .. }), "{error}");
+    assert!(!pool.snapshot().origins[0].struck_out);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_read_that_gets_nowhere_ends() {
     let file = File::new(1, KIB);
     let options = PoolOptions {

@@ -10,7 +10,7 @@ pub struct CacheOptions {
     /// The directory for blocks that outlive the process, made when it is not there. One process at a
     /// time uses it, for all its caches there; a second one keeps to its memory. Default: none.
     pub disk: Option<PathBuf>,
-    /// Bytes of disk, with each block rounded up to 4 KiB, and at most 65,536 blocks. Default 1 GiB.
+    /// Bytes of disk, with each block rounded up to 4 KiB, and at most 65,536 blocks. Default 4 GiB.
     pub disk_bytes: u64,
 }
 
@@ -19,7 +19,7 @@ impl Default for CacheOptions {
         Self {
             memory_bytes: 16 << 20,
             disk: None,
-            disk_bytes: 1 << 30,
+            disk_bytes: 4 << 30,
         }
     }
 }

@@ -35,6 +35,14 @@ impl Ask {
         }
     }
 
+    /// The content that it belongs to.
+    pub(super) fn root(&self) -> Cid {
+        match self {
+            Self::Block { root, .. } => *root,
+            Self::Leaves(span) => span.root,
+        }
+    }
+
     /// The part from leaf `at` on.
     fn rest(&self, at: usize) -> Self {
         match self {

@@ -7,7 +7,7 @@
 use super::failure::Failure;
 use super::leg::{Ask, Ended, Leg};
 use super::shared::{Pick, Shared, Tried, now};
-use crate::error::ReadError;
+use crate::error::{BlockError, ReadError};
 use crate::origin::OriginError;
 use crate::plan::{Backoff, RetryBudget};
 use bytes::Bytes;
@@ -188,6 +188,9 @@ impl Segment {
     /// is expected to bring the rest in half the time.
     fn leave_for_a_faster_one(&mut self) {
         let rest = self.ask.leaves().get(self.at..).unwrap_or_default();
+        if rest.is_empty() {
+            return;
+        }
         let bytes = rest.iter().map(|leaf| leaf.range.end - leaf.range.start);
         let [leg] = self.legs.as_slice() else {
             return;
@@ -244,6 +247,10 @@ impl Segment {
             return ReadError::Cancelled { name };
         };
         let (origin, last) = match self.last.take() {
+            // The content's fault, not an origin's.
+            Some((_, Failure::Invalid(problem @ BlockError::TooLarge { .. }))) => {
+                return ReadError::block(self.ask.root(), leaf.cid, problem);
+            }
             Some((origin, last)) => (self.shared.members[origin].origin.name(), last),
             None => ("nobody".into(), OriginError::NotFound.into()),
         };

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::options::PoolOptions;
 use super::snapshot::{OriginSnapshot, PoolSnapshot};
 use crate::driver::cache::BlockCache;
+use crate::error::BlockError;
 use crate::fetch::Demand;
 use crate::origin::{Origin, OriginError};
 use crate::plan::{
@@ -256,6 +257,8 @@ impl Shared {
         let took = now.saturating_duration_since(waiting_since);
         record.standing.failed(now, took);
         match failure {
+            // Sound, but larger than a block may be: so is everyone's.
+            Failure::Invalid(BlockError::TooLarge { .. }) => record.breaker.succeeded(),
             Failure::Invalid(problem) => {
                 record.standing.strike_out();
                 let name = self.members[origin].origin.name();

@@ -12,9 +12,9 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
-    RETRY_AFTER,
+    RANGE, RETRY_AFTER,
 };
-use reqwest::{Client, Method};
+use reqwest::{Client, Method, RequestBuilder};
 use std::ops::Range;
 use std::time::Duration;
 use url::Url;
@@ -122,33 +122,14 @@ impl OriginClient {
         url: Url,
         wanted: &Wanted,
     ) -> Result<Answer, OriginError> {
-        let mut request = self
-            .client
-            .request(method, url)
-            .header(ACCEPT_ENCODING, "identity");
-        if let Some(accept) = wanted.accept {
-            request = request.header(ACCEPT, accept);
-        }
-        if let Some(Range { start, end }) = &wanted.range {
-            request = request.header("range", format!("bytes={start}-{}", end.saturating_sub(1)));
-        }
-        request = match &self.auth {
-            Some(Auth::Bearer(token)) => request.bearer_auth(token),
-            Some(Auth::Basic { user, password }) => request.basic_auth(user, Some(password)),
-            None => request,
-        };
         let limit = self.options.first_byte_timeout;
-        let timeout = |phase, limit| OriginError::Timeout { phase, limit };
-        let response = match tokio::time::timeout(limit, request.send()).await {
-            Err(_) => return Err(timeout(Phase::FirstByte, limit)),
-            Ok(Err(e)) if e.is_connect() && e.is_timeout() => {
-                return Err(timeout(Phase::Connect, self.options.connect_timeout));
+        let sending = self.request(method, url, wanted).send();
+        let response = match tokio::time::timeout(limit, sending).await {
+            Err(_) => {
+                let phase = Phase::FirstByte;
+                return Err(OriginError::Timeout { phase, limit });
             }
-            Ok(Err(e)) if e.is_redirect() => {
-                let why = chain(&e.without_url());
-                return Err(broken(format!("redirect refused: {why}")));
-            }
-            Ok(Err(e)) => return Err(OriginError::Transport { source: cause(e) }),
+            Ok(Err(error)) => return Err(self.unsent(error)),
             Ok(Ok(response)) => response,
         };
         let (head, inner) = http::Response::<reqwest::Body>::from(response).into_parts();
@@ -165,6 +146,41 @@ impl OriginClient {
                 over: false,
             },
         })
+    }
+
+    fn request(&self, method: Method, url: Url, wanted: &Wanted) -> RequestBuilder {
+        let mut request = self
+            .client
+            .request(method, url)
+            .header(ACCEPT_ENCODING, "identity");
+        if let Some(accept) = wanted.accept {
+            request = request.header(ACCEPT, accept);
+        }
+        if let Some(Range { start, end }) = &wanted.range {
+            request = request.header(RANGE, format!("bytes={start}-{}", end.saturating_sub(1)));
+        }
+        match &self.auth {
+            Some(Auth::Bearer(token)) => request.bearer_auth(token),
+            Some(Auth::Basic { user, password }) => request.basic_auth(user, Some(password)),
+            None => request,
+        }
+    }
+
+    /// Why no answer came.
+    fn unsent(&self, error: reqwest::Error) -> OriginError {
+        if error.is_connect() && error.is_timeout() {
+            return OriginError::Timeout {
+                phase: Phase::Connect,
+                limit: self.options.connect_timeout,
+            };
+        }
+        if error.is_redirect() {
+            let why = chain(&error.without_url());
+            return broken(format!("redirect refused: {why}"));
+        }
+        OriginError::Transport {
+            source: cause(error),
+        }
     }
 }
 

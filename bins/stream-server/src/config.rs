@@ -73,7 +73,8 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
     let of_file = file.cc.as_deref().map(str::parse).transpose();
     let of_file = of_file.map_err(|error: UnknownControl| Failure::Usage(error.into()))?;
     let streaming = file.streaming.unwrap_or_default().check();
-    let streaming = streaming.map_err(|error| Failure::Usage(in_config(&flags.config, error)))?;
+    let streaming =
+        streaming.map_err(|error| Failure::Usage(in_config(flags.config.as_deref(), &error)))?;
     let token_file = flags.token_file.or(file.token_file);
     let from_file = file
         .sources
@@ -109,8 +110,8 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
 }
 
 /// Says where a setting stands that cannot be taken.
-fn in_config(path: &Option<PathBuf>, error: StreamingConfigError) -> anyhow::Error {
-    let shown = path.as_deref().unwrap_or(Path::new("")).display();
+fn in_config(path: Option<&Path>, error: &StreamingConfigError) -> anyhow::Error {
+    let shown = path.unwrap_or(Path::new("")).display();
     anyhow::anyhow!("the config file {shown}, Streaming: {error}")
 }
 

@@ -82,13 +82,13 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
     let congestion = file.cc.as_deref().map(str::parse).transpose();
     let congestion = congestion.map_err(|error: UnknownControl| Failure::Usage(error.into()))?;
     let streaming = file.streaming.unwrap_or_default().check();
-    let streaming = streaming.map_err(|error| Failure::Usage(in_config(&flags.config, error)))?;
-    let of_file = IpfsArgs::named(
-        file.ipfs_api.unwrap_or_default(),
-        file.gateway.unwrap_or_default(),
+    let streaming =
+        streaming.map_err(|error| Failure::Usage(in_config(flags.config.as_deref(), &error)))?;
+    let ipfs = flags.ipfs.or(of_file(
+        file.ipfs_api,
+        file.gateway,
         file.ipfs_api_token_file,
-    );
-    let ipfs = flags.ipfs.or(of_file.map_err(Failure::Usage)?);
+    )?);
     let token_file = flags.token_file.or(file.token_file);
     let from_file = file
         .sources
@@ -148,9 +148,19 @@ impl TlsArgs {
     }
 }
 
+/// The daemons and gateways that the file names.
+fn of_file(
+    ipfs_api: Option<Vec<String>>,
+    gateway: Option<Vec<String>>,
+    token_file: Option<PathBuf>,
+) -> Result<IpfsArgs, Failure> {
+    let (ipfs_api, gateway) = (ipfs_api.unwrap_or_default(), gateway.unwrap_or_default());
+    IpfsArgs::named(ipfs_api, gateway, token_file).map_err(Failure::Usage)
+}
+
 /// Says where a setting stands that cannot be taken.
-fn in_config(path: &Option<PathBuf>, error: StreamingConfigError) -> anyhow::Error {
-    let shown = path.as_deref().unwrap_or(Path::new("")).display();
+fn in_config(path: Option<&Path>, error: &StreamingConfigError) -> anyhow::Error {
+    let shown = path.unwrap_or(Path::new("")).display();
     anyhow::anyhow!("the config file {shown}, Streaming: {error}")
 }
 

@@ -104,7 +104,7 @@ async fn a_content_is_served_whole_under_the_name_of_its_hash() {
         assert_eq!(whole.header("etag"), format!("\"{cid}\""));
         assert_eq!(
             whole.header("cache-control"),
-            "public, max-age=29536000, immutable"
+            "public, max-age=31536000, immutable"
         );
         assert_eq!(whole.header("accept-ranges"), "bytes");
         assert_eq!(whole.header("content-type"), "application/octet-stream");
@@ -396,7 +396,7 @@ async fn a_token_guards_contents_and_keeps_them_out_of_shared_caches() {
     );
     assert_eq!(
         reply.header("cache-control"),
-        "private, max-age=29536000, immutable"
+        "private, max-age=31536000, immutable"
     );
 }
 

@@ -6,7 +6,7 @@ mod support;
 
 use serde_json::{Value, json};
 use support::mjpeg::{Mjpeg, Part, bitrate_bps};
-use support::{DEADLINE, Server};
+use support::{DEADLINE, Server, figure};
 
 const METRICS: &str = "/api/v1/streams/one/metrics";
 const PATTERN: [&str; 3] = ["--source", "one=test:?size=320x240&fps=30", "--loop"];
@@ -42,6 +42,7 @@ async fn a_client_gets_the_bitrate_it_asks_for_and_follows_a_change_while_it_wat
     }
     for (wanted, parts) in &steps {
         let got = bitrate_bps(parts) / 1000.0;
+        figure("of the target", got / *wanted as f64);
         assert!(
             (got / *wanted as f64 - 1.0).abs() < 0.1,
             "{got:.0} kbit/s where {wanted} were asked for"
@@ -49,30 +50,36 @@ async fn a_client_gets_the_bitrate_it_asks_for_and_follows_a_change_while_it_wat
     }
     let stats = &server.get(METRICS).await.json()["mjpeg"]["clients"][0]["rate"];
     assert_eq!(stats["target_bps"], kbps(0.95) * 1000, "{stats}");
+    let spread = stats["bitrate_variance_ratio"].as_f64().unwrap();
+    figure("spread of one-second bitrates", spread);
+    // Ten seconds, of which the change may be a part: a tenth up.
+    assert!(spread < 0.2, "{stats}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_clients_on_mixed_links_share_most_encodes() {
-    let server = Server::serve(&PATTERN);
+    // Half the usual rate: a machine that is busy with other tests must not be what makes clients pass frames over.
+    let server = Server::serve(&["--source", "one=test:?size=320x240&fps=15", "--loop"]);
     let mut clients = Vec::new();
     for number in 0..20_u32 {
         let path = match number % 5 {
             0 => "/streams/one.mjpg?quality=low".to_owned(),
             1 => "/streams/one.mjpg?quality=high".to_owned(),
-            2 => format!("/streams/one.mjpg?kbps={}", 1500 + 100 * number),
+            2 => format!("/streams/one.mjpg?kbps={}", 750 + 50 * number),
             _ => "/streams/one.mjpg".to_owned(),
         };
         let client = Mjpeg::open(&server, &path).await;
-        // Half of the last kind have links that carry a part of the frames.
+        // Two have links that carry a third and two thirds of the stream. Three levels in use and 20 clients make 85 % at
+        // best; each level that only a slow link has costs up to 5 of these.
         clients.push(match number % 10 {
-            4 => client.at_kbps(300 + 60 * number),
+            4 => client.at_kbps(150 + 30 * number),
             _ => client,
         });
     }
     let slow = |number: usize| number % 10 == 4;
     let readers = clients.into_iter().enumerate().map(|(number, mut client)| {
         tokio::spawn(async move {
-            let parts = client.parts(if slow(number) { 40 } else { 300 }).await;
+            let parts = client.parts(if slow(number) { 40 } else { 150 }).await;
             for part in &parts {
                 let shown = testkit::read_frame_number_encoded(&part.jpeg).unwrap();
                 assert_eq!(u64::from(shown), part.frame(), "the header names the frame");
@@ -91,6 +98,7 @@ async fn twenty_clients_on_mixed_links_share_most_encodes() {
     );
     assert_eq!(metrics["mjpeg"]["clients"].as_array().unwrap().len(), 20);
     let hit_ratio = metrics["optimizer"]["hit_ratio"].as_f64().unwrap();
+    figure("hit ratio", hit_ratio);
     assert!(
         hit_ratio > 0.8,
         "hit ratio {hit_ratio}: {:#}",

@@ -204,6 +204,11 @@ impl Answer {
     }
 }
 
+/// A figure of a run, shown by `--nocapture`.
+pub(crate) fn figure(name: &str, value: f64) {
+    eprintln!("{name}: {value:.3}");
+}
+
 /// The real clips that stand beside the project on some machines.
 pub(crate) fn media() -> Option<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/media");

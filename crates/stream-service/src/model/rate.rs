@@ -79,12 +79,14 @@ impl ClientRate {
     /// The quality of the next frame.
     pub(crate) fn next(&mut self, of_stream: StreamRate) -> Quality {
         let choice = self.wish.choice(of_stream.quality);
+        self.target.configure(of_stream.kbps.or(self.configured));
         if choice != QualityChoice::Auto {
+            // No target; the latency is told all the same.
+            self.quality.follow(&self.target);
             self.quality.set_target(None);
             let (floor, ceiling) = (self.config.range.floor(), self.config.range.ceiling());
             return choice.fixed_level().quality().clamp(floor, ceiling);
         }
-        self.target.configure(of_stream.kbps.or(self.configured));
         self.quality.follow(&self.target);
         let level = match self.adapts {
             true => self.auto.level(),

@@ -37,9 +37,9 @@ use contents::Content;
 use range_header::{MAX_PARTS, Wanted};
 
 /// What a CID names never changes: as long as caches keep anything, some eleven months.
-const CACHED: &str = "public, max-age=29536000, immutable";
+const CACHED: &str = "public, max-age=31536000, immutable";
 /// The same where a token guards it: a cache that others use must not hand it on.
-const CACHED_FOR_ONE: &str = "private, max-age=29536000, immutable";
+const CACHED_FOR_ONE: &str = "private, max-age=31536000, immutable";
 /// A page that somebody added to IPFS must not act as one of this server's own: no scripts, no forms, an origin of its own.
 const SANDBOX: &str = "sandbox";
 /// The longest that the bytes which tell a content's kind may take.

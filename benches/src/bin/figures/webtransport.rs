@@ -52,8 +52,6 @@ const LATE: Duration = Duration::from_secs(10);
 const RUN_DEADLINE: Duration = Duration::from_secs(120);
 /// Half of the round trip.
 const DELAY: Duration = Duration::from_millis(25);
-/// The longest UDP payload on Ethernet, over IPv4.
-const ETHERNET_BYTES: usize = 1472;
 /// Chance of a datagram's loss each way, and the figure.
 const LOSSES: [(f64, &str); 4] = [
     (0.0, "webtransport-age-0"),
@@ -194,7 +192,6 @@ async fn age(browser: &Browser, loss: f64, figure: &str, table: &mut Table) -> R
         delay: DELAY,
         loss,
         queue_bytes: 8 << 20,
-        mtu_bytes: ETHERNET_BYTES,
         ..LinkConfig::datagrams()
     };
     let bench = Arc::new(Bench::new(PACED_FRAMES, Some(INTERVAL))?);
@@ -250,11 +247,9 @@ async fn look(browser: &Browser, url: &str, frames: u64, deadline: Duration) -> 
     let ended = format!(
         "window.seen && (window.seen().frames >= {frames} || window.seen().closed !== null) || null"
     );
-    let ended = browser::wait_for::<bool>(&page, &ended, deadline).await;
+    // What has come until then is the figure's, all of it or not.
+    let _ = browser::wait_for::<bool>(&page, &ended, deadline).await;
     let seen: Seen = browser::evaluate(&page, "window.seen()").await?;
-    if ended.is_err() && seen.frames == 0 {
-        ended.with_context(|| format!("nothing came: {:?}", seen.closed))?;
-    }
     page.close().await?;
     Ok(seen)
 }

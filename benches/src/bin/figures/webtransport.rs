@@ -82,6 +82,9 @@ impl Seen {
     }
 }
 
+/// One of [`Source`]'s two.
+type MakeSource = fn(Bytes, u64, Arc<AtomicU64>) -> Result<Source>;
+
 /// Everything the page's requests need.
 struct Bench {
     data: webrtc_session::Endpoint,
@@ -103,12 +106,10 @@ impl Bench {
         })
     }
 
-    fn source(&self) -> Result<Source> {
-        let source = Source::new(
-            self.payload.clone(),
-            self.frames,
-            Arc::<AtomicU64>::default(),
-        )?;
+    fn paced(&self, make: MakeSource) -> Result<Source, String> {
+        let acked = Arc::default();
+        let source = make(self.payload.clone(), self.frames, acked);
+        let source = source.map_err(|error| error.to_string())?;
         Ok(match self.interval {
             Some(interval) => source.paced(interval),
             None => source,
@@ -310,7 +311,7 @@ fn pages(bench: Arc<Bench>) -> Router {
 }
 
 async fn offer(State(bench): State<Arc<Bench>>, sdp: String) -> Result<impl IntoResponse, String> {
-    let source = bench.source().map_err(|error| error.to_string())?;
+    let source = bench.paced(Source::new)?;
     let accepted = bench.data.accept(&sdp, Box::new(source)).await;
     let accepted = accepted.map_err(|error| error.to_string())?;
     let kind = [(header::CONTENT_TYPE, "application/sdp")];
@@ -318,7 +319,7 @@ async fn offer(State(bench): State<Arc<Bench>>, sdp: String) -> Result<impl Into
 }
 
 async fn invite(State(bench): State<Arc<Bench>>) -> Result<impl IntoResponse, String> {
-    let source = bench.source().map_err(|error| error.to_string())?;
+    let source = bench.paced(Source::by_quic)?;
     let invitation = bench.quic.invite_with(Box::new(source), viewer_session());
     let invitation = invitation.map_err(|error| error.to_string())?;
     let own = bench.quic.local_addr().map_err(|error| error.to_string())?;

@@ -50,13 +50,15 @@ pub enum IdentityError {
     /// A certificate whose time is over, or has not come.
     #[error(
         "the certificate in {path} is good {} and it is {} now; renew it, or set the clock",
-        shown(validity), date(SystemTime::now()), path = path.display()
+        shown(validity), date(*now), path = path.display()
     )]
     OutOfDate {
         /// The file.
         path: PathBuf,
         /// Its time.
         validity: Validity,
+        /// When it was looked at.
+        now: SystemTime,
     },
     /// A file of certificates with none in it.
     #[error("{path} holds no certificate: it must hold the chain in PEM, the server's own first", path = path.display())]

@@ -49,7 +49,24 @@ impl Pace {
 impl Source {
     /// `acked` counts the frames that the other side has confirmed.
     pub(crate) fn new(payload: Bytes, frames: u64, acked: Arc<AtomicU64>) -> Result<Self> {
-        let link = FrameSender::new(SenderConfig::every_frame(1, Instant::now()))?;
+        let config = SenderConfig::every_frame(1, Instant::now());
+        Self::with(config, payload, frames, acked)
+    }
+
+    /// The same by QUIC, in messages as large as the product's are there.
+    pub(crate) fn by_quic(payload: Bytes, frames: u64, acked: Arc<AtomicU64>) -> Result<Self> {
+        let mut config = SenderConfig::every_frame(1, Instant::now());
+        config.max_message_bytes = QUIC_MESSAGE_BYTES;
+        Self::with(config, payload, frames, acked)
+    }
+
+    fn with(
+        config: SenderConfig,
+        payload: Bytes,
+        frames: u64,
+        acked: Arc<AtomicU64>,
+    ) -> Result<Self> {
+        let link = FrameSender::new(config)?;
         Ok(Self {
             link,
             payload,
@@ -175,7 +192,7 @@ impl quic_session::SessionHandler for Source {
         now: Instant,
         channel: quic_session::ChannelInfo,
     ) -> quic_session::ChannelUse {
-        match self.open(now, channel.max_message_bytes.min(QUIC_MESSAGE_BYTES)) {
+        match self.open(now, channel.max_message_bytes) {
             true => quic_session::ChannelUse::Accept,
             false => quic_session::ChannelUse::Refuse,
         }

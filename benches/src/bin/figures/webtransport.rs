@@ -52,8 +52,6 @@ const LATE: Duration = Duration::from_secs(10);
 const RUN_DEADLINE: Duration = Duration::from_secs(120);
 /// Half of the round trip.
 const DELAY: Duration = Duration::from_millis(25);
-/// The longest UDP payload on Ethernet, over IPv4.
-const ETHERNET_BYTES: usize = 1472;
 /// Chance of a datagram's loss each way, and the figure.
 const LOSSES: [(f64, &str); 4] = [
     (0.0, "webtransport-age-0"),
@@ -84,6 +82,9 @@ impl Seen {
     }
 }
 
+/// One of [`Source`]'s two.
+type MakeSource = fn(Bytes, u64, Arc<AtomicU64>) -> Result<Source>;
+
 /// Everything the page's requests need.
 struct Bench {
     data: webrtc_session::Endpoint,
@@ -105,12 +106,10 @@ impl Bench {
         })
     }
 
-    fn source(&self) -> Result<Source> {
-        let source = Source::new(
-            self.payload.clone(),
-            self.frames,
-            Arc::<AtomicU64>::default(),
-        )?;
+    fn paced(&self, make: MakeSource) -> Result<Source, String> {
+        let acked = Arc::default();
+        let source = make(self.payload.clone(), self.frames, acked);
+        let source = source.map_err(|error| error.to_string())?;
         Ok(match self.interval {
             Some(interval) => source.paced(interval),
             None => source,
@@ -194,7 +193,6 @@ async fn age(browser: &Browser, loss: f64, figure: &str, table: &mut Table) -> R
         delay: DELAY,
         loss,
         queue_bytes: 8 << 20,
-        mtu_bytes: ETHERNET_BYTES,
         ..LinkConfig::datagrams()
     };
     let bench = Arc::new(Bench::new(PACED_FRAMES, Some(INTERVAL))?);
@@ -250,11 +248,9 @@ async fn look(browser: &Browser, url: &str, frames: u64, deadline: Duration) -> 
     let ended = format!(
         "window.seen && (window.seen().frames >= {frames} || window.seen().closed !== null) || null"
     );
-    let ended = browser::wait_for::<bool>(&page, &ended, deadline).await;
+    // What has come until then is the figure's, all of it or not.
+    let _ = browser::wait_for::<bool>(&page, &ended, deadline).await;
     let seen: Seen = browser::evaluate(&page, "window.seen()").await?;
-    if ended.is_err() && seen.frames == 0 {
-        ended.with_context(|| format!("nothing came: {:?}", seen.closed))?;
-    }
     page.close().await?;
     Ok(seen)
 }
@@ -315,7 +311,7 @@ fn pages(bench: Arc<Bench>) -> Router {
 }
 
 async fn offer(State(bench): State<Arc<Bench>>, sdp: String) -> Result<impl IntoResponse, String> {
-    let source = bench.source().map_err(|error| error.to_string())?;
+    let source = bench.paced(Source::new)?;
     let accepted = bench.data.accept(&sdp, Box::new(source)).await;
     let accepted = accepted.map_err(|error| error.to_string())?;
     let kind = [(header::CONTENT_TYPE, "application/sdp")];
@@ -323,7 +319,7 @@ async fn offer(State(bench): State<Arc<Bench>>, sdp: String) -> Result<impl Into
 }
 
 async fn invite(State(bench): State<Arc<Bench>>) -> Result<impl IntoResponse, String> {
-    let source = bench.source().map_err(|error| error.to_string())?;
+    let source = bench.paced(Source::by_quic)?;
     let invitation = bench.quic.invite_with(Box::new(source), viewer_session());
     let invitation = invitation.map_err(|error| error.to_string())?;
     let own = bench.quic.local_addr().map_err(|error| error.to_string())?;

@@ -90,6 +90,7 @@ impl Files {
             return Err(IdentityError::OutOfDate {
                 path: path.clone(),
                 validity,
+                now,
             });
         }
         let lasts = validity.not_after.duration_since(validity.not_before);

@@ -24,80 +24,111 @@ pub(crate) enum FigureValue {
 
 /// All of an endpoint's.
 pub(crate) fn figures(stats: &EndpointStats) -> Vec<Figure> {
-    use FigureValue::{ByReason, Counter, Gauge};
-    let figure = |name, help, value| Figure { name, help, value };
-    vec![
-        figure(
+    [sessions(stats), refusals(stats)]
+        .into_iter()
+        .flatten()
+        .collect()
+}
+
+fn gauge(name: &'static str, help: &'static str, value: u64) -> Figure {
+    let value = FigureValue::Gauge(value);
+    Figure { name, help, value }
+}
+
+fn counter(name: &'static str, help: &'static str, value: u64) -> Figure {
+    let value = FigureValue::Counter(value);
+    Figure { name, help, value }
+}
+
+fn by_reason(
+    name: &'static str,
+    help: &'static str,
+    values: impl Into<Vec<(&'static str, u64)>>,
+) -> Figure {
+    let value = FigureValue::ByReason(values.into());
+    Figure { name, help, value }
+}
+
+fn sessions(stats: &EndpointStats) -> [Figure; 6] {
+    [
+        gauge(
             "quic_sessions",
             "WebTransport sessions that are open",
-            Gauge(stats.sessions),
+            stats.sessions,
         ),
-        figure(
+        gauge(
             "quic_invitations",
             "WebTransport sessions that are expected",
-            Gauge(stats.invitations),
+            stats.invitations,
         ),
-        figure(
+        gauge(
             "quic_handshakes",
             "Connections that are no session yet",
-            Gauge(stats.handshakes),
+            stats.handshakes,
         ),
-        figure(
+        counter(
             "quic_sessions_started",
             "WebTransport sessions ever open",
-            Counter(stats.sessions_started),
+            stats.sessions_started,
         ),
-        figure(
+        counter(
             "quic_migrations",
             "Times that a session's peer was found at another address",
-            Counter(stats.migrations),
+            stats.migrations,
         ),
-        figure(
+        counter(
             "quic_certificates_renewed",
             "Times that another certificate was shown",
-            Counter(stats.certificates_renewed),
+            stats.certificates_renewed,
         ),
-        figure(
+    ]
+}
+
+fn refusals(stats: &EndpointStats) -> [Figure; 6] {
+    let refused = [
+        ("busy", stats.refused_busy),
+        ("handshake", stats.handshakes_failed),
+        ("timeout", stats.handshakes_timed_out),
+        ("malformed", stats.refused_malformed),
+        ("path", stats.refused_path),
+        ("token", stats.refused_token),
+    ];
+    let closed = [
+        ("protocol", stats.closed_protocol),
+        ("not_reading", stats.closed_not_reading),
+        ("silent", stats.closed_silent),
+        ("transport", stats.closed_transport),
+    ];
+    [
+        counter(
             "quic_datagrams_dropped",
             "Datagrams that cannot be QUIC",
-            Counter(stats.dropped_not_quic),
+            stats.dropped_not_quic,
         ),
-        figure(
+        counter(
             "quic_retries",
             "Connections that were asked to prove their address",
-            Counter(stats.retries_sent),
+            stats.retries_sent,
         ),
-        figure(
+        by_reason(
             "quic_refused",
             "Connections that became no session",
-            ByReason(vec![
-                ("busy", stats.refused_busy),
-                ("handshake", stats.handshakes_failed),
-                ("timeout", stats.handshakes_timed_out),
-                ("malformed", stats.refused_malformed),
-                ("path", stats.refused_path),
-                ("token", stats.refused_token),
-            ]),
+            refused,
         ),
-        figure(
+        counter(
             "quic_invitations_expired",
             "Sessions that were expected and did not come in time",
-            Counter(stats.invitations_expired),
+            stats.invitations_expired,
         ),
-        figure(
+        by_reason(
             "quic_closed",
             "Sessions closed for what their peer did",
-            ByReason(vec![
-                ("protocol", stats.closed_protocol),
-                ("not_reading", stats.closed_not_reading),
-                ("silent", stats.closed_silent),
-                ("transport", stats.closed_transport),
-            ]),
+            closed,
         ),
-        figure(
+        counter(
             "quic_streams_refused",
             "Streams that never ended, or belonged to no channel",
-            Counter(stats.streams_refused),
+            stats.streams_refused,
         ),
     ]
 }

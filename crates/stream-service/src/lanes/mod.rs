@@ -2,7 +2,7 @@
 //!
 //! An [`end`] of a link is called alike by a WebRTC session ([`data`]), a WebTransport session ([`quic`]) and a WebSocket
 //! ([`socket`], [`upgrade`]); [`seat`] is what each is closed by, [`sizes`] what each carries, and [`choice`] says which kind
-//! carries; [`port`] hands lanes from link to link. The ends of links are in [`crate::model`] (viewers) and [`crate::process`] (frames to workers).
+//! carries; [`figures`] is what `/metrics` says of QUIC; [`port`] hands lanes from link to link. The ends of links are in [`crate::model`] (viewers) and [`crate::process`] (frames to workers).
 
 pub(crate) mod choice;
 pub(crate) mod data;

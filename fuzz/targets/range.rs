@@ -15,7 +15,8 @@ fuzz_target!(|input: (u64, &str)| {
     assert!((1..=MAX_PARTS).contains(&parts.len()));
     for (at, part) in parts.iter().enumerate() {
         assert!(part.start < part.end && part.end <= size_bytes);
-        let touches = |other: &std::ops::Range<u64>| other.start <= part.end && part.start <= other.end;
+        let touches =
+            |other: &std::ops::Range<u64>| other.start <= part.end && part.start <= other.end;
         assert!(!parts[..at].iter().any(touches));
     }
 });

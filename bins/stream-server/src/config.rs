@@ -90,16 +90,7 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
         file.ipfs_api_token_file,
     )?);
     let token_file = flags.token_file.or(file.token_file);
-    let from_file = file
-        .sources
-        .unwrap_or_default()
-        .into_iter()
-        .map(|(name, uri)| NamedSource { name, uri });
-    let named = flags.sources;
-    let sources = from_file
-        .filter(|f| !named.iter().any(|n| n.name == f.name))
-        .chain(named.iter().cloned())
-        .collect();
+    let sources = sources(file.sources.unwrap_or_default(), flags.sources);
     Ok(Settings {
         http,
         udp,
@@ -146,6 +137,16 @@ impl TlsArgs {
             tls_key: self.tls_key.or(tls_key),
         }
     }
+}
+
+/// Those of the file, but for names that flags have as well, and those of the flags.
+fn sources(file: BTreeMap<String, String>, flags: Vec<NamedSource>) -> Vec<NamedSource> {
+    let of_file = file.into_iter();
+    let of_file = of_file.map(|(name, uri)| NamedSource { name, uri });
+    of_file
+        .filter(|source| !flags.iter().any(|flag| flag.name == source.name))
+        .chain(flags.iter().cloned())
+        .collect()
 }
 
 /// The daemons and gateways that the file names.

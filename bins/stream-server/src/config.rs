@@ -90,7 +90,7 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
         file.ipfs_api_token_file,
     )?);
     let token_file = flags.token_file.or(file.token_file);
-    let sources = sources(file.sources.unwrap_or_default(), flags.sources);
+    let sources = sources(file.sources.unwrap_or_default(), &flags.sources);
     Ok(Settings {
         http,
         udp,
@@ -140,7 +140,7 @@ impl TlsArgs {
 }
 
 /// Those of the file, but for names that flags have as well, and those of the flags.
-fn sources(file: BTreeMap<String, String>, flags: Vec<NamedSource>) -> Vec<NamedSource> {
+fn sources(file: BTreeMap<String, String>, flags: &[NamedSource]) -> Vec<NamedSource> {
     let of_file = file.into_iter();
     let of_file = of_file.map(|(name, uri)| NamedSource { name, uri });
     of_file

@@ -22,7 +22,7 @@ pub struct IpfsArgs {
         value_parser = http_url
     )]
     ipfs_api: Vec<Url>,
-    /// IPFS gateway that has them, trustless or not, for example https://trustless-gateway.link; may be repeated. Every block
+    /// IPFS gateway that has them, trustless or not, for example `https://trustless-gateway.link`; may be repeated. Every block
     /// is checked against its CID
     #[arg(
         long,

@@ -46,7 +46,7 @@ impl Timed {
 pub(crate) fn measure(args: &Args, table: &mut Table) -> Result<()> {
     let dir = tempfile::tempdir()?;
     let file = dir.path().join("random");
-    write_random(&file)?;
+    write_random(&file, FILE_BYTES)?;
     let ours = server::binary(args)?;
     let Some(kubo) = args.ipfs.clone().or_else(|| on_path(&["ipfs"])) else {
         let timed = alternate(
@@ -166,14 +166,21 @@ fn version(kubo: &Path) -> String {
     output(command).map_or_else(|error| error.to_string(), |(_, version)| version)
 }
 
-/// Pseudo-random bytes (splitmix64, Steele, Lea and Flood 2014): no chunk twice, nothing to compress.
-fn write_random(path: &Path) -> Result<()> {
-    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
-    for index in 1..=FILE_BYTES / 8 {
+/// Pseudo-random words (splitmix64, Steele, Lea and Flood 2014): no chunk twice, nothing to compress.
+pub(crate) fn random_words() -> impl Iterator<Item = u64> {
+    (1_u64..).map(|index| {
         let mut word = index.wrapping_mul(0x9e37_79b9_7f4a_7c15);
         word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        file.write_all(&(word ^ (word >> 31)).to_le_bytes())?;
+        word ^ (word >> 31)
+    })
+}
+
+/// A file of them.
+pub(crate) fn write_random(path: &Path, bytes: u64) -> Result<()> {
+    let mut file = BufWriter::with_capacity(1 << 20, File::create(path)?);
+    for word in random_words().take((bytes / 8) as usize) {
+        file.write_all(&word.to_le_bytes())?;
     }
     file.into_inner()?.sync_all()?;
     Ok(())

@@ -56,7 +56,7 @@ const fn at_least(
 }
 
 /// In the order they are measured and printed.
-pub(crate) const FIGURES: [Figure; 31] = [
+pub(crate) const FIGURES: [Figure; 41] = [
     at_most(
         "first-frame",
         500.0,
@@ -146,6 +146,61 @@ pub(crate) const FIGURES: [Figure; 31] = [
         1.5,
         "x Kubo",
         "stream-server add against ipfs add, 350 MB, same CID",
+    ),
+    at_least(
+        "ipfs-read",
+        0.9,
+        "x curl",
+        "200 MB in order from boxo's gateway by URL, against curl",
+    ),
+    at_least(
+        "ipfs-read-verified",
+        0.7,
+        "x curl",
+        "the same by CID, every block checked",
+    ),
+    at_least(
+        "store-read",
+        400.0,
+        "MB/s",
+        "200 MB in order from the embedded store, every block checked",
+    ),
+    at_most(
+        "ipfs-first-frame",
+        0.6,
+        "x ffmpeg",
+        "first frame of 100 MB with the index at its end, 20 Mbit/s, 80 ms",
+    ),
+    at_most(
+        "ipfs-first-frame-whole",
+        0.1,
+        "x all of it",
+        "the same against fetching the whole",
+    ),
+    at_most(
+        "ipfs-first-frame-bytes",
+        1.0,
+        "MiB",
+        "fetched for it beyond the index",
+    ),
+    at_most(
+        "ipfs-seek",
+        500.0,
+        "ms",
+        "a jump to the middle on that link until 128 KiB are read",
+    ),
+    at_most(
+        "ipfs-kills",
+        0.0,
+        "wrong contents",
+        "1 GiB from a source that dies a hundred times",
+    ),
+    at_most("ipfs-kills-twice", 5.0, "%", "fetched twice for it"),
+    at_most(
+        "ipfs-memory",
+        36.0,
+        "MiB",
+        "what the server adds while it passes 1 GiB on: 4 MiB of look-ahead, and 32",
     ),
     at_least(
         "process-peer",

@@ -1,7 +1,7 @@
 //! The table of figures: what the product promises, measured from outside, beside its peers.
 //!
 //! `cargo xtask bench` runs it after the criterion benches. Each measurement is a module of its own: `watch` (one
-//! Chromium), `load` (many viewers), `goodput` (unpaced frames), `add` (against Kubo), `process`
+//! Chromium), `load` (many viewers), `goodput` (unpaced frames), `add` (against Kubo), `ipfs` (against curl and ffmpeg), `process`
 //! (frame-sender to frame-worker, against libdatachannel). `docs/performance.md` holds the
 //! values of record.
 
@@ -13,6 +13,7 @@ mod browser;
 mod catalogue;
 mod encode;
 mod goodput;
+mod ipfs;
 mod load;
 mod process;
 mod procfs;
@@ -87,6 +88,10 @@ async fn measure(args: &Args, table: &mut Table) -> Result<bool> {
     if table.wants(&add::FIGURES) {
         let result = tokio::task::block_in_place(|| add::measure(args, table));
         broken |= explain(table, &add::FIGURES, result)?;
+    }
+    if table.wants(&ipfs::FIGURES) {
+        let result = ipfs::measure(args, table).await;
+        broken |= explain(table, &ipfs::FIGURES, result)?;
     }
     if table.wants(&process::FIGURES) {
         let result = tokio::task::block_in_place(|| process::measure(args, table));

@@ -1,0 +1,180 @@
+//! Reading in order: beside curl from the same gateway, from the embedded store, from a source that dies a hundred times, and
+//! what a server that passes it on keeps in memory.
+
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Instant;
+
+use anyhow::{Context, Result, ensure};
+use progressive_loader::driver::{OpenOptions, Store, open};
+use progressive_loader::{Location, Profile};
+use testkit::driver::{ChildServer, FaultProxy};
+use tokio::io::AsyncReadExt as _;
+
+use super::gateway::{Gateway, options};
+use crate::add::{random_words, write_random};
+use crate::args::Args;
+use crate::procfs;
+use crate::server;
+use crate::table::Table;
+
+const FILE_BYTES: u64 = 200_000_000;
+const LONG_BYTES: u64 = 1 << 30;
+const RUNS: usize = 5;
+const KILLS: u64 = 100;
+const READ_BYTES: usize = 1 << 20;
+
+/// Ours without and with checking, and curl, in turns.
+pub(super) async fn beside_curl(program: &Path, dir: &Path, table: &mut Table) -> Result<()> {
+    let file = dir.join("random");
+    write_random(&file, FILE_BYTES)?;
+    let gateway = Gateway::start(program, &file)?;
+    let url = format!("{}/ipfs/{}", gateway.url, gateway.cid);
+    let (mut curl, mut plain, mut verified) = (Vec::new(), Vec::new(), Vec::new());
+    for _ in 0..RUNS {
+        curl.push(rate_of(|| async { curl_whole(&url) }).await?);
+        let options = OpenOptions::default();
+        plain.push(rate_of(|| read_whole(&url, &options)).await?);
+        let options = options_for(&gateway)?;
+        let cid = format!("ipfs://{}", gateway.cid);
+        verified.push(rate_of(|| read_whole(&cid, &options)).await?);
+    }
+    let (curl, plain, verified) = (median(curl), median(plain), median(verified));
+    let detail = format!(
+        "200 MB from boxo's gateway, median of {RUNS}: by URL {plain:.0} MB/s, by CID {verified:.0}, curl {curl:.0}"
+    );
+    table.measured("ipfs-read", plain / curl, &detail)?;
+    Ok(table.measured("ipfs-read-verified", verified / curl, &detail)?)
+}
+
+fn options_for(gateway: &Gateway) -> Result<OpenOptions> {
+    options(&gateway.url)
+}
+
+/// From the embedded store, every block checked.
+pub(super) async fn store(dir: &Path, table: &mut Table) -> Result<()> {
+    let file = dir.join("stored");
+    write_random(&file, FILE_BYTES)?;
+    let store = Store::open(&dir.join("store"))?;
+    let added =
+        tokio::task::block_in_place(|| store.add_file(&file, Profile::default(), &mut |_| {}))?;
+    let options = OpenOptions {
+        store: Some(store),
+        ..OpenOptions::default()
+    };
+    let cid = format!("ipfs://{}", added.cid);
+    let mut rates = Vec::new();
+    for _ in 0..RUNS {
+        rates.push(rate_of(|| read_whole(&cid, &options)).await?);
+    }
+    let detail = format!("200 MB, median of {RUNS}: {rates:.0?} MB/s");
+    Ok(table.measured("store-read", median(rates), &detail)?)
+}
+
+/// A gigabyte from a source whose connections are all cut every hundredth of it.
+pub(super) async fn killed(program: &Path, dir: &Path, table: &mut Table) -> Result<()> {
+    let file = dir.join("long");
+    write_random(&file, LONG_BYTES)?;
+    let gateway = Gateway::start(program, &file)?;
+    let proxy = FaultProxy::start(gateway.address()?)?;
+    proxy.kill_every(Some(LONG_BYTES / KILLS));
+    let options = options(&proxy.url())?;
+    let started = Instant::now();
+    let whole = read_whole(&format!("ipfs://{}", gateway.cid), &options).await;
+    let counts = proxy.counts();
+    let wrong = match &whole {
+        Ok(bytes) => f64::from(u8::from(*bytes != LONG_BYTES)),
+        Err(_) => 1.0,
+    };
+    let detail = format!(
+        "1 GiB by CID in {:.1} s, {} kills, {} requests, {:.3} GB sent; {}",
+        started.elapsed().as_secs_f64(),
+        counts.kills,
+        counts.requests,
+        counts.body_bytes as f64 / 1e9,
+        whole.map_or_else(
+            |error| format!("{error:#}"),
+            |_| "every byte right".to_owned()
+        ),
+    );
+    table.measured("ipfs-kills", wrong, &detail)?;
+    let twice = counts.body_bytes.saturating_sub(LONG_BYTES) as f64 / LONG_BYTES as f64;
+    Ok(table.measured("ipfs-kills-twice", 100.0 * twice, &detail)?)
+}
+
+/// What `stream-server` holds at most while it passes a gigabyte from the gateway on.
+pub(super) async fn memory(
+    args: &Args,
+    program: &Path,
+    dir: &Path,
+    table: &mut Table,
+) -> Result<()> {
+    let file = dir.join("long");
+    write_random(&file, LONG_BYTES)?;
+    let gateway = Gateway::start(program, &file)?;
+    let mut command = Command::new(server::binary(args)?);
+    command
+        .args(["serve", "--http", "127.0.0.1:0", "--gateway", &gateway.url])
+        .arg("--store")
+        .arg(dir.join("empty"))
+        .env("RUST_LOG", "error");
+    let start = std::time::Duration::from_secs(30);
+    let server = tokio::task::block_in_place(|| ChildServer::start(command, start))?;
+    let idle = procfs::memory_mib(server.id(), "VmRSS")?;
+    curl_whole(&format!("{}/ipfs/{}", server.first_line(), gateway.cid))?;
+    let peak = procfs::memory_mib(server.id(), "VmHWM")?;
+    let detail = format!("1 GiB through GET /ipfs/CID: {idle:.1} MiB idle, {peak:.1} at most");
+    Ok(table.measured("ipfs-memory", peak - idle, &detail)?)
+}
+
+/// MB/s of `FILE_BYTES`.
+async fn rate_of<F>(read: impl Fn() -> F) -> Result<f64>
+where
+    F: Future<Output = Result<u64>>,
+{
+    let started = Instant::now();
+    let bytes = read().await?;
+    ensure!(bytes == FILE_BYTES, "{bytes} bytes came");
+    Ok(bytes as f64 / 1e6 / started.elapsed().as_secs_f64())
+}
+
+/// Reads it to its end and compares it with what [`write_random`] wrote; how many bytes came.
+async fn read_whole(location: &str, options: &OpenOptions) -> Result<u64> {
+    let location: Location = location.parse()?;
+    let mut reader = open(&location, options).await?.into_async();
+    let (mut words, mut at) = (random_words(), 0_u64);
+    let mut buffer = vec![0; READ_BYTES];
+    loop {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            match reader.read(&mut buffer[filled..]).await? {
+                0 => break,
+                bytes => filled += bytes,
+            }
+        }
+        let (whole, rest) = buffer[..filled].as_chunks::<8>();
+        let right = whole
+            .iter()
+            .all(|word| words.next() == Some(u64::from_le_bytes(*word)));
+        ensure!(right && rest.is_empty(), "wrong bytes near {at}");
+        at += filled as u64;
+        if filled < buffer.len() {
+            return Ok(at);
+        }
+    }
+}
+
+fn curl_whole(url: &str) -> Result<u64> {
+    let mut curl = Command::new("curl");
+    curl.args(["-s", "--fail", "--noproxy", "*", "-o", "/dev/null"]);
+    curl.args(["-w", "%{size_download}", url])
+        .stdin(Stdio::null());
+    let output = tokio::task::block_in_place(|| curl.output()).context("curl")?;
+    ensure!(output.status.success(), "curl: {}", output.status);
+    Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}

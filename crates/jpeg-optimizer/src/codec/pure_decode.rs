@@ -9,7 +9,8 @@ use zune_jpeg::zune_core::options::DecoderOptions;
 
 use crate::Renderer;
 use crate::decode::{
-    Chroma, DecodeScale, JpegError, JpegHeader, copy_luma, write_grey_chroma, write_rgb,
+    Chroma, ChromaSampling, DecodeScale, JpegError, JpegHeader, copy_luma, write_grey_chroma,
+    write_rgb,
 };
 
 /// A decoder with the memory that it writes to.
@@ -52,6 +53,10 @@ impl Decompressor {
         scale: DecodeScale,
         pool: &FramePool,
     ) -> Result<Picture, JpegError> {
+        // The library takes it, and puts chroma where it does not belong.
+        if let ChromaSampling::Every(_, 4) = header.sampling {
+            return Err(JpegError::Unsupported("4:4:1"));
+        }
         let mut picture = pool.take(header.size)?;
         picture.set_range(ColorRange::Full);
         self.decode_whole(jpeg, header, &mut picture)?;

@@ -92,7 +92,7 @@ pub enum JpegError {
         /// The limit.
         max_scans: usize,
     },
-    /// A kind of JPEG that is left out: lossless, arithmetic, 12 bits, CMYK.
+    /// A kind of JPEG that is left out: lossless, arithmetic, 12 bits, CMYK; with `pure-rust` also 4:4:1.
     #[error("{0} JPEG is not decoded here")]
     Unsupported(&'static str),
     /// The picture cannot be had, for one because memory is short.

@@ -95,7 +95,7 @@ pub(crate) struct ServeArgs {
     #[arg(long, env = "FRAMEWAY_INSECURE")]
     pub(crate) insecure: bool,
     /// TOML or YAML file with the same settings (http, udp, quic, no_quic, cc, tls_cert, tls_key, public_ip, sources, loop,
-    /// store, ipfs_api, gateway, ipfs_api_token_file, token_file, insecure) and Streaming: {ENABLE_OPTIMIZER, CACHE_SIZE,
+    /// store, ipfs_api, gateway, ipfs_api_token_file, trust_ipfs_api, ipfs_cache, ipfs_cache_size, token_file, insecure) and Streaming: {ENABLE_OPTIMIZER, CACHE_SIZE,
     /// CACHE_BYTES, QUALITY_LEVELS, ADAPTIVE_QUALITY, MIN_QUALITY, MAX_QUALITY, TARGET_BITRATE, DROP_SAME_FRAMES}, which lower
     /// case serves as well; flags and environment beat it
     #[arg(long, env = "FRAMEWAY_CONFIG", value_name = "FILE")]

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, anyhow};
 use serde::Deserialize;
 
-use bin_support::{Failure, IpfsArgs, default_store, read_token};
+use bin_support::{Failure, IpfsFile, default_store, read_token};
 use progressive_loader::driver::IpfsOptions;
 
 use stream_service::{
@@ -37,6 +37,9 @@ struct ConfigFile {
     ipfs_api: Option<Vec<String>>,
     gateway: Option<Vec<String>>,
     ipfs_api_token_file: Option<PathBuf>,
+    trust_ipfs_api: Option<bool>,
+    ipfs_cache: Option<PathBuf>,
+    ipfs_cache_size: Option<String>,
     token_file: Option<PathBuf>,
     insecure: Option<bool>,
     /// How JPEGs are shared and qualities chosen, in the spelling of such optimizers or in lower case.
@@ -84,11 +87,15 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
     let streaming = file.streaming.unwrap_or_default().check();
     let streaming =
         streaming.map_err(|error| Failure::Usage(in_config(flags.config.as_deref(), &error)))?;
-    let ipfs = flags.ipfs.or(of_file(
-        file.ipfs_api,
-        file.gateway,
-        file.ipfs_api_token_file,
-    )?);
+    let of_file = IpfsFile {
+        ipfs_api: file.ipfs_api,
+        gateway: file.gateway,
+        ipfs_api_token_file: file.ipfs_api_token_file,
+        trust_ipfs_api: file.trust_ipfs_api,
+        ipfs_cache: file.ipfs_cache,
+        ipfs_cache_size: file.ipfs_cache_size,
+    };
+    let ipfs = flags.ipfs.or(of_file.check().map_err(Failure::Usage)?);
     let token_file = flags.token_file.or(file.token_file);
     let sources = sources(file.sources.unwrap_or_default(), &flags.sources);
     Ok(Settings {
@@ -147,16 +154,6 @@ fn sources(file: BTreeMap<String, String>, flags: &[NamedSource]) -> Vec<NamedSo
         .filter(|source| !flags.iter().any(|flag| flag.name == source.name))
         .chain(flags.iter().cloned())
         .collect()
-}
-
-/// The daemons and gateways that the file names.
-fn of_file(
-    ipfs_api: Option<Vec<String>>,
-    gateway: Option<Vec<String>>,
-    token_file: Option<PathBuf>,
-) -> Result<IpfsArgs, Failure> {
-    let (ipfs_api, gateway) = (ipfs_api.unwrap_or_default(), gateway.unwrap_or_default());
-    IpfsArgs::named(ipfs_api, gateway, token_file).map_err(Failure::Usage)
 }
 
 /// Says where a setting stands that cannot be taken.

@@ -12,6 +12,6 @@ mod token;
 pub use address::{address, default_store};
 pub use config::parse_with_config;
 pub use failure::Failure;
-pub use ipfs::IpfsArgs;
+pub use ipfs::{IpfsArgs, IpfsFile};
 pub use signal::stop_signal;
 pub use token::read_token;

@@ -100,7 +100,12 @@ impl SendMeter {
 
     /// Whether nothing was taken at the other end for [`STALLED_AFTER`], though something waited.
     pub(crate) fn is_stalled(&self, now: Instant) -> bool {
-        now.saturating_duration_since(self.progress.1) >= STALLED_AFTER
+        self.stalled_for(now) >= STALLED_AFTER
+    }
+
+    /// How long nothing has been taken at the other end though something waits; as of the last look.
+    pub(crate) fn stalled_for(&self, now: Instant) -> Duration {
+        now.saturating_duration_since(self.progress.1)
     }
 }
 

@@ -12,7 +12,7 @@ use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use socket2::SockRef;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
@@ -21,6 +21,9 @@ use tokio::sync::watch;
 
 pub(crate) use kernel::KernelQueue;
 pub(crate) use meter::{SendMeter, SendState};
+
+/// Between two looks at a connection whose answer may be stalled.
+const LOOK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// One connection.
 #[derive(Debug)]
@@ -190,6 +193,28 @@ impl SendSide {
         let ended = socket.set_linger(Some(Duration::ZERO));
         if let Err(error) = ended.and(socket.shutdown(Shutdown::Both)) {
             tracing::debug!(%error, "a stalled connection had ended by itself");
+        }
+    }
+}
+
+/// Looks at a connection as long as `answer` lives, and ends it once its client has taken nothing for `limit`.
+pub(crate) async fn end_when_stalled<T>(side: SendSide, answer: Weak<T>, limit: Duration) {
+    let mut meter = SendMeter::new(Instant::now());
+    let mut ticks = tokio::time::interval(LOOK_INTERVAL);
+    ticks.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        ticks.tick().await;
+        let Some(state) = side.state().filter(|_| answer.strong_count() > 0) else {
+            return;
+        };
+        let now = Instant::now();
+        meter.sample(now, state);
+        if meter.stalled_for(now) >= limit {
+            tracing::info!(
+                ?limit,
+                "a client takes nothing of its answer; closing its connection"
+            );
+            return side.abort();
         }
     }
 }

@@ -42,7 +42,7 @@ pub(super) struct Body {
     ready: VecDeque<Bytes>,
     reading: Option<Reading>,
     /// The place among the answers that are served at once.
-    _place: OwnedSemaphorePermit,
+    _place: Arc<OwnedSemaphorePermit>,
 }
 
 struct Reading {
@@ -54,7 +54,7 @@ impl Body {
     pub(super) fn new(
         source: Arc<dyn ByteSource>,
         parts: impl Into<VecDeque<Part>>,
-        place: OwnedSemaphorePermit,
+        place: Arc<OwnedSemaphorePermit>,
     ) -> Self {
         Self {
             source,
@@ -235,7 +235,11 @@ mod tests {
 
     fn body(source: &Arc<Counted>, parts: Vec<Part>) -> Body {
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
-        Body::new(Arc::clone(source) as Arc<dyn ByteSource>, parts, place)
+        Body::new(
+            Arc::clone(source) as Arc<dyn ByteSource>,
+            parts,
+            Arc::new(place),
+        )
     }
 
     #[tokio::test]

@@ -28,7 +28,7 @@ pub(super) struct Content {
     pub(super) source: Arc<dyn ByteSource>,
     /// With its quotes; equal for equal bytes and for nothing else.
     pub(super) etag: String,
-    pub(super) place: OwnedSemaphorePermit,
+    pub(super) place: Arc<OwnedSemaphorePermit>,
 }
 
 /// A film's layout, or that it has none, by the entity tag of the file.
@@ -57,7 +57,7 @@ impl Contents {
         faststart: bool,
     ) -> Result<Content, Problem> {
         let place = Arc::clone(&self.places).try_acquire_owned();
-        let place = place.map_err(|_| problems::busy(MAX_ANSWERS))?;
+        let place = Arc::new(place.map_err(|_| problems::busy(MAX_ANSWERS))?);
         let opening = async {
             let source = open_source(location, &self.settings.open).await;
             let source = source.map_err(problems::not_opened)?;

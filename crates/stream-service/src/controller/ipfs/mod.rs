@@ -20,10 +20,12 @@ pub(crate) use contents::Contents;
 
 use std::collections::VecDeque;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
+use axum::Extension;
 use axum::body::Body as HttpBody;
-use axum::extract::State;
+use axum::extract::{ConnectInfo, State};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header};
@@ -31,12 +33,13 @@ use progressive_loader::Location;
 
 use super::problem::Problem;
 use super::routes::App;
+use crate::http_socket::{SendSide, end_when_stalled};
 use body::{Body, Part};
 use conditions::Verdict;
 use contents::Content;
 use range_header::{MAX_PARTS, Wanted};
 
-/// What a CID names never changes: as long as caches keep anything, some eleven months.
+/// What a CID names never changes: as long as caches keep anything, a year.
 const CACHED: &str = "public, max-age=31536000, immutable";
 /// The same where a token guards it: a cache that others use must not hand it on.
 const CACHED_FOR_ONE: &str = "private, max-age=31536000, immutable";
@@ -44,6 +47,9 @@ const CACHED_FOR_ONE: &str = "private, max-age=31536000, immutable";
 const SANDBOX: &str = "sandbox";
 /// The longest that the bytes which tell a content's kind may take.
 const SNIFF_TIMEOUT: Duration = Duration::from_secs(30);
+/// A client that takes nothing for so long loses its connection, and with it its place among the answers: a film that is
+/// paused asks for the rest again.
+const STALLED_AFTER: Duration = Duration::from_secs(120);
 /// How much of a CID's text marks the bounds between parts. The whole content would have to be known to its own hash for it
 /// to stand in there; RFC 2046 §5.1.1 allows 70 characters.
 const BOUNDARY_CHARS: usize = 56;
@@ -54,6 +60,7 @@ pub(super) async fn serve(
     method: Method,
     uri: Uri,
     headers: HeaderMap,
+    socket: Option<Extension<ConnectInfo<SendSide>>>,
 ) -> Result<Response, Problem> {
     // The path as it was sent: a name may have an escaped slash in it.
     let path = uri.path().strip_prefix("/ipfs/").unwrap_or_default();
@@ -62,6 +69,10 @@ pub(super) async fn serve(
         .map_err(|error| problems::bad_location(&error))?;
     let content = app.contents.open(&location, wants_faststart(&uri)).await?;
     let common = common_headers(&location, &content, app.has_token()).await?;
+    if let Some(Extension(ConnectInfo(socket))) = socket {
+        let answer = Arc::downgrade(&content.place);
+        tokio::spawn(end_when_stalled(socket, answer, STALLED_AFTER));
+    }
     let mut response = answer(&method, &headers, content, &common).await?;
     for (name, value) in &common {
         response.headers_mut().entry(name).or_insert(value.clone());

@@ -6,7 +6,7 @@
  *
  * Frames do not queue up. Two are being decoded; what arrives meanwhile waits only as long as that
  * is a burst, which the page catches up with at once (it decodes several times faster than a
- * stream plays). When the wait lasts longer than CATCH_UP_MS the page is too slow for the stream:
+ * stream plays). When the wait lasts longer than CATCH_UP_MS (or, as it starts, START_CATCH_UP_MS) the page is too slow for the stream:
  * then only the newest frame waits, and the older ones are dropped and counted.
  *
  * Drawing does not wait for an animation frame: at 60 Hz that would skip one now and then.
@@ -19,8 +19,12 @@ const MAX_DECODING = 2;
 /** Frames that may wait while the page catches up with a burst: what the server keeps for a page that is busy, and what is under way. */
 const MAX_WAITING = 24;
 
-/** How long frames may keep waiting before the page counts as too slow, ms: starting up beside other work takes a page most of it. */
+/** How long frames may keep waiting before the page counts as too slow, ms. */
 const CATCH_UP_MS = 600;
+
+/** The same for frames that arrive within STARTING_MS of the first: a page that starts has more to do than to play. */
+const START_CATCH_UP_MS = 2500;
+const STARTING_MS = 3000;
 
 /**
  * @typedef {object} DrawnFrame what is told about each frame on the canvas
@@ -53,6 +57,8 @@ export class Player {
     this.waiting = [];
     /** @type {Decoding[]} in the order they arrived */
     this.decoding = [];
+    /** When the first frame came, ms. @type {number | null} */
+    this.firstMs = null;
     /** Since when frames have been waiting without a pause, ms. @type {number | null} */
     this.behindSinceMs = null;
     /** Rises with each reset, so that decodes of an earlier link are not drawn. */
@@ -75,11 +81,13 @@ export class Player {
     this.waiting = [];
     this.decoding = [];
     this.behindSinceMs = null;
+    this.firstMs = null;
   }
 
   /** @param {import('./receiver.js').ReceivedFrame} frame */
   push(frame) {
     const nowMs = performance.now();
+    this.firstMs ??= nowMs;
     this.counts.received += 1;
     this.received.add(nowMs);
     this.receivedBytes.add(nowMs, frame.payload.length);
@@ -103,7 +111,9 @@ export class Player {
       return;
     }
     this.behindSinceMs ??= nowMs;
-    const limit = nowMs - this.behindSinceMs > CATCH_UP_MS ? 1 : MAX_WAITING;
+    const starting = this.firstMs !== null && nowMs - this.firstMs < STARTING_MS;
+    const tooSlow = nowMs - this.behindSinceMs > (starting ? START_CATCH_UP_MS : CATCH_UP_MS);
+    const limit = tooSlow ? 1 : MAX_WAITING;
     const excess = this.waiting.length - limit;
     if (excess > 0) {
       this.waiting.splice(0, excess);

@@ -13,10 +13,6 @@ use clap::Parser as _;
 
 use args::{Args, Command};
 
-/// A sixth of what a viewer costs is the system's allocator; docs/performance.md has what this one saves.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 fn main() -> ExitCode {
     let args = Args::parse();
     logging::init();

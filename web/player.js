@@ -20,7 +20,7 @@ const MAX_DECODING = 2;
 const MAX_WAITING = 24;
 
 /** How long frames may keep waiting before the page counts as too slow, ms. */
-const CATCH_UP_MS = 600;
+const CATCH_UP_MS = 1000;
 
 /** The same for frames that arrive within STARTING_MS of the first: a page that starts has more to do than to play. */
 const START_CATCH_UP_MS = 2500;

@@ -22,7 +22,10 @@ const MAX_WAITING = 24;
 /** How long frames may keep waiting before the page counts as too slow, ms. */
 const CATCH_UP_MS = 1000;
 
-/** The same for frames that arrive within STARTING_MS of the first: a page that starts has more to do than to play. */
+/** A page that is that slow drops what has waited for longer than this, ms; one that keeps up a few frames late loses none. */
+const STALE_MS = 400;
+
+/** The same as CATCH_UP_MS for frames that arrive within STARTING_MS of the first: a page that starts has more to do than to play. */
 const START_CATCH_UP_MS = 2500;
 const STARTING_MS = 3000;
 
@@ -112,7 +115,8 @@ export class Player {
     }
     this.behindSinceMs ??= nowMs;
     const starting = this.firstMs !== null && nowMs - this.firstMs < STARTING_MS;
-    const tooSlow = nowMs - this.behindSinceMs > (starting ? START_CATCH_UP_MS : CATCH_UP_MS);
+    const behind = nowMs - this.behindSinceMs > (starting ? START_CATCH_UP_MS : CATCH_UP_MS);
+    const tooSlow = behind && nowMs - this.waiting[0].arrivedMs > STALE_MS;
     const limit = tooSlow ? 1 : MAX_WAITING;
     const excess = this.waiting.length - limit;
     if (excess > 0) {

@@ -4,7 +4,7 @@
 
 mod support;
 
-use support::relay::Relay;
+use support::relay::{self, Relay};
 use support::{connect, loopback, numbered, scripted};
 use webrtc_session::{ChannelSpec, CloseReason, Endpoint, SessionConfig};
 
@@ -51,37 +51,26 @@ async fn what_waits_for_a_peer_that_takes_nothing_is_bounded_until_it_is_given_u
         Endpoint::bind(loopback()).unwrap(),
     );
     let relay = Relay::to(server.local_addr()).await;
-    let (client_handler, mut client_peer) = scripted();
-    let (server_handler, mut server_peer) = scripted();
-    let channels = [ChannelSpec::reliable("data")];
-    let (offer, pending) = client.connect(client_handler, &channels).await.unwrap();
     let config = SessionConfig::browser();
     let buffered_bytes = config.sctp_buffered_bytes;
-    let accepted = server
-        .accept_with(&offer, server_handler, config)
-        .await
-        .unwrap();
-    pending
-        .accept_answer(&relay.rewrite(&accepted.answer_sdp))
-        .await
-        .unwrap();
-    client_peer.channel("data").await;
-    server_peer.channel("data").await;
+    let mut relayed = relay::connect(&server, &client, &relay, config).await;
 
     relay.cut();
     let messages = 100;
-    server_peer.send(None, (0..messages).map(|number| numbered(number, 16_000)));
+    relayed
+        .server_peer
+        .send(None, (0..messages).map(|number| numbered(number, 16_000)));
     // The session goes on asking its handler until its buffer is full, and no further.
     let most = buffered_bytes / 16_000;
     loop {
-        let Ok(stats) = server.stats(accepted.session).await else {
+        let Ok(stats) = server.stats(relayed.server_session).await else {
             break;
         };
         assert!(stats.buffered_bytes <= buffered_bytes, "{stats:?}");
-        assert!(server_peer.unsent() >= messages as usize - most);
+        assert!(relayed.server_peer.unsent() >= messages as usize - most);
         tokio::time::sleep(std::time::Duration::from_millis(50)).await;
     }
-    let reason = server_peer.closed().await;
+    let reason = relayed.server_peer.closed().await;
     assert!(matches!(reason, CloseReason::Silent(_)), "{reason:?}");
-    assert_eq!(server_peer.unsent(), messages as usize - most);
+    assert_eq!(relayed.server_peer.unsent(), messages as usize - most);
 }

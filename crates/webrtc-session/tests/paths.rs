@@ -6,44 +6,9 @@ mod support;
 
 use std::time::Duration;
 
-use support::relay::Relay;
-use support::{Peer, loopback, numbered, scripted};
-use webrtc_session::{ChannelSpec, CloseReason, Endpoint, SessionConfig, SessionId};
-
-struct Relayed {
-    server_session: SessionId,
-    server_peer: Peer,
-    client_peer: Peer,
-}
-
-async fn connect(
-    server: &Endpoint,
-    client: &Endpoint,
-    relay: &Relay,
-    config: SessionConfig,
-) -> Relayed {
-    let (client_handler, mut client_peer) = scripted();
-    let (server_handler, mut server_peer) = scripted();
-    let (offer, pending) = client
-        .connect(client_handler, &[ChannelSpec::reliable("data")])
-        .await
-        .unwrap();
-    let accepted = server
-        .accept_with(&offer, server_handler, config)
-        .await
-        .unwrap();
-    pending
-        .accept_answer(&relay.rewrite(&accepted.answer_sdp))
-        .await
-        .unwrap();
-    client_peer.channel("data").await;
-    server_peer.channel("data").await;
-    Relayed {
-        server_session: accepted.session,
-        server_peer,
-        client_peer,
-    }
-}
+use support::relay::{Relay, Relayed, connect};
+use support::{loopback, numbered};
+use webrtc_session::{CloseReason, Endpoint, SessionConfig};
 
 fn endpoints() -> (Endpoint, Endpoint) {
     (

@@ -16,7 +16,7 @@ use anyhow::{Context, Result, ensure};
 
 use self::run::{Binaries, Outcome};
 use crate::args::Args;
-use crate::table::Table;
+use crate::table::{Table, median};
 
 pub(crate) use self::bare::loop_once as bare_loop;
 
@@ -77,11 +77,6 @@ pub(crate) fn measure(args: &Args, table: &mut Table) -> Result<()> {
         quic::takeover(&binaries, table)?;
     }
     Ok(())
-}
-
-fn median(values: &mut [f64]) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }
 
 fn listed(values: &[f64]) -> String {

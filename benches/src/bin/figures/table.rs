@@ -148,3 +148,9 @@ pub(crate) fn list() -> io::Result<()> {
     }
     Ok(())
 }
+
+/// The one in the middle, of several runs; 0 of none.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or_default()
+}

@@ -184,7 +184,7 @@ impl SendSide {
         })
     }
 
-    /// Ends the connection at once; what the kernel holds is thrown away.
+    /// Ends the connection: the server finds it over, and what the kernel still holds is thrown away with it.
     pub(crate) fn abort(&self) {
         let Some(socket) = self.socket.upgrade() else {
             return;
@@ -216,5 +216,57 @@ pub(crate) async fn end_when_stalled<T>(side: SendSide, answer: Weak<T>, limit: 
             );
             return side.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt as _;
+    use tokio::net::TcpListener;
+
+    /// A connection that the kernel takes nothing more for, and its client, which reads nothing.
+    async fn full() -> (SeenStream, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(listener.local_addr().unwrap());
+        let (client, accepted) = tokio::join!(client, listener.accept());
+        let mut stream = SeenStream::new(accepted.unwrap().0);
+        std::future::poll_fn(|cx| {
+            while let Poll::Ready(written) = Pin::new(&mut stream).poll_write(cx, &[0; 65536]) {
+                written.unwrap();
+            }
+            Poll::Ready(())
+        })
+        .await;
+        (stream, client.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_client_that_takes_nothing_of_its_answer_loses_the_connection() {
+        let (mut stream, mut client) = full().await;
+        let answer = Arc::new(());
+        let watched = Arc::downgrade(&answer);
+        end_when_stalled(SendSide::of(&stream), watched, Duration::from_secs(1)).await;
+        assert!(matches!(stream.read(&mut [0; 8]).await, Ok(0) | Err(_)));
+        drop(stream);
+        let mut taken = Vec::new();
+        assert!(
+            client.read_to_end(&mut taken).await.is_err(),
+            "it was reset"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_connection_whose_answer_is_over_is_left_alone() {
+        let (mut stream, mut client) = full().await;
+        let over = Arc::downgrade(&Arc::new(()));
+        end_when_stalled(SendSide::of(&stream), over, Duration::ZERO).await;
+        let mut taken = [0; 65536];
+        client.read_exact(&mut taken).await.unwrap();
+        std::future::poll_fn(|cx| Pin::new(&mut stream).poll_shutdown(cx))
+            .await
+            .unwrap();
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.expect("whole");
     }
 }

@@ -6,6 +6,9 @@ use std::sync::{Arc, Mutex};
 
 use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
+use webrtc_session::{ChannelSpec, Endpoint, SessionConfig, SessionId};
+
+use super::{Peer, scripted};
 
 pub struct Relay {
     inner: Arc<UdpSocket>,
@@ -106,5 +109,42 @@ fn remember(clients: &Mutex<Vec<SocketAddr>>, client: SocketAddr) {
     let mut known = clients.lock().unwrap();
     if !known.contains(&client) {
         known.push(client);
+    }
+}
+
+/// Two sessions with the relay between them, and their channel open.
+pub struct Relayed {
+    pub server_session: SessionId,
+    pub server_peer: Peer,
+    pub client_peer: Peer,
+}
+
+/// Connects them; `config` is the server's session's.
+pub async fn connect(
+    server: &Endpoint,
+    client: &Endpoint,
+    relay: &Relay,
+    config: SessionConfig,
+) -> Relayed {
+    let (client_handler, mut client_peer) = scripted();
+    let (server_handler, mut server_peer) = scripted();
+    let (offer, pending) = client
+        .connect(client_handler, &[ChannelSpec::reliable("data")])
+        .await
+        .unwrap();
+    let accepted = server
+        .accept_with(&offer, server_handler, config)
+        .await
+        .unwrap();
+    pending
+        .accept_answer(&relay.rewrite(&accepted.answer_sdp))
+        .await
+        .unwrap();
+    client_peer.channel("data").await;
+    server_peer.channel("data").await;
+    Relayed {
+        server_session: accepted.session,
+        server_peer,
+        client_peer,
     }
 }

@@ -13,7 +13,7 @@ use testkit::driver::{FaultProxy, LinkShape};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 use super::gateway::{Gateway, options};
-use crate::table::Table;
+use crate::table::{Table, median};
 
 const RATE_BPS: u64 = 20_000_000;
 const ROUND_TRIP: Duration = Duration::from_millis(80);
@@ -49,7 +49,7 @@ pub(super) async fn measure(
         let proxy = FaultProxy::over(gateway.address()?, shape)?;
         seeks.push(seek(&proxy, &gateway.cid, size / 2).await?);
     }
-    let (ours, theirs, seek) = (median(ours), median(theirs), median(seeks));
+    let (ours, theirs, seek) = (median(&mut ours), median(&mut theirs), median(&mut seeks));
     let detail = format!(
         "{:.0} MB, index of {:.0} KiB at its end, 20 Mbit/s, 80 ms: ours {ours:.2} s, {:.2} MiB; ffmpeg {theirs:.2} s; \
          all of it {whole:.0} s; median of {RUNS}",
@@ -148,9 +148,4 @@ async fn seek(proxy: &FaultProxy, cid: &str, to: u64) -> Result<f64> {
     reader.seek(std::io::SeekFrom::Start(to)).await?;
     reader.read_exact(&mut bytes).await?;
     Ok(started.elapsed().as_secs_f64())
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }

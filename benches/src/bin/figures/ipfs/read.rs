@@ -16,7 +16,7 @@ use crate::add::{random_words, write_random};
 use crate::args::Args;
 use crate::procfs;
 use crate::server;
-use crate::table::Table;
+use crate::table::{Table, median};
 
 const FILE_BYTES: u64 = 200_000_000;
 const LONG_BYTES: u64 = 1 << 30;
@@ -33,13 +33,13 @@ pub(super) async fn beside_curl(program: &Path, dir: &Path, table: &mut Table) -
     let (mut curl, mut plain, mut verified) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
         curl.push(rate_of(|| async { curl_whole(&url) }).await?);
-        let options = OpenOptions::default();
-        plain.push(rate_of(|| read_whole(&url, &options)).await?);
-        let options = options_for(&gateway)?;
+        let by_url = OpenOptions::default();
+        plain.push(rate_of(|| read_whole(&url, &by_url)).await?);
+        let by_cid = options(&gateway.url)?;
         let cid = format!("ipfs://{}", gateway.cid);
-        verified.push(rate_of(|| read_whole(&cid, &options)).await?);
+        verified.push(rate_of(|| read_whole(&cid, &by_cid)).await?);
     }
-    let (curl, plain, verified) = (median(curl), median(plain), median(verified));
+    let (curl, plain, verified) = (median(&mut curl), median(&mut plain), median(&mut verified));
     let detail = format!(
         "200 MB from boxo's gateway, median of {RUNS}: by URL {plain:.0} MB/s, by CID {verified:.0}, curl {curl:.0}"
     );
@@ -47,15 +47,11 @@ pub(super) async fn beside_curl(program: &Path, dir: &Path, table: &mut Table) -
     Ok(table.measured("ipfs-read-verified", verified / curl, &detail)?)
 }
 
-fn options_for(gateway: &Gateway) -> Result<OpenOptions> {
-    options(&gateway.url)
-}
-
 /// From the embedded store, every block checked.
 pub(super) async fn store(dir: &Path, table: &mut Table) -> Result<()> {
     let file = dir.join("stored");
     write_random(&file, FILE_BYTES)?;
-    let store = Store::open(&dir.join("store"))?;
+    let store = Store::open(dir.join("store"))?;
     let added =
         tokio::task::block_in_place(|| store.add_file(&file, Profile::default(), &mut |_| {}))?;
     let options = OpenOptions {
@@ -68,7 +64,7 @@ pub(super) async fn store(dir: &Path, table: &mut Table) -> Result<()> {
         rates.push(rate_of(|| read_whole(&cid, &options)).await?);
     }
     let detail = format!("200 MB, median of {RUNS}: {rates:.0?} MB/s");
-    Ok(table.measured("store-read", median(rates), &detail)?)
+    Ok(table.measured("store-read", median(&mut rates), &detail)?)
 }
 
 /// A gigabyte from a source whose connections are all cut every hundredth of it.
@@ -172,9 +168,4 @@ fn curl_whole(url: &str) -> Result<u64> {
     let output = tokio::task::block_in_place(|| curl.output()).context("curl")?;
     ensure!(output.status.success(), "curl: {}", output.status);
     Ok(String::from_utf8_lossy(&output.stdout).trim().parse()?)
-}
-
-fn median(mut values: Vec<f64>) -> f64 {
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or_default()
 }

@@ -9,8 +9,8 @@ use testkit::driver::{BadLink, BadLinkConfig};
 
 use super::link::path;
 use super::run::{Binaries, http_address};
-use super::{GOODPUT_INPUT, RUNS, listed, median, peer_run};
-use crate::table::Table;
+use super::{GOODPUT_INPUT, RUNS, listed, peer_run};
+use crate::table::{Table, median};
 
 const LANES: [&str; 2] = ["--lanes", "quic"];
 const WORKER: [&str; 2] = ["--processor", "none"];

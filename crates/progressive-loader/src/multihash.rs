@@ -51,6 +51,28 @@ pub(crate) fn sha2_256_each(messages: &[&[u8]]) -> Vec<Multihash<64>> {
     hashes
 }
 
+/// Checks each block against the hash its CID names, like [`verify`]; those of one length side by side.
+pub(crate) fn verify_each(blocks: &[(Cid, &[u8])]) -> Vec<Result<(), BlockError>> {
+    if blocks.iter().any(|(cid, _)| cid.hash().code() != SHA2_256) {
+        let each = blocks.iter().map(|(cid, block)| verify(cid, &[block]));
+        return each.collect();
+    }
+    let messages: Vec<&[u8]> = blocks.iter().map(|(_, block)| *block).collect();
+    let actual = sha2_256_each(&messages).into_iter();
+    actual
+        .zip(blocks)
+        .map(|(actual, (cid, _))| matches(&actual, cid))
+        .collect()
+}
+
+fn matches(actual: &Multihash<64>, cid: &Cid) -> Result<(), BlockError> {
+    if actual == cid.hash() {
+        Ok(())
+    } else {
+        Err(BlockError::HashMismatch)
+    }
+}
+
 /// The digests of up to eight messages; lanes without a message repeat the last one.
 fn group_digests(group: &[&[u8]]) -> Option<[[u8; 32]; LANES]> {
     let last = group.last().filter(|_| group.len() >= WORTH_LANES)?;
@@ -94,9 +116,5 @@ pub(crate) fn verify(cid: &Cid, parts: &[&[u8]]) -> Result<(), BlockError> {
             Err(_) => return Err(BlockError::UnsupportedHash(code)),
         },
     };
-    if actual == *expected {
-        Ok(())
-    } else {
-        Err(BlockError::HashMismatch)
-    }
+    matches(&actual, cid)
 }

@@ -6,6 +6,7 @@
 use crate::error::{OpenError, ReadError};
 use crate::fetch::{Demand, Fetcher};
 use crate::origin::{Leaf, LeafSpan};
+use crate::plan::{leaf_chunks, whole_leaves};
 use crate::source::ByteSource;
 use crate::unixfs::resolve::Resolver;
 use crate::unixfs::walk::{FileTree, Step, Walk};
@@ -19,10 +20,6 @@ use std::sync::Arc;
 
 /// About as much is worth asking for at once: a round trip is short against the time that it takes to arrive.
 const CHUNK_BYTES: u64 = 1 << 20;
-/// Less costs more in requests than it saves in waiting.
-const LEAST_CHUNK_BYTES: u64 = 256 << 10;
-/// More gains nothing, and a seek has to wait for less.
-const MOST_CHUNK_BYTES: u64 = 8 << 20;
 
 /// A file by its CID.
 #[derive(Clone)]
@@ -180,14 +177,6 @@ impl<'s> Reading<'s> {
 }
 
 impl Shared {
-    /// The least multiple of a leaf's size that is at least `bytes`.
-    fn leaves_of(&self, bytes: u64) -> u64 {
-        match self.leaf_bytes {
-            Some(leaf_bytes @ 1..) => bytes.div_ceil(leaf_bytes) * leaf_bytes,
-            _ => bytes,
-        }
-    }
-
     fn ask(&self, leaves: Arc<[Leaf]>) -> Span<'_> {
         let span = LeafSpan {
             root: self.root,
@@ -255,13 +244,11 @@ impl ByteSource for IpfsSource {
 
     /// Whole leaves, about 1 MiB of them.
     fn preferred_chunk_bytes(&self) -> u64 {
-        self.shared.leaves_of(CHUNK_BYTES)
+        whole_leaves(self.shared.leaf_bytes, CHUNK_BYTES)
     }
 
-    /// Whole leaves, from about 256 KiB of them on.
     fn chunk_range(&self) -> RangeInclusive<u64> {
-        let least = self.shared.leaves_of(LEAST_CHUNK_BYTES);
-        least..=MOST_CHUNK_BYTES.max(least)
+        leaf_chunks(self.shared.leaf_bytes)
     }
 
     fn demand(&self, demand: Demand) {

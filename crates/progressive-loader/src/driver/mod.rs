@@ -16,6 +16,7 @@ mod positioned;
 mod progress;
 mod reader;
 mod store;
+mod verifier;
 
 pub use cache::{BlockCache, CacheOptions, CacheSnapshot};
 pub use faststart::{FaststartSource, faststart_layout};

@@ -38,3 +38,18 @@ pub fn chunk_bytes(
     let units = (wanted / unit).clamp(1, most / unit);
     units * unit
 }
+
+/// The least and the most bytes to ask for at once of a file whose leaves have `leaf_bytes`: whole leaves, since a
+/// part of one cannot be checked.
+pub(crate) fn leaf_chunks(leaf_bytes: Option<u64>) -> RangeInclusive<u64> {
+    let least = whole_leaves(leaf_bytes, SMALLEST_CHUNK_BYTES);
+    least..=LARGEST_CHUNK_BYTES.max(least)
+}
+
+/// The least number of bytes that is whole leaves and at least `bytes`.
+pub(crate) fn whole_leaves(leaf_bytes: Option<u64>, bytes: u64) -> u64 {
+    match leaf_bytes {
+        Some(leaf_bytes @ 1..) => bytes.div_ceil(leaf_bytes) * leaf_bytes,
+        _ => bytes,
+    }
+}

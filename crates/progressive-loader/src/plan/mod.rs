@@ -32,6 +32,7 @@ mod stripe;
 pub use bandwidth::Bandwidth;
 pub use breaker::{Admission, Breaker, BreakerPolicy, BreakerState};
 pub use chunk::{LARGEST_CHUNK_BYTES, SMALLEST_CHUNK_BYTES, chunk_bytes};
+pub(crate) use chunk::{leaf_chunks, whole_leaves};
 pub use forecast::Forecast;
 pub use hedge::{HedgeBudget, hedge_delay};
 pub use jitter::Jitter;

@@ -1,5 +1,6 @@
 //! A film of 100 MB whose index stands at its end, over a link of 20 Mbit/s and 80 ms: how soon its first frame is there, what was
-//! fetched for it, beside ffmpeg on the same address; and how soon a place in its middle can be read.
+//! fetched for it, beside ffmpeg on the same address; and how soon a place in its middle can be read. By URL, as ffmpeg
+//! does; and by CID, where a leaf is checked before any of it is used, in leaves of either size that Kubo makes.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -16,7 +17,10 @@ use super::gateway::{Gateway, options};
 use crate::table::{Table, median};
 
 const RATE_BPS: u64 = 20_000_000;
-const ROUND_TRIP: Duration = Duration::from_millis(80);
+const LINK: LinkShape = LinkShape {
+    rate_bps: Some(RATE_BPS),
+    round_trip: Duration::from_millis(80),
+};
 const RUNS: usize = 3;
 /// As much as a keyframe of such a film.
 const KEYFRAME_BYTES: usize = 128 << 10;
@@ -33,39 +37,89 @@ pub(super) async fn measure(
     tokio::task::block_in_place(|| make(ffmpeg, &film))?;
     let size = std::fs::metadata(&film)?.len();
     let index = index_bytes(&std::fs::read(&film)?)?;
-    let gateway = Gateway::start(program, &film)?;
-    let shape = LinkShape {
-        rate_bps: Some(RATE_BPS),
-        round_trip: ROUND_TRIP,
-    };
-    let whole = size as f64 * 8.0 / RATE_BPS as f64;
-    let (mut ours, mut theirs, mut fetched, mut seeks) = (vec![], vec![], 0_u64, vec![]);
+    let large = Gateway::start(program, &film)?;
+    let small = Gateway::with_profile(program, &film, "legacy-cid-v0")?;
+    let by_url =
+        |gateway: &Gateway, proxy: &FaultProxy| format!("{}/ipfs/{}", proxy.url(), gateway.cid);
+    let by_cid = |gateway: &Gateway, _: &FaultProxy| format!("ipfs://{}", gateway.cid);
+    let mut ways = [
+        Way::new("by URL", &large, &by_url),
+        Way::new("by CID in leaves of 256 KiB", &small, &by_cid),
+        Way::new("in leaves of 1 MiB", &large, &by_cid),
+    ];
+    let mut theirs = Vec::new();
     for _ in 0..RUNS {
-        let proxy = FaultProxy::over(gateway.address()?, shape)?;
-        ours.push(first_frame(&proxy, &gateway.cid).await?);
-        fetched = fetched.max(proxy.counts().body_bytes);
-        let proxy = FaultProxy::over(gateway.address()?, shape)?;
-        theirs.push(ffmpegs_first(ffmpeg, &proxy, &gateway.cid)?);
-        let proxy = FaultProxy::over(gateway.address()?, shape)?;
-        seeks.push(seek(&proxy, &gateway.cid, size / 2).await?);
+        for way in &mut ways {
+            way.measure(size).await?;
+        }
+        let proxy = FaultProxy::over(large.address()?, LINK)?;
+        theirs.push(ffmpegs_first(ffmpeg, &by_url(&large, &proxy))?);
     }
-    let (ours, theirs, seek) = (median(&mut ours), median(&mut theirs), median(&mut seeks));
-    let detail = format!(
-        "{:.0} MB, index of {:.0} KiB at its end, 20 Mbit/s, 80 ms: ours {ours:.2} s, {:.2} MiB; ffmpeg {theirs:.2} s; \
-         all of it {whole:.0} s; median of {RUNS}",
+    let whole = size as f64 * 8.0 / RATE_BPS as f64;
+    let theirs = median(&mut theirs);
+    let mut detail = format!(
+        "{:.0} MB, index of {:.0} KiB at its end, 20 Mbit/s, 80 ms; ",
         size as f64 / 1e6,
         index as f64 / 1024.0,
-        fetched as f64 / MIB,
     );
+    for way in &mut ways {
+        let (first, mib) = (median(&mut way.first), way.bytes as f64 / MIB);
+        detail += &format!("{} {first:.2} s, {mib:.2} MiB; ", way.name);
+    }
+    detail += &format!("ffmpeg {theirs:.2} s; all of it {whole:.0} s; medians of {RUNS}");
+    let [url, cids @ ..] = &mut ways;
+    let ours = median(&mut url.first);
     table.measured("ipfs-first-frame", ours / theirs, &detail)?;
     table.measured("ipfs-first-frame-whole", ours / whole, &detail)?;
-    let beyond = fetched.saturating_sub(index) as f64 / MIB;
+    let beyond = url.bytes.saturating_sub(index) as f64 / MIB;
     table.measured("ipfs-first-frame-bytes", beyond, &detail)?;
-    let detail = format!(
-        "from the start to its middle, until {} KiB from there are read",
-        KEYFRAME_BYTES >> 10
-    );
-    Ok(table.measured("ipfs-seek", seek * 1e3, &detail)?)
+    let mut detail = format!("until {} KiB from there are read", KEYFRAME_BYTES >> 10);
+    for way in cids {
+        detail += &format!("; {} {:.0} ms", way.name, median(&mut way.seeks) * 1e3);
+    }
+    Ok(table.measured("ipfs-seek", median(&mut url.seeks) * 1e3, &detail)?)
+}
+
+/// How the film is named, and what came of it.
+struct Way<'w> {
+    name: &'static str,
+    gateway: &'w Gateway,
+    location: &'w dyn Fn(&Gateway, &FaultProxy) -> String,
+    /// Seconds to the first frame.
+    first: Vec<f64>,
+    /// The most that was fetched for it.
+    bytes: u64,
+    /// Seconds for a jump to the middle.
+    seeks: Vec<f64>,
+}
+
+impl<'w> Way<'w> {
+    fn new(
+        name: &'static str,
+        gateway: &'w Gateway,
+        location: &'w dyn Fn(&Gateway, &FaultProxy) -> String,
+    ) -> Self {
+        Self {
+            name,
+            gateway,
+            location,
+            first: Vec::new(),
+            bytes: 0,
+            seeks: Vec::new(),
+        }
+    }
+
+    /// Once, each over a link that nothing has come through before.
+    async fn measure(&mut self, size: u64) -> Result<()> {
+        let proxy = FaultProxy::over(self.gateway.address()?, LINK)?;
+        let location = (self.location)(self.gateway, &proxy);
+        self.first.push(first_frame(&proxy, &location).await?);
+        self.bytes = self.bytes.max(proxy.counts().body_bytes);
+        let proxy = FaultProxy::over(self.gateway.address()?, LINK)?;
+        let location = (self.location)(self.gateway, &proxy);
+        self.seeks.push(seek(&proxy, &location, size / 2).await?);
+        Ok(())
+    }
 }
 
 /// 720p, a noisy pattern, 8 Mbit/s.
@@ -111,20 +165,20 @@ fn index_bytes(film: &[u8]) -> Result<u64> {
 }
 
 /// Seconds until the first frame is decoded.
-async fn first_frame(proxy: &FaultProxy, cid: &str) -> Result<f64> {
+async fn first_frame(proxy: &FaultProxy, location: &str) -> Result<f64> {
     let started = Instant::now();
     let options = options(&proxy.url())?;
-    let uri = format!("ipfs://{cid}").parse()?;
-    let mut source = media_source::driver::open(&uri, &options, FramePool::new(4)).await?;
+    let mut source =
+        media_source::driver::open(&location.parse()?, &options, FramePool::new(4)).await?;
     let frame = tokio::task::spawn_blocking(move || source.next_frame());
     frame.await??.context("it has no frame")?;
     Ok(started.elapsed().as_secs_f64())
 }
 
-fn ffmpegs_first(ffmpeg: &Path, proxy: &FaultProxy, cid: &str) -> Result<f64> {
+fn ffmpegs_first(ffmpeg: &Path, url: &str) -> Result<f64> {
     let started = Instant::now();
     let mut command = Command::new(ffmpeg);
-    command.args(["-v", "error", "-i", &format!("{}/ipfs/{cid}", proxy.url())]);
+    command.args(["-v", "error", "-i", url]);
     command
         .args(["-frames:v", "1", "-f", "null", "-"])
         .stdin(Stdio::null());
@@ -139,8 +193,8 @@ fn ffmpegs_first(ffmpeg: &Path, proxy: &FaultProxy, cid: &str) -> Result<f64> {
 }
 
 /// Seconds from a jump into what was not read until a keyframe's bytes are there.
-async fn seek(proxy: &FaultProxy, cid: &str, to: u64) -> Result<f64> {
-    let location: Location = format!("ipfs://{cid}").parse()?;
+async fn seek(proxy: &FaultProxy, location: &str, to: u64) -> Result<f64> {
+    let location: Location = location.parse()?;
     let mut reader = open(&location, &options(&proxy.url())?).await?.into_async();
     let mut bytes = vec![0; KEYFRAME_BYTES];
     reader.read_exact(&mut bytes).await?;

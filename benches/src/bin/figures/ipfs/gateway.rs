@@ -36,10 +36,15 @@ pub(super) fn build(dir: &Path) -> Result<PathBuf> {
 }
 
 impl Gateway {
-    /// Serves `file`.
+    /// Serves `file` in leaves of 1 MiB.
     pub(super) fn start(program: &Path, file: &Path) -> Result<Self> {
+        Self::with_profile(program, file, "unixfs-v1-2025")
+    }
+
+    /// Serves `file`, added by one of the profiles of the program.
+    pub(super) fn with_profile(program: &Path, file: &Path, profile: &str) -> Result<Self> {
         let mut command = Command::new(program);
-        command.arg("-add").arg(file);
+        command.args(["-profile", profile, "-add"]).arg(file);
         let process = tokio::task::block_in_place(|| ChildServer::start(command, START))?;
         let added = process.first_line().split(' ').nth(1);
         let cid = added.context("the gateway named no CID")?.to_owned();

@@ -24,19 +24,22 @@ const RUNS: usize = 5;
 const KILLS: u64 = 100;
 const READ_BYTES: usize = 1 << 20;
 
-/// Ours without and with checking, and curl, in turns.
+/// Ours without and with checking, and curl, in turns; that each brings the right bytes is seen once before.
 pub(super) async fn beside_curl(program: &Path, dir: &Path, table: &mut Table) -> Result<()> {
     let file = dir.join("random");
     write_random(&file, FILE_BYTES)?;
     let gateway = Gateway::start(program, &file)?;
     let url = format!("{}/ipfs/{}", gateway.url, gateway.cid);
+    let cid = format!("ipfs://{}", gateway.cid);
+    let by_url = OpenOptions::default();
+    compare_whole(&url, &by_url).await?;
+    compare_whole(&cid, &options(&gateway.url)?).await?;
     let (mut curl, mut plain, mut verified) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..RUNS {
         curl.push(rate_of(|| async { curl_whole(&url) }).await?);
-        let by_url = OpenOptions::default();
         plain.push(rate_of(|| read_whole(&url, &by_url)).await?);
+        // Options of its own each time: nothing is in its cache.
         let by_cid = options(&gateway.url)?;
-        let cid = format!("ipfs://{}", gateway.cid);
         verified.push(rate_of(|| read_whole(&cid, &by_cid)).await?);
     }
     let (curl, plain, verified) = (median(&mut curl), median(&mut plain), median(&mut verified));
@@ -59,6 +62,7 @@ pub(super) async fn store(dir: &Path, table: &mut Table) -> Result<()> {
         ..OpenOptions::default()
     };
     let cid = format!("ipfs://{}", added.cid);
+    compare_whole(&cid, &options).await?;
     let mut rates = Vec::new();
     for _ in 0..RUNS {
         rates.push(rate_of(|| read_whole(&cid, &options)).await?);
@@ -76,7 +80,7 @@ pub(super) async fn killed(program: &Path, dir: &Path, table: &mut Table) -> Res
     proxy.kill_every(Some(LONG_BYTES / KILLS));
     let options = options(&proxy.url())?;
     let started = Instant::now();
-    let whole = read_whole(&format!("ipfs://{}", gateway.cid), &options).await;
+    let whole = compare_whole(&format!("ipfs://{}", gateway.cid), &options).await;
     let counts = proxy.counts();
     let wrong = match &whole {
         Ok(bytes) => f64::from(u8::from(*bytes != LONG_BYTES)),
@@ -134,8 +138,21 @@ where
     Ok(bytes as f64 / 1e6 / started.elapsed().as_secs_f64())
 }
 
-/// Reads it to its end and compares it with what [`write_random`] wrote; how many bytes came.
+/// Reads it to its end; how many bytes came.
 async fn read_whole(location: &str, options: &OpenOptions) -> Result<u64> {
+    let location: Location = location.parse()?;
+    let mut reader = open(&location, options).await?.into_async();
+    let (mut buffer, mut at) = (vec![0; READ_BYTES], 0_u64);
+    loop {
+        match reader.read(&mut buffer).await? {
+            0 => return Ok(at),
+            bytes => at += bytes as u64,
+        }
+    }
+}
+
+/// The same, and compares it with what [`write_random`] wrote.
+async fn compare_whole(location: &str, options: &OpenOptions) -> Result<u64> {
     let location: Location = location.parse()?;
     let mut reader = open(&location, options).await?.into_async();
     let (mut words, mut at) = (random_words(), 0_u64);

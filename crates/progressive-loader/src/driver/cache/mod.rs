@@ -38,6 +38,9 @@ const DISK_PARALLEL: usize = 4;
 /// The most blocks kept in memory: nodes may be as small as a few bytes.
 const MAX_MEMORY_ENTRIES: usize = 1 << 16;
 
+/// What is smaller than this is kept as a copy.
+const COPIED_BYTES: usize = 64 << 10;
+
 /// The caches of this process by directory, since only one may use it.
 static OPEN: Mutex<BTreeMap<PathBuf, Weak<Inner>>> = Mutex::new(BTreeMap::new());
 
@@ -159,8 +162,11 @@ impl BlockCache {
         if key.code() == IDENTITY {
             return;
         }
-        // A copy of its own: the block may be a slice of something larger.
-        let block = Bytes::copy_from_slice(block);
+        // A small one may be a slice of something much larger, and is copied; a large one is most of what it is in.
+        let block = match block.len() {
+            ..COPIED_BYTES => Bytes::copy_from_slice(block),
+            _ => block.clone(),
+        };
         self.inner.remember(&key, block.clone());
         let Some(disk) = self.inner.disk.clone().filter(|disk| disk.is_writable()) else {
             return;

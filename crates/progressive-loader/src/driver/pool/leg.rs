@@ -6,17 +6,20 @@
 use super::failure::Failure;
 use super::shared::{Arrival, Shared, now};
 use crate::error::BlockError;
-use crate::multihash::verify;
 use crate::origin::{Leaf, LeafSpan, OriginError};
+use crate::sha256_lanes::LANES;
 use crate::unixfs::MAX_BLOCK_BYTES;
 use bytes::Bytes;
 use cid::Cid;
 use futures_util::StreamExt;
-use futures_util::stream::{self, BoxStream};
+use futures_util::stream::{self, BoxStream, FuturesOrdered};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
+
+/// Blocks of one answer that are being checked at the same time.
+const AT_ONCE: usize = LANES;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -72,7 +75,7 @@ pub(super) struct Leg {
 }
 
 impl Leg {
-    /// Asks `origin` for `ask` from leaf `at` on. The block in hand and one more are held at most.
+    /// Asks `origin` for `ask` from leaf `at` on. The block in hand, one more, and those being checked are held at most.
     pub(super) fn start(
         shared: &Arc<Shared>,
         ask: &Ask,
@@ -115,53 +118,72 @@ impl Drop for Run {
     }
 }
 
+/// A block that came, and what the verifier says of it.
+struct Checked {
+    block: Bytes,
+    waiting_since: Instant,
+    outcome: Result<(), BlockError>,
+}
+
 impl Run {
     async fn run(self, ask: Ask, items: mpsc::Sender<Result<Bytes, Ended>>) {
         self.shared.asked(self.origin);
         let origin = Arc::clone(&self.shared.members[self.origin].origin);
-        let mut blocks = match &ask {
+        let blocks = match &ask {
             Ask::Block { leaf: [leaf], .. } => stream::once(origin.block(leaf.cid)).boxed(),
             Ask::Leaves(span) => origin.leaves(span.clone()),
         };
-        let mut first = true;
-        for leaf in ask.leaves() {
-            let waiting_since = now();
-            let block = match self.next(&mut blocks, leaf).await {
-                Ok(block) => block,
-                Err(failure) => {
-                    let repeat = self.shared.failed(self.origin, &failure, waiting_since);
-                    let _ = items.send(Err(Ended { failure, repeat })).await;
-                    return;
-                }
-            };
-            self.arrived(&block, waiting_since, first);
-            first = false;
-            // First: whoever takes the last block ends this task.
-            if let Some(cache) = &self.shared.cache
-                && self.is_checked()
-            {
-                cache.insert(&leaf.cid, &block).await;
-            }
-            if items.send(Ok(block)).await.is_err() {
-                return;
-            }
+        if let Err((failure, waiting_since)) = self.pass_on(ask.leaves(), blocks, &items).await {
+            let repeat = self.shared.failed(self.origin, &failure, waiting_since);
+            let _ = items.send(Err(Ended { failure, repeat })).await;
         }
     }
 
-    fn arrived(&self, block: &Bytes, waiting_since: Instant, first: bool) {
-        self.shared.arrived(&Arrival {
-            origin: self.origin,
-            bytes: block.len() as u64,
-            waiting_since,
-            first,
-        });
+    /// Takes the blocks of `leaves` as they come, and gives them on in order as they are found to be right. What comes
+    /// while others are being checked is checked next, side by side. An error with when its block began to be
+    /// waited for.
+    async fn pass_on(
+        &self,
+        leaves: &[Leaf],
+        mut blocks: BoxStream<'_, Result<Bytes, OriginError>>,
+        items: &mpsc::Sender<Result<Bytes, Ended>>,
+    ) -> Result<(), (Failure, Instant)> {
+        let mut checking = FuturesOrdered::new();
+        let (mut asked, mut given) = (0, 0);
+        let mut waiting_since = now();
+        let mut ended = None;
+        while given < leaves.len() {
+            let room = asked < leaves.len() && checking.len() < AT_ONCE && ended.is_none();
+            tokio::select! {
+                biased;
+                Some(checked) = checking.next(), if !checking.is_empty() => {
+                    if !self.give(&leaves[given], checked, given == 0, items).await? {
+                        return Ok(());
+                    }
+                    given += 1;
+                }
+                item = self.next(&mut blocks), if room => match item {
+                    Ok(block) => {
+                        checking.push_back(self.check(leaves[asked].cid, block, waiting_since));
+                        waiting_since = now();
+                        asked += 1;
+                    }
+                    Err(failure) => ended = Some(failure),
+                },
+                // Neither: nothing is being checked, and the answer has ended.
+                else => break,
+            }
+        }
+        match ended {
+            Some(failure) => Err((failure, waiting_since)),
+            None => Ok(()),
+        }
     }
 
-    /// The next block, if it is the one `leaf` names.
+    /// The next block, whatever is in it.
     async fn next(
         &self,
         blocks: &mut BoxStream<'_, Result<Bytes, OriginError>>,
-        leaf: &Leaf,
     ) -> Result<Bytes, Failure> {
         let limit = self.shared.options.stall_timeout;
         let turns = &self.shared.members[self.origin].turns;
@@ -170,25 +192,62 @@ impl Run {
             let _turn = turns.acquire().await;
             blocks.next().await
         });
-        let block = match item.await {
-            Err(_) => return Err(Failure::Stalled(limit)),
+        match item.await {
+            Err(_) => Err(Failure::Stalled(limit)),
+            Ok(Some(block)) => Ok(block?),
             Ok(None) => {
                 let reason = "its answer ended before the last block".into();
-                return Err(OriginError::Broken { reason }.into());
+                Err(OriginError::Broken { reason }.into())
             }
-            Ok(Some(block)) => block?,
-        };
-        if self.is_checked() {
-            verify(&leaf.cid, &[&block]).map_err(Failure::Invalid)?;
         }
+    }
+
+    async fn check(&self, cid: Cid, block: Bytes, waiting_since: Instant) -> Checked {
         let size_bytes = block.len() as u64;
-        if size_bytes > MAX_BLOCK_BYTES {
-            return Err(Failure::Invalid(BlockError::TooLarge {
+        let mut outcome = Ok(());
+        if self.is_checked() {
+            outcome = self.shared.verifier.verify(cid, block.clone()).await;
+        }
+        if outcome.is_ok() && size_bytes > MAX_BLOCK_BYTES {
+            outcome = Err(BlockError::TooLarge {
                 size_bytes,
                 limit_bytes: MAX_BLOCK_BYTES,
-            }));
+            });
         }
-        Ok(block)
+        Checked {
+            block,
+            waiting_since,
+            outcome,
+        }
+    }
+
+    /// Counts, caches and hands on a block that is right; whether anybody takes it.
+    async fn give(
+        &self,
+        leaf: &Leaf,
+        checked: Checked,
+        first: bool,
+        items: &mpsc::Sender<Result<Bytes, Ended>>,
+    ) -> Result<bool, (Failure, Instant)> {
+        let Checked {
+            block,
+            waiting_since,
+            outcome,
+        } = checked;
+        outcome.map_err(|problem| (Failure::Invalid(problem), waiting_since))?;
+        self.shared.arrived(&Arrival {
+            origin: self.origin,
+            bytes: block.len() as u64,
+            waiting_since,
+            first,
+        });
+        // First: whoever takes the last block ends this task.
+        if let Some(cache) = &self.shared.cache
+            && self.is_checked()
+        {
+            cache.insert(&leaf.cid, &block).await;
+        }
+        Ok(items.send(Ok(block)).await.is_ok())
     }
 
     fn is_checked(&self) -> bool {

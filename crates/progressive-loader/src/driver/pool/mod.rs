@@ -45,7 +45,7 @@ use std::sync::Arc;
 /// Several origins as one that is as good as the best of them, and verified. Clones share it.
 ///
 /// A block that is not the one its CID names is never cached or passed on, and its origin is asked last
-/// from then on. Memory: two blocks for each request that is read, and up to 4 MiB for each span that is
+/// from then on. Memory: ten blocks for each request that is read, and up to 4 MiB for each span that is
 /// striped. Needs a tokio runtime with time.
 #[derive(Clone)]
 pub struct Pool {

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::options::PoolOptions;
 use super::snapshot::{OriginSnapshot, PoolSnapshot};
 use crate::driver::cache::BlockCache;
+use crate::driver::verifier::Verifier;
 use crate::error::BlockError;
 use crate::fetch::Demand;
 use crate::origin::{Origin, OriginError};
@@ -32,6 +33,7 @@ pub(super) struct Shared {
     pub(super) members: Vec<Member>,
     pub(super) options: PoolOptions,
     pub(super) cache: Option<BlockCache>,
+    pub(super) verifier: Verifier,
     state: Mutex<State>,
 }
 
@@ -128,6 +130,7 @@ impl Shared {
             members: origins.into_iter().map(member).collect(),
             options,
             cache,
+            verifier: Verifier::default(),
             state: Mutex::new(state),
         }
     }

@@ -8,17 +8,21 @@ use super::catalog::Pack;
 use super::pack::Entry;
 use crate::driver::positioned::read_exact_at;
 use crate::error::{BlockError, OpenError, ReadError};
-use crate::multihash::{IDENTITY, verify};
+use crate::multihash::{IDENTITY, verify, verify_each};
+use crate::plan::leaf_chunks;
 use crate::source::ByteSource;
 use crate::unixfs::build::Framing;
-use crate::unixfs::stored::{self, Blocks};
+use crate::unixfs::stored::{self, Blocks, Reading};
 use crate::unixfs::walk::FileTree;
 use bytes::Bytes;
 use cid::Cid;
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
+use std::collections::VecDeque;
 use std::fs::File;
 use std::io;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 
 /// A file in a [`Store`], by CID. Keeps the store, if temporary, from being removed.
@@ -31,6 +35,7 @@ pub struct StoreSource {
 struct Shared {
     name: String,
     tree: FileTree,
+    leaf_bytes: Option<u64>,
     blocks: StoreBlocks,
 }
 
@@ -49,10 +54,12 @@ impl StoreSource {
             path: path.to_vec(),
         };
         let tree = stored::open(blocks.root, path, &blocks)?;
+        let leaf_bytes = stored::first_leaf_bytes(&tree, &blocks)?;
         Ok(Self {
             shared: Arc::new(Shared {
                 name: location.to_string(),
                 tree,
+                leaf_bytes,
                 blocks,
             }),
         })
@@ -70,15 +77,20 @@ impl StoreSource {
 
 impl Shared {
     fn read(&self, range: Range<u64>) -> Result<Bytes, ReadError> {
-        let size_bytes = self.tree.size_bytes();
-        if range.start > range.end || range.end > size_bytes {
-            return Err(ReadError::OutOfBounds {
-                name: self.name.clone(),
-                range,
-                size_bytes,
-            });
-        }
+        self.check(&range)?;
         stored::read(&self.tree, range, &self.blocks)
+    }
+
+    fn check(&self, range: &Range<u64>) -> Result<(), ReadError> {
+        let size_bytes = self.tree.size_bytes();
+        if range.start <= range.end && range.end <= size_bytes {
+            return Ok(());
+        }
+        Err(ReadError::OutOfBounds {
+            name: self.name.clone(),
+            range: range.clone(),
+            size_bytes,
+        })
     }
 }
 
@@ -105,6 +117,18 @@ impl StoreBlocks {
         let block = Self::read_unchecked(pack, entry).map_err(failed)?;
         verify(cid, &[&block]).map_err(|problem| self.bad(cid, problem))?;
         Ok(block)
+    }
+
+    /// The block as the first pack has it, if that is any.
+    fn read_first(&self, cid: &Cid) -> Option<Bytes> {
+        let (pack, entry) = self
+            .store
+            .inner
+            .catalog
+            .find(cid.hash())
+            .into_iter()
+            .next()?;
+        Self::read_unchecked(&pack, entry).ok()
     }
 
     fn read_unchecked(pack: &Pack, entry: Entry) -> io::Result<Bytes> {
@@ -163,6 +187,62 @@ impl Blocks for StoreBlocks {
         }
         Err(error)
     }
+
+    /// Hashed side by side; whichever is then missing or damaged is looked for again, everywhere.
+    fn blocks(&self, cids: &[Cid]) -> Vec<Result<Bytes, ReadError>> {
+        let first: Vec<_> = cids.iter().map(|cid| self.read_first(cid)).collect();
+        let there = cids.iter().zip(&first);
+        let there: Vec<_> = there
+            .filter_map(|(cid, block)| Some((*cid, block.as_deref()?)))
+            .collect();
+        let mut checked = verify_each(&there).into_iter();
+        let sound: Vec<bool> = first
+            .iter()
+            .map(|block| block.is_some() && checked.next().is_some_and(|outcome| outcome.is_ok()))
+            .collect();
+        let blocks = cids.iter().zip(first).zip(sound);
+        blocks
+            .map(|((cid, block), sound)| match block {
+                Some(block) if sound => Ok(block),
+                _ => self.block(cid),
+            })
+            .collect()
+    }
+}
+
+/// A range of the file on its way to whoever reads it.
+struct Pieces {
+    shared: Arc<Shared>,
+    reading: Reading,
+    ready: VecDeque<Bytes>,
+    over: bool,
+}
+
+impl Pieces {
+    /// The next piece; as many as are hashed at once are read on a blocking thread.
+    async fn next(mut self) -> Option<(Result<Bytes, ReadError>, Self)> {
+        if self.ready.is_empty() && !self.over {
+            let shared = Arc::clone(&self.shared);
+            let mut reading = self.reading;
+            let read = tokio::task::spawn_blocking(move || {
+                let pieces = reading.next(&shared.tree, &shared.blocks);
+                (pieces, reading)
+            });
+            let Ok((pieces, reading)) = read.await else {
+                return None;
+            };
+            self.reading = reading;
+            match pieces {
+                Ok(pieces) => self.ready = pieces.into(),
+                Err(error) => {
+                    self.over = true;
+                    return Some((Err(error), self));
+                }
+            }
+        }
+        let piece = self.ready.pop_front()?;
+        Some((Ok(piece), self))
+    }
 }
 
 impl ByteSource for StoreSource {
@@ -184,5 +264,22 @@ impl ByteSource for StoreSource {
             let reading = tokio::task::spawn_blocking(move || shared.read(range)).await;
             reading.unwrap_or_else(|_| Err(ReadError::Cancelled { name: self.name() }))
         })
+    }
+
+    fn stream_range(&self, range: Range<u64>) -> BoxStream<'_, Result<Bytes, ReadError>> {
+        if let Err(error) = self.shared.check(&range) {
+            return stream::iter([Err(error)]).boxed();
+        }
+        let pieces = Pieces {
+            shared: Arc::clone(&self.shared),
+            reading: Reading::new(&self.shared.tree, range),
+            ready: VecDeque::new(),
+            over: false,
+        };
+        stream::unfold(pieces, Pieces::next).boxed()
+    }
+
+    fn chunk_range(&self) -> RangeInclusive<u64> {
+        leaf_chunks(self.shared.leaf_bytes)
     }
 }

@@ -54,6 +54,8 @@ struct Play {
     config: WindowConfig,
     window: Window,
     coming: Vec<Fetch>,
+    /// What a piece at the edge of the window may have.
+    largest_chunk_bytes: u64,
 }
 
 impl Play {
@@ -62,6 +64,7 @@ impl Play {
             config,
             window: Window::new(config),
             coming: Vec::new(),
+            largest_chunk_bytes: config.chunk_bytes,
         }
     }
 
@@ -135,10 +138,14 @@ impl Play {
                 self.window.failed(fetch.id);
             }
             Step::Fail(_) => {}
-            Step::Chunk(bytes) => self.window.set_chunk_bytes(bytes),
+            Step::Chunk(bytes) => {
+                self.window.set_chunk_bytes(bytes);
+                let most = bytes.min(self.config.lookahead_bytes / 2);
+                self.largest_chunk_bytes = self.largest_chunk_bytes.max(most);
+            }
         }
         self.plan();
-        let straddling = 2 * self.config.chunk_bytes;
+        let straddling = 2 * self.largest_chunk_bytes;
         let bound = self.config.lookahead_bytes + self.config.keep_behind_bytes + straddling;
         assert!(
             self.window.held_bytes() <= bound,

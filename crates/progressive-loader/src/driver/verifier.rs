@@ -1,0 +1,209 @@
+//! Checks blocks away from the tasks that bring them; those that wait at the same time are hashed side by side.
+//!
+//! Fed by the pool's legs; answers each of them. Hashing runs on the runtime's blocking threads: on one, unless a
+//! whole batch waits for it, because eight blocks side by side take less than half the time that two threads take
+//! for them one by one.
+
+use crate::error::BlockError;
+use crate::multihash::{verify, verify_each};
+use crate::sha256_lanes::LANES;
+use bytes::Bytes;
+use cid::Cid;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::oneshot;
+
+/// A smaller block is hashed sooner than it is handed over.
+const SMALL_BYTES: usize = 16 << 10;
+
+/// Clones share the queue.
+#[derive(Clone, Default)]
+pub(super) struct Verifier {
+    queue: Arc<Mutex<Queue>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<Job>,
+    workers: usize,
+}
+
+struct Job {
+    cid: Cid,
+    block: Bytes,
+    done: oneshot::Sender<Result<(), BlockError>>,
+}
+
+impl Verifier {
+    /// Whether `block` is the one that `cid` names. Needs a tokio runtime. Dropping it loses the answer, not the work.
+    pub(super) async fn verify(&self, cid: Cid, block: Bytes) -> Result<(), BlockError> {
+        if block.len() < SMALL_BYTES {
+            return verify(&cid, &[&block]);
+        }
+        let (done, outcome) = oneshot::channel();
+        let job = Job {
+            cid,
+            block: block.clone(),
+            done,
+        };
+        if let Some(worker) = self.enqueue(job) {
+            tokio::task::spawn_blocking(move || worker.run());
+        }
+        // Without an answer when the runtime ends before its thread began.
+        outcome.await.unwrap_or_else(|_| verify(&cid, &[&block]))
+    }
+
+    /// A worker to start, when there is none, or when the others have a whole batch before them.
+    fn enqueue(&self, job: Job) -> Option<Worker> {
+        let mut queue = lock(&self.queue);
+        queue.waiting.push_back(job);
+        let wanted = match queue.workers {
+            0 => true,
+            workers => queue.waiting.len() >= LANES * workers && workers < most_workers(),
+        };
+        wanted.then(|| {
+            queue.workers += 1;
+            Worker {
+                queue: Arc::clone(&self.queue),
+                over: false,
+            }
+        })
+    }
+}
+
+fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
+    queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn most_workers() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
+/// A thread's part in it; over when nothing waits.
+struct Worker {
+    queue: Arc<Mutex<Queue>>,
+    over: bool,
+}
+
+impl Worker {
+    fn run(mut self) {
+        loop {
+            let batch = self.next_batch();
+            if batch.is_empty() {
+                return;
+            }
+            let blocks: Vec<_> = batch
+                .iter()
+                .map(|job| (job.cid, job.block.as_ref()))
+                .collect();
+            let outcomes = verify_each(&blocks);
+            for (job, outcome) in batch.into_iter().zip(outcomes) {
+                // Whoever asked may have gone.
+                let _ = job.done.send(outcome);
+            }
+        }
+    }
+
+    /// Empty, and this worker no longer counted, when nothing waits.
+    fn next_batch(&mut self) -> Vec<Job> {
+        let mut queue = lock(&self.queue);
+        let batch = queue.next_batch();
+        if batch.is_empty() {
+            self.over = true;
+            queue.workers -= 1;
+        }
+        batch
+    }
+}
+
+impl Drop for Worker {
+    /// Those that wait for a thread that never began learn that nobody answers.
+    fn drop(&mut self) {
+        if self.over {
+            return;
+        }
+        let mut queue = lock(&self.queue);
+        queue.workers -= 1;
+        if queue.workers == 0 {
+            queue.waiting.clear();
+        }
+    }
+}
+
+impl Queue {
+    /// The first that waits, with up to seven others of its length.
+    fn next_batch(&mut self) -> Vec<Job> {
+        let Some(len) = self.waiting.front().map(|job| job.block.len()) else {
+            return Vec::new();
+        };
+        let mut batch = Vec::with_capacity(LANES);
+        let mut at = 0;
+        while batch.len() < LANES && at < self.waiting.len() {
+            if self.waiting[at].block.len() == len {
+                batch.extend(self.waiting.remove(at));
+            } else {
+                at += 1;
+            }
+        }
+        batch
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::multihash::{RAW, sha2_256};
+    use std::time::Duration;
+
+    fn block(number: u8, len: usize) -> (Cid, Bytes) {
+        let block = Bytes::from(vec![number; len]);
+        (Cid::new_v1(RAW, sha2_256(&[&block])), block)
+    }
+
+    #[tokio::test]
+    async fn each_of_many_blocks_gets_its_own_answer() {
+        let verifier = Verifier::default();
+        let asked = (0..40_u8).map(|number| {
+            let len = if number % 7 == 0 { 20_000 } else { 65_536 };
+            let (cid, block) = block(number, len);
+            let wrong = number % 5 == 0;
+            let block = if wrong {
+                Bytes::from(vec![number + 1; len])
+            } else {
+                block
+            };
+            let verifier = verifier.clone();
+            async move { (verifier.verify(cid, block).await.is_err(), wrong) }
+        });
+        for (refused, wrong) in futures_util::future::join_all(asked).await {
+            assert_eq!(refused, wrong);
+        }
+        let ended = async {
+            while lock(&verifier.queue).workers > 0 {
+                tokio::task::yield_now().await;
+            }
+        };
+        let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
+        ended.expect("threads end with the work");
+    }
+
+    #[test]
+    fn a_runtime_that_ends_leaves_no_one_waiting() {
+        let verifier = Verifier::default();
+        let (cid, first) = block(1, 65_536);
+        let (done, outcome) = oneshot::channel();
+        let worker = verifier
+            .enqueue(Job {
+                cid,
+                block: first,
+                done,
+            })
+            .unwrap();
+        drop(worker);
+        assert!(outcome.blocking_recv().is_err());
+        let runtime = tokio::runtime::Runtime::new().unwrap();
+        let (cid, second) = block(2, 65_536);
+        runtime.block_on(verifier.verify(cid, second)).unwrap();
+    }
+}

@@ -18,28 +18,42 @@ fn main() -> io::Result<()> {
     files.retain(|path| path.is_file() && kind_of(path).is_some());
     files.sort();
     let mut hasher = DefaultHasher::new();
-    let mut code = String::from("static ASSETS: &[Asset] = &[\n");
     for path in &files {
         println!("cargo::rerun-if-changed={}", path.display());
         fs::read(path)?.hash(&mut hasher);
+    }
+    let version = format!("{:016x}", hasher.finish());
+    let mut code =
+        format!("static ASSETS_VERSION: &str = {version:?};\nstatic ASSETS: &[Asset] = &[\n");
+    for path in &files {
         let (name, kind) = (
             path.file_name().unwrap_or_default(),
             kind_of(path).unwrap_or_default(),
         );
-        let path = fs::canonicalize(path)?;
+        let path = if kind.starts_with("text/html") {
+            versioned(path, &version, &out.join(name))?
+        } else {
+            fs::canonicalize(path)?
+        };
         writeln!(
             code,
             "    Asset {{ name: {name:?}, kind: {kind:?}, body: include_str!({path:?}) }},"
         )
         .map_err(io::Error::other)?;
     }
-    writeln!(
-        code,
-        "];\nstatic ASSETS_TAG: &str = \"\\\"{:016x}\\\"\";",
-        hasher.finish()
-    )
-    .map_err(io::Error::other)?;
+    code += "];\n";
     fs::write(out.join("web_assets.rs"), code)
+}
+
+/// A document that names its files at an address of this version, so that a browser may keep them for good: they
+/// name each other relatively.
+fn versioned(document: &Path, version: &str, copy: &Path) -> io::Result<PathBuf> {
+    let text = fs::read_to_string(document)?;
+    fs::write(
+        copy,
+        text.replace("=\"/assets/", &format!("=\"/assets/{version}/")),
+    )?;
+    Ok(copy.to_owned())
 }
 
 fn kind_of(path: &Path) -> Option<&'static str> {

@@ -238,6 +238,31 @@ async fn bodies_that_are_no_json_or_too_large_or_of_another_type_are_refused() {
 }
 
 #[tokio::test]
+async fn a_browser_keeps_the_pages_files_until_the_page_has_others() {
+    let server = Server::serve(&[]);
+    for page in ["/", "/?streams=all"] {
+        let page = server.get(page).await;
+        assert_eq!(page.header("cache-control"), "no-cache");
+        let text = page.text();
+        let files: Vec<&str> = text
+            .split('"')
+            .filter(|part| part.starts_with("/assets/"))
+            .collect();
+        assert!(files.len() > 4, "{files:?}");
+        for file in files {
+            let file = server.get(file).await;
+            assert_eq!(file.status, 200);
+            assert_eq!(file.header("cache-control"), "max-age=31536000, immutable");
+        }
+    }
+    let current = server.get("/assets/app.js").await;
+    assert_eq!(current.header("cache-control"), "no-cache");
+    let of_another_version = server.get("/assets/0123456789abcdef/app.js").await;
+    assert_eq!(of_another_version.header("cache-control"), "no-cache");
+    assert_eq!(of_another_version.body, current.body);
+}
+
+#[tokio::test]
 async fn offers_that_are_not_session_descriptions_are_refused() {
     let server = Server::serve(&[]);
     pattern(&server, "one").await;

@@ -78,8 +78,8 @@ pub trait ByteSource: Send + Sync + 'static {
     /// Takes what the reader needs from now on. Default: nothing is done about it.
     fn demand(&self, _: Demand) {}
 
-    /// How many ranges are worth reading at once. Default 2: one more is asked for while the first
-    /// arrives, which hides the source's delay.
+    /// How many ranges are worth reading at once, as things are; asked again before each. Default 2: one more is asked
+    /// for while the first arrives, which hides the source's delay.
     fn max_parallel(&self) -> usize {
         2
     }

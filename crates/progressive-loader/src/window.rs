@@ -130,6 +130,11 @@ impl Window {
         self.config.chunk_bytes = self.chunk_within(bytes, self.config.lookahead_bytes);
     }
 
+    /// Changes how many fetches may be on their way at once; at least 1. Those that are stay.
+    pub fn set_max_in_flight(&mut self, fetches: usize) {
+        self.config.max_in_flight = fetches.max(1);
+    }
+
     /// The size of the next fetch, in bytes.
     #[must_use]
     pub fn chunk_bytes(&self) -> u64 {

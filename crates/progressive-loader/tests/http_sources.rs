@@ -431,6 +431,46 @@ async fn a_seek_closes_the_request_it_left_and_is_answered() {
 }
 
 #[tokio::test]
+async fn what_is_read_on_and_on_takes_few_requests_and_no_byte_twice() {
+    let content = numbered(64 << 20);
+    let served = content.clone();
+    let server = Server::start(move |request: &Request| partial(&served, request, "")).await;
+    let options = OpenOptions::default();
+    let opened = open(&server.location(), &options).await.unwrap();
+    let (mut reader, mut read) = (opened.into_async(), Vec::new());
+    reader.read_to_end(&mut read).await.unwrap();
+    assert!(read == content);
+    let mut asked: Vec<_> = server.ranges().into_iter().map(Option::unwrap).collect();
+    assert!(asked.len() < 20, "{asked:?}");
+    asked.sort_by_key(|range| range.start);
+    let joined = asked.windows(2).all(|pair| pair[0].end == pair[1].start);
+    assert!(joined, "{asked:?}");
+}
+
+#[tokio::test]
+async fn a_jump_gives_up_the_body_that_was_read_on_and_on() {
+    let content = numbered(64 << 20);
+    let served = content.clone();
+    let mut server = Server::start(move |request: &Request| {
+        let reply = partial(&served, request, "");
+        match &request.range {
+            Some(range) if range.end - range.start > 8 << 20 => reply.cut(6 << 20, Then::Hang),
+            _ => reply,
+        }
+    })
+    .await;
+    let options = OpenOptions::default();
+    let opened = open(&server.location(), &options).await.unwrap();
+    let mut reader = opened.into_async();
+    reader.read_exact(&mut vec![0; 12 << 20]).await.unwrap();
+    reader.seek(SeekFrom::Start(60 << 20)).await.unwrap();
+    let mut there = [0; 100];
+    reader.read_exact(&mut there).await.unwrap();
+    assert_eq!(there, content[60 << 20..][..100]);
+    assert_eq!(server.hung_up.recv().await, Some(()));
+}
+
+#[tokio::test]
 async fn a_dropped_reader_over_a_server_without_ranges_closes_its_body() {
     let content = numbered(SIZE);
     let mut server = Server::start(move |_| whole(&content).cut(100_000, Then::Hang)).await;

@@ -1,4 +1,4 @@
-//! The viewer page, embedded in the binary: `GET /` and `GET /assets/{file}`.
+//! The viewer page, embedded in the binary: `GET /`, `GET /assets/{file}` and `GET /assets/{version}/{file}`.
 
 use axum::extract::Path;
 use axum::response::{IntoResponse, Response};
@@ -36,26 +36,56 @@ fn host_name(headers: &HeaderMap) -> Option<&str> {
 pub(super) async fn index(uri: Uri, headers: HeaderMap) -> Response {
     let mut wishes = uri.query().unwrap_or("").split('&');
     let several = wishes.any(|wish| wish == "streams" || wish.starts_with("streams="));
-    serve(if several { "wall.html" } else { "index.html" }, &headers)
+    let name = if several { "wall.html" } else { "index.html" };
+    serve(name, Keep::Ask, &headers)
 }
 
+/// A file as it is now; it may be another after the next update.
 pub(super) async fn asset(Path(name): Path<String>, headers: HeaderMap) -> Response {
-    serve(&name, &headers)
+    serve(&name, Keep::Ask, &headers)
 }
 
-fn serve(name: &str, headers: &HeaderMap) -> Response {
+/// A file of one version of the page, which stays as it is. A page that was loaded before an update gets the
+/// present files, for now.
+pub(super) async fn versioned_asset(
+    Path((version, name)): Path<(String, String)>,
+    headers: HeaderMap,
+) -> Response {
+    let keep = if version == ASSETS_VERSION {
+        Keep::ForGood
+    } else {
+        Keep::Ask
+    };
+    serve(&name, keep, &headers)
+}
+
+/// What a browser does with a file that it has.
+#[derive(Clone, Copy)]
+enum Keep {
+    /// Asks whether it still is the same.
+    Ask,
+    /// Uses it, for a year.
+    ForGood,
+}
+
+fn serve(name: &str, keep: Keep, headers: &HeaderMap) -> Response {
     let Some(asset) = ASSETS.iter().find(|asset| asset.name == name) else {
         return Problem::not_found(format!(
             "the page has no file {name:?}; the page itself is at /"
         ))
         .into_response();
     };
+    let tag = format!("\"{ASSETS_VERSION}\"");
     let cached = headers
         .get(header::IF_NONE_MATCH)
-        .is_some_and(|tag| tag.as_bytes() == ASSETS_TAG.as_bytes());
+        .is_some_and(|theirs| theirs.as_bytes() == tag.as_bytes());
+    let caching = match keep {
+        Keep::Ask => "no-cache",
+        Keep::ForGood => "max-age=31536000, immutable",
+    };
     let common = [
-        (header::ETAG, ASSETS_TAG.to_owned()),
-        (header::CACHE_CONTROL, "no-cache".to_owned()),
+        (header::ETAG, tag),
+        (header::CACHE_CONTROL, caching.to_owned()),
         (header::CONTENT_SECURITY_POLICY, policy(headers)),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff".to_owned()),
     ];

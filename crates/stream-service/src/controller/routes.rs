@@ -42,6 +42,7 @@ pub(crate) fn router(app: App) -> Router {
     Router::new()
         .route("/", get(page::index))
         .route("/assets/{file}", get(page::asset))
+        .route("/assets/{version}/{file}", get(page::versioned_asset))
         .route("/api/v1/streams", get(streams::list).post(streams::create))
         .route(
             "/api/v1/streams/{id}",

@@ -16,7 +16,7 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use std::ops::{Range, RangeInclusive};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use url::Url;
 
 /// The first range asked for: enough for a container's header, small enough to be in the first
@@ -41,6 +41,7 @@ pub(super) struct Shared {
     ranges: bool,
     /// A body that stands where a later range may start.
     parked: Mutex<Option<Body>>,
+    run: Mutex<Run>,
 }
 
 impl HttpSource {
@@ -86,6 +87,7 @@ impl HttpSource {
             validators,
             ranges: !answer.ignored_range,
             parked: Mutex::new(Some(body)),
+            run: Mutex::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -112,12 +114,15 @@ impl HttpSource {
 }
 
 impl Shared {
-    /// A body of the content as it was opened, that holds the start of `asked` or what lies before it.
+    /// A body of the content as it was opened, that holds the start of `asked` or what lies before it; of a content that
+    /// is being read in order, it goes on past `asked`.
     pub(super) async fn request(
         &self,
         asked: &Range<u64>,
         attempts: u32,
     ) -> Result<Body, ReadError> {
+        let end = asked.start.saturating_add(self.run().ahead_bytes(asked));
+        let asked = &(asked.start..end.clamp(asked.end, self.size_bytes.max(asked.end)));
         let opened = self
             .client
             .request(asked, attempts)
@@ -183,9 +188,17 @@ impl Shared {
         })
     }
 
+    /// A range is about to be read.
+    pub(super) fn starts(&self, range: &Range<u64>) {
+        if !self.run().starts(range) && self.ranges {
+            // The reader has gone elsewhere.
+            *self.parked() = None;
+        }
+    }
+
     /// The waiting body, when reading on from it gets to `position` without skipping too much.
     pub(super) fn take_parked(&self, position: u64) -> Option<Body> {
-        let mut parked = self.parked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut parked = self.parked();
         let usable = parked.as_ref().is_some_and(|body| {
             let skip = position.checked_sub(body.rest.start);
             body.rest.contains(&position) && skip.is_some_and(|skip| skip <= self.skip_limit())
@@ -202,13 +215,64 @@ impl Shared {
         }
     }
 
-    /// Keeps a body for a later range, in place of the one that waits. The rest of a range that was
-    /// given up is not worth its connection.
+    /// Keeps a body for the range that follows, in place of the one that waits. The rest of a range that was
+    /// given up is not worth its connection, where there are others.
     pub(super) fn park(&self, body: Body) {
-        if self.ranges || body.rest.is_empty() {
-            return;
+        let is_next = self.run().next == body.rest.start;
+        if !body.rest.is_empty() && (is_next || !self.ranges) {
+            *self.parked() = Some(body);
         }
-        *self.parked.lock().unwrap_or_else(PoisonError::into_inner) = Some(body);
+    }
+
+    fn parked(&self) -> MutexGuard<'_, Option<Body>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn run(&self) -> MutexGuard<'_, Run> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// How long the content has been read in order.
+///
+/// A request costs the server work, and the reader a round trip, whatever its length: a gateway may resolve the path
+/// and read the file's start for each. So whoever reads on and on is given one body, which goes on as far again as
+/// was read; it waits, and with it the server, while the reader wants no more.
+#[derive(Debug, Default)]
+struct Run {
+    /// Where the last range ended.
+    next: u64,
+    bytes: u64,
+}
+
+/// From so much on, a body goes on past its range.
+const LONG_RUN_BYTES: u64 = 4 << 20;
+/// A body that is given up has not cost more than a connection; one that never ends could be refused.
+const MOST_AHEAD_BYTES: u64 = 256 << 20;
+
+impl Run {
+    /// Whether `range` follows the last one.
+    fn starts(&mut self, range: &Range<u64>) -> bool {
+        let follows = range.start == self.next;
+        if !follows {
+            self.bytes = 0;
+        }
+        self.bytes = self.bytes.saturating_add(range.end - range.start);
+        self.next = range.end;
+        follows
+    }
+
+    fn is_long(&self) -> bool {
+        self.bytes >= LONG_RUN_BYTES
+    }
+
+    /// How much to ask for at once, at the start of a range that may have been overtaken by another.
+    fn ahead_bytes(&self, asked: &Range<u64>) -> u64 {
+        if self.is_long() && asked.end == self.next {
+            self.bytes.min(MOST_AHEAD_BYTES)
+        } else {
+            0
+        }
     }
 }
 
@@ -234,7 +298,10 @@ impl ByteSource for HttpSource {
 
     fn stream_range(&self, range: Range<u64>) -> BoxStream<'_, Result<Bytes, ReadError>> {
         match self.check(&range) {
-            Ok(()) => pull::stream_range(Arc::clone(&self.shared), range),
+            Ok(()) => {
+                self.shared.starts(&range);
+                pull::stream_range(Arc::clone(&self.shared), range)
+            }
             Err(error) => stream::iter([Err(error)]).boxed(),
         }
     }
@@ -243,7 +310,12 @@ impl ByteSource for HttpSource {
         SMALLEST_CHUNK_BYTES..=LARGEST_CHUNK_BYTES
     }
 
+    /// One body at a time where it is a long one.
     fn max_parallel(&self) -> usize {
-        if self.shared.ranges { 2 } else { 1 }
+        if self.shared.ranges && !self.shared.run().is_long() {
+            2
+        } else {
+            1
+        }
     }
 }

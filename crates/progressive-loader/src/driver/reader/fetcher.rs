@@ -220,6 +220,7 @@ impl State {
             .forecast(now, &self.window, shared.size_bytes, told);
         self.window
             .set_chunk_bytes(self.pace.chunk_bytes(&forecast));
+        self.window.set_max_in_flight(shared.source.max_parallel());
         if !self.window.is_fetching() {
             self.pace.starts(now);
         }

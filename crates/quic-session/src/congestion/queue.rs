@@ -21,8 +21,16 @@ const STARTUP_RANGE: (Duration, Duration) = (Duration::from_millis(4), Duration:
 pub(super) struct Queue {
     base: BaseRtt,
     moment: Moment,
-    /// The least of the last whole moment.
-    last: Option<Duration>,
+    last: Option<Whole>,
+}
+
+/// What a whole moment showed.
+#[derive(Clone, Copy, Debug)]
+struct Whole {
+    least: Duration,
+    /// How far the mean lies above the least. A queue is nearly as long for each packet of a moment; what processors and radios
+    /// add that are shared with others differs from one to the next.
+    spread: Duration,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +38,7 @@ struct Moment {
     start: Option<Instant>,
     samples: u32,
     least: Duration,
+    sum: Duration,
 }
 
 impl Moment {
@@ -37,7 +46,16 @@ impl Moment {
         start: None,
         samples: 0,
         least: Duration::MAX,
+        sum: Duration::ZERO,
     };
+
+    fn whole(&self) -> Whole {
+        let mean = self.sum / self.samples.max(1);
+        Whole {
+            least: self.least,
+            spread: mean.saturating_sub(self.least),
+        }
+    }
 }
 
 impl Queue {
@@ -56,9 +74,10 @@ impl Queue {
         let start = *self.moment.start.get_or_insert(now);
         self.moment.samples = self.moment.samples.saturating_add(1);
         self.moment.least = self.moment.least.min(rtt);
+        self.moment.sum = self.moment.sum.saturating_add(rtt);
         let long = now.saturating_duration_since(start) >= base / MOMENTS_PER_ROUND;
         if self.moment.samples >= MOMENT_SAMPLES && long {
-            self.last = Some(self.moment.least);
+            self.last = Some(self.moment.whole());
             self.moment = Moment::NEW;
         }
     }
@@ -70,7 +89,7 @@ impl Queue {
 
     /// The RTT of the last moment.
     pub(super) fn recent(&self) -> Duration {
-        self.last.unwrap_or_else(|| self.base())
+        self.last.map_or_else(|| self.base(), |last| last.least)
     }
 
     /// What the last moment's packets waited.
@@ -80,7 +99,8 @@ impl Queue {
 
     /// A loss now is the queue's.
     pub(super) fn stands(&self) -> bool {
-        self.delay() > (self.base() / 10).max(LEAST_STANDING)
+        let spread = self.last.map_or(Duration::ZERO, |last| last.spread);
+        self.delay() > (self.base() / 10).max(LEAST_STANDING).max(spread)
     }
 
     /// Nothing waits: there is room on the path.

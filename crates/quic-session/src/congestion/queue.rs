@@ -21,16 +21,8 @@ const STARTUP_RANGE: (Duration, Duration) = (Duration::from_millis(4), Duration:
 pub(super) struct Queue {
     base: BaseRtt,
     moment: Moment,
-    last: Option<Whole>,
-}
-
-/// What a whole moment showed.
-#[derive(Clone, Copy, Debug)]
-struct Whole {
-    least: Duration,
-    /// How far the mean lies above the least. A queue is nearly as long for each packet of a moment; what processors and radios
-    /// add that are shared with others differs from one to the next.
-    spread: Duration,
+    /// The least of the last whole moment.
+    last: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -38,7 +30,6 @@ struct Moment {
     start: Option<Instant>,
     samples: u32,
     least: Duration,
-    sum: Duration,
 }
 
 impl Moment {
@@ -46,16 +37,7 @@ impl Moment {
         start: None,
         samples: 0,
         least: Duration::MAX,
-        sum: Duration::ZERO,
     };
-
-    fn whole(&self) -> Whole {
-        let mean = self.sum / self.samples.max(1);
-        Whole {
-            least: self.least,
-            spread: mean.saturating_sub(self.least),
-        }
-    }
 }
 
 impl Queue {
@@ -74,10 +56,9 @@ impl Queue {
         let start = *self.moment.start.get_or_insert(now);
         self.moment.samples = self.moment.samples.saturating_add(1);
         self.moment.least = self.moment.least.min(rtt);
-        self.moment.sum = self.moment.sum.saturating_add(rtt);
         let long = now.saturating_duration_since(start) >= base / MOMENTS_PER_ROUND;
         if self.moment.samples >= MOMENT_SAMPLES && long {
-            self.last = Some(self.moment.whole());
+            self.last = Some(self.moment.least);
             self.moment = Moment::NEW;
         }
     }
@@ -89,7 +70,7 @@ impl Queue {
 
     /// The RTT of the last moment.
     pub(super) fn recent(&self) -> Duration {
-        self.last.map_or_else(|| self.base(), |last| last.least)
+        self.last.unwrap_or_else(|| self.base())
     }
 
     /// What the last moment's packets waited.
@@ -99,8 +80,7 @@ impl Queue {
 
     /// A loss now is the queue's.
     pub(super) fn stands(&self) -> bool {
-        let spread = self.last.map_or(Duration::ZERO, |last| last.spread);
-        self.delay() > (self.base() / 10).max(LEAST_STANDING).max(spread)
+        self.delay() > (self.base() / 10).max(LEAST_STANDING)
     }
 
     /// Nothing waits: there is room on the path.

@@ -19,9 +19,6 @@ const DEVICE: &str = "wire";
 const DEVICE_QUEUE: &str = "10000";
 /// Ethernet's.
 const MTU_BYTES: &str = "1500";
-/// Least, default and most that TCP buffers at either end: enough for 100 MB/s over a round trip of 50 ms, several times.
-const TCP_BUFFERS: &str = "4096 1048576 67108864";
-
 /// A network namespace with one end of a wire, and its own loopback.
 #[derive(Debug)]
 pub struct Machine {
@@ -35,11 +32,21 @@ impl Machine {
         // From here on dropping it takes the namespace away.
         let machine = Self { name, address };
         ip(&["-n", &machine.name, "link", "set", "lo", "up"])?;
-        let script = format!(
-            "cd /proc/sys/net/ipv4 && echo '{TCP_BUFFERS}' >tcp_rmem && echo '{TCP_BUFFERS}' >tcp_wmem && echo 1 >tcp_no_metrics_save"
-        );
-        run(machine.command("sh").args(["-c", &script]))?;
+        // What one flow learnt of the path must not help the next.
+        machine.set("tcp_no_metrics_save", "1")?;
         Ok(machine)
+    }
+
+    /// Lets TCP have buffers of up to that size at this machine. Without it they are those of the system.
+    pub(super) fn allow_tcp_buffers(&self, most_bytes: usize) -> Result<(), WireError> {
+        let sizes = format!("4096 131072 {most_bytes}");
+        self.set("tcp_rmem", &sizes)?;
+        self.set("tcp_wmem", &sizes)
+    }
+
+    fn set(&self, name: &str, value: &str) -> Result<(), WireError> {
+        let script = format!("echo '{value}' >/proc/sys/net/ipv4/{name}");
+        run(self.command("sh").args(["-c", &script]))
     }
 
     /// Takes the device into the namespace and gives it the machine's address.

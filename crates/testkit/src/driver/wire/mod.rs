@@ -34,6 +34,8 @@ pub struct WireConfig {
     pub back: LinkConfig,
     /// Of all chances. Default 1.
     pub seed: u64,
+    /// What TCP may buffer at most at either end, for a connection. Default: as the system has it.
+    pub tcp_buffer_bytes: Option<usize>,
 }
 
 impl Default for WireConfig {
@@ -42,6 +44,7 @@ impl Default for WireConfig {
             out: LinkConfig::datagrams(),
             back: LinkConfig::datagrams(),
             seed: 1,
+            tcp_buffer_bytes: None,
         }
     }
 }
@@ -110,6 +113,10 @@ impl Wire {
         let named = |end: &str| format!("fw{}-{number}-{end}", std::process::id());
         let near = Machine::new(named("near"), ADDRESSES[0])?;
         let far = Machine::new(named("far"), ADDRESSES[1])?;
+        if let Some(most_bytes) = config.tcp_buffer_bytes {
+            near.allow_tcp_buffers(most_bytes)?;
+            far.allow_tcp_buffers(most_bytes)?;
+        }
         let device =
             |end: &str| device(&format!("fw{}-{number}{end}", std::process::id() % 100_000));
         let (near_device, far_device) = (device("n")?, device("f")?);

@@ -112,7 +112,7 @@ fn beside_tcp(queue_bdp: f64, figure: &str, binaries: &Binaries, table: &mut Tab
     let _ours = Sending::start(binaries, &wire, worker.first_line())?;
     let theirs = TcpFlow::start(&wire, cubic)?;
     let rates = Rates::measure(&wire);
-    let ours = rates.of(|flow| is_quic(flow));
+    let ours = rates.of(is_quic);
     let tcp = rates.of(|flow| flow.transport == Transport::Tcp && flow.to_port == theirs.port());
     let detail = format!(
         "{ours:.1} Mbit/s beside {tcp:.1} of TCP CUBIC, from the 10th to the 60th second; {:.2} % dropped",

@@ -44,33 +44,20 @@ fn open_path(control: CongestionControl) {
             transfer(control, scene, 200_000_000)
         );
     }
+    let burst = Scene::open(
+        RTT,
+        Loss::Burst {
+            mean: 0.05,
+            spell: 20.0,
+        },
+    );
+    print!("  bursts 5%: {:.1}", transfer(control, burst, 200_000_000));
     let mut reordered = Scene::open(RTT, Loss::Random(0.0));
     reordered.forward.reorder = (0.02, Duration::from_millis(5));
     println!(
         "  reordered 2%: {:.1}",
         transfer(control, reordered, 200_000_000)
     );
-}
-
-/// Spells of 20 packets of which half are lost. Draws differ much: the least, the middle and the most of six seeds.
-fn bursts(control: CongestionControl) {
-    print!("{control:5} open path, loss in bursts, 200 MB, MB/s:");
-    for mean in [0.01, 0.05, 0.15] {
-        let loss = Loss::Burst { mean, spell: 20.0 };
-        let mut rates = [1, 2, 3, 4, 5, 6].map(|seed| {
-            let scene = Scene::open(RTT, loss).seed(seed);
-            transfer(control, scene, 200_000_000)
-        });
-        rates.sort_by(f64::total_cmp);
-        let middle = f64::midpoint(rates[2], rates[3]);
-        print!(
-            "  {:.0}%: {:.1} {middle:.1} {:.1}",
-            mean * 100.0,
-            rates[0],
-            rates[5]
-        );
-    }
-    println!();
 }
 
 /// Mbit/s of each flow from the tenth second to the 60th.
@@ -190,7 +177,6 @@ fn main() {
     for control in CongestionControl::ALL {
         if wanted.is_empty() || wanted.contains(&control) {
             open_path(control);
-            bursts(control);
             frames(control);
             shared(control);
             policed(control);

@@ -22,6 +22,19 @@ export function quicUnavailable() {
 const bytesOf = (hex) => Uint8Array.from(hex.match(/../g) ?? [], (byte) => parseInt(byte, 16));
 
 /**
+ * Where the server's QUIC is. For `localhost` browsers try `::1`, and nothing after it, so its IPv4 address is named where
+ * the server has no other; but not to a certificate that is checked by name.
+ *
+ * @param {string} hostname of the page
+ * @param {string[]} hashes
+ * @param {string} [loopback] what the server says reaches it
+ */
+export function quicHost(hostname, hashes, loopback) {
+  const isLocal = hostname === 'localhost' || hostname.endsWith('.localhost');
+  return isLocal && hashes.length > 0 && loopback ? loopback : hostname;
+}
+
+/**
  * @param {import('./lanes.js').Way} way
  * @param {import('./lanes.js').LaneHandlers} handlers
  * @returns {Promise<import('./lanes.js').Lane>}
@@ -34,9 +47,9 @@ export async function openQuicLane({ streamId, link, signal, onViewer }, handler
   try {
     const url = `/lanes/webtransport/${encodeURIComponent(streamId)}?link=${link}`;
     const response = await request(url, { method: 'POST', signal });
-    const { port, path, certificate_hashes: hashes } = await response.json();
+    const { port, path, certificate_hashes: hashes, loopback_host: loopback } = await response.json();
     onViewer(response.headers.get('Location')?.split('/').pop() ?? null);
-    worker.postMessage({ open: `https://${window.location.hostname}:${port}${path}`, hashes: hashes.map(bytesOf) });
+    worker.postMessage({ open: `https://${quicHost(window.location.hostname, hashes, loopback)}:${port}${path}`, hashes: hashes.map(bytesOf) });
     await opened(worker, handlers, signal);
     return {
       send: (message) => worker.postMessage({ send: message }, [message.buffer]),

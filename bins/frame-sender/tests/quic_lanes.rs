@@ -34,6 +34,27 @@ fn every_frame_through_deaths_of_both_ends() {
 }
 
 #[test]
+#[allow(clippy::print_stderr)]
+fn a_worker_at_an_ipv6_address_is_reached_by_each_kind_of_lane() {
+    if let Err(why) = std::net::UdpSocket::bind("[::1]:0") {
+        eprintln!("skipped: no IPv6 here: {why}");
+        return;
+    }
+    let worker = Worker::start_on("[::1]:0", &["--processor", "none"]);
+    for (lanes, carrier) in [
+        ("quic", "quic"),
+        ("data:1", "data"),
+        ("websocket", "websocket"),
+    ] {
+        let input = "opaque:?bytes=20000&frames=50";
+        let run = Run::new(worker.address(), input, &["--lanes", lanes]);
+        let done = run.complete();
+        done.assert_whole(50);
+        assert_eq!(done.summary["carrier"], carrier, "{done:?}");
+    }
+}
+
+#[test]
 fn pictures_come_back_by_it_too() {
     let worker = Worker::start(&["--processor", "frame-number"]);
     let input = "test:?size=320x180&fps=30&frames=60";

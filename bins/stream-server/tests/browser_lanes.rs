@@ -109,6 +109,22 @@ async fn the_page_plays_by_quic_and_counts_as_one_viewer() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_at_localhost_plays_by_quic_though_the_server_has_no_ipv6() {
+    let server = Server::demo();
+    let Some(browser) = Chromium::start(1280, 900).await else {
+        return;
+    };
+    let page = server.url("/").replace("127.0.0.1", "localhost");
+    let tab = browser.open(&page).await;
+    let host: String = tab.value("location.hostname").await;
+    assert_eq!(host, "localhost");
+    plays_by(&tab, "quic").await;
+    says_of(&tab, "quic", "Carries").await;
+    assert_forwards(&tab).await;
+    browser.close().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn where_quic_is_blocked_from_the_start_the_data_channel_plays_and_the_page_says_so() {
     let watched = Watched::new();
     watched.link.control().block_webtransport(true);

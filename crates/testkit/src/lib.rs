@@ -6,6 +6,7 @@ mod candidates;
 mod certificates;
 mod datagram_path;
 pub mod driver;
+mod flow;
 #[cfg(feature = "pictures")]
 mod frame_number;
 mod http_head;
@@ -21,6 +22,7 @@ pub use candidates::{Rewritten, rewrite_candidates};
 #[cfg(feature = "certificates")]
 pub use certificates::{Authority, CertificateError, Issued};
 pub use datagram_path::{DatagramPath, PathStats};
+pub use flow::{Flow, Transport};
 #[cfg(feature = "pictures")]
 pub use frame_number::{
     MIN_WIDTH, ReadError, StripLayout, read_frame_number, read_frame_number_encoded,

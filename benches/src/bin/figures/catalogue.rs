@@ -11,6 +11,8 @@ pub(crate) enum Target {
     AtMost(f64),
     /// No less than this.
     AtLeast(f64),
+    /// Neither less than the first nor more than the second.
+    Between(f64, f64),
 }
 
 impl Target {
@@ -18,6 +20,7 @@ impl Target {
         match self {
             Self::AtMost(limit) => value <= limit,
             Self::AtLeast(limit) => value >= limit,
+            Self::Between(least, most) => (least..=most).contains(&value),
         }
     }
 }
@@ -55,8 +58,17 @@ const fn at_least(
     }
 }
 
+const fn share(name: &'static str, least: f64, most: f64, what: &'static str) -> Figure {
+    Figure {
+        name,
+        what,
+        unit: "%",
+        target: Target::Between(least, most),
+    }
+}
+
 /// In the order they are measured and printed.
-pub(crate) const FIGURES: [Figure; 41] = [
+pub(crate) const FIGURES: [Figure; 48] = [
     at_most(
         "first-frame",
         500.0,
@@ -272,6 +284,33 @@ pub(crate) const FIGURES: [Figure; 41] = [
         "s",
         "QUIC's port blocked: longest pause of the results",
     ),
+    share(
+        "quic-share-05",
+        30.0,
+        70.0,
+        "share of 20 Mbit/s beside the kernel's TCP CUBIC, queue of 0.5 bandwidth-delay products",
+    ),
+    share("quic-share-1", 30.0, 70.0, "the same, queue of 1"),
+    share("quic-share-4", 30.0, 70.0, "the same, queue of 4"),
+    share(
+        "quic-two",
+        40.0,
+        60.0,
+        "share of the first of two of ours, queue of 1",
+    ),
+    at_least(
+        "quic-alone-1",
+        17.0,
+        "Mbit/s",
+        "alone on 20 Mbit/s, 1 % loss each way",
+    ),
+    at_least(
+        "quic-tcp-1",
+        1.0,
+        "x TCP BBR",
+        "200 MB, round trip of 50 ms, 1 % loss each way, against the kernel's",
+    ),
+    at_least("quic-tcp-5", 1.0, "x TCP BBR", "the same, 5 % loss"),
     at_most(
         "clone",
         6.0,

@@ -8,6 +8,8 @@ mod link;
 mod quic;
 mod recovery;
 mod run;
+mod shares;
+mod tcp;
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -20,7 +22,7 @@ use crate::table::{Table, median};
 
 pub(crate) use self::bare::loop_once as bare_loop;
 
-pub(crate) const FIGURES: [&str; 15] = [
+pub(crate) const FIGURES: [&str; 22] = [
     "process-peer",
     "process-bare",
     "process-memory",
@@ -36,6 +38,13 @@ pub(crate) const FIGURES: [&str; 15] = [
     "quic-loss-5",
     "quic-loss-15",
     "quic-takeover",
+    "quic-share-05",
+    "quic-share-1",
+    "quic-share-4",
+    "quic-two",
+    "quic-alone-1",
+    "quic-tcp-1",
+    "quic-tcp-5",
 ];
 
 const RUNS: usize = 3;
@@ -76,7 +85,7 @@ pub(crate) fn measure(args: &Args, table: &mut Table) -> Result<()> {
     if table.wants(&["quic-takeover"]) {
         quic::takeover(&binaries, table)?;
     }
-    Ok(())
+    shares::measure(&binaries, table)
 }
 
 fn listed(values: &[f64]) -> String {

@@ -86,14 +86,20 @@ impl Table {
         let load = procfs::load_average();
         let mut stdout = io::stdout();
         if self.json {
-            let (direction, limit) = match figure.target {
-                Target::AtMost(limit) => ("at_most", limit),
-                Target::AtLeast(limit) => ("at_least", limit),
-            };
-            let object = json!({
-                "name": figure.name, "what": figure.what, "unit": figure.unit, direction: limit, "outcome": outcome,
+            let mut object = json!({
+                "name": figure.name, "what": figure.what, "unit": figure.unit, "outcome": outcome,
                 "value": value, "detail": detail, "load_1min": load,
             });
+            let (least, most) = match figure.target {
+                Target::AtMost(limit) => (None, Some(limit)),
+                Target::AtLeast(limit) => (Some(limit), None),
+                Target::Between(least, most) => (Some(least), Some(most)),
+            };
+            for (bound, limit) in [("at_least", least), ("at_most", most)] {
+                if let Some(limit) = limit {
+                    object[bound] = limit.into();
+                }
+            }
             writeln!(stdout, "{object}")?;
         } else {
             let mark = match outcome {
@@ -131,6 +137,7 @@ fn target(figure: &Figure) -> String {
     match figure.target {
         Target::AtMost(limit) => format!("≤ {limit} {}", figure.unit),
         Target::AtLeast(limit) => format!("≥ {limit} {}", figure.unit),
+        Target::Between(least, most) => format!("{least}–{most} {}", figure.unit),
     }
 }
 

@@ -50,6 +50,12 @@ impl Worker {
         Self::start_at("127.0.0.1:0", arguments)
     }
 
+    /// At an address that is not 127.0.0.1.
+    pub(crate) fn start_on(http: &str, arguments: &[&str]) -> Self {
+        let arguments = arguments.iter().map(|&it| it.to_owned()).collect();
+        Self::start_at(http, arguments)
+    }
+
     fn start_at(http: &str, arguments: Vec<String>) -> Self {
         Self::start_by(Command::new(frame_worker()), http, arguments)
     }

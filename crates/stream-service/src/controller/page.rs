@@ -15,9 +15,14 @@ struct Asset {
 
 include!(concat!(env!("OUT_DIR"), "/web_assets.rs"));
 
-/// Nothing but the page's own files, its frames (blob:) and its own host: WebTransport is at another port there.
+/// Nothing but the page's own files, its frames (blob:) and its own host: WebTransport is at another port there, and of
+/// `localhost` perhaps at its IPv4 address alone.
 fn policy(headers: &HeaderMap) -> String {
-    let quic = host_name(headers).map_or_else(String::new, |host| format!(" https://{host}:*"));
+    let quic = match host_name(headers) {
+        Some(host) if is_localhost(host) => format!(" https://{host}:* https://127.0.0.1:*"),
+        Some(host) => format!(" https://{host}:*"),
+        None => String::new(),
+    };
     format!(
         "default-src 'self'; img-src 'self' blob: data:; connect-src 'self'{quic}; object-src 'none'; \
          base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
@@ -30,6 +35,12 @@ fn host_name(headers: &HeaderMap) -> Option<&str> {
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let is_named = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
     (!name.is_empty() && name.chars().all(is_named)).then_some(name)
+}
+
+/// Names that browsers take for this machine without asking anybody (RFC 6761 §6.3).
+fn is_localhost(name: &str) -> bool {
+    let name = name.to_ascii_lowercase();
+    name == "localhost" || name.ends_with(".localhost")
 }
 
 /// One stream, or with `?streams=` several side by side.

@@ -127,12 +127,7 @@ pub(super) async fn invite(
         viewer.closed(Instant::now(), lane, "nobody could be invited");
         busy(error.to_string())
     })?;
-    let hashes = quic.certificate_hashes();
-    let place = QuicPlace {
-        port: own.port(),
-        path: invitation.path.clone(),
-        certificate_hashes: hashes.iter().map(ToString::to_string).collect(),
-    };
+    let place = QuicPlace::new(quic, own, &invitation.path);
     take_seat(
         &app,
         &stream,

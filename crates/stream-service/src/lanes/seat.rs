@@ -2,7 +2,7 @@
 //!
 //! Held by whoever gave a session its place: a worker's links, a stream's viewers.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -32,6 +32,25 @@ pub(crate) struct QuicPlace {
     /// SHA-256 of the certificates that may be shown, hexadecimal (`serverCertificateHashes`). Empty: it is one that the
     /// client's system trusts.
     pub(crate) certificate_hashes: Vec<String>,
+    /// What a client on the same machine names in place of `localhost`, where the socket is of IPv4 alone: browsers take
+    /// that name for `::1` first, and for QUIC try no second address.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) loopback_host: Option<String>,
+}
+
+impl QuicPlace {
+    /// An invitation of the endpoint whose socket is at `own`.
+    pub(crate) fn new(quic: &quic_session::Endpoint, own: SocketAddr, path: &str) -> Self {
+        let hashes = quic.certificate_hashes();
+        let ip = own.ip();
+        let takes_loopback = ip == Ipv4Addr::LOCALHOST || ip == Ipv4Addr::UNSPECIFIED;
+        Self {
+            port: own.port(),
+            path: path.to_owned(),
+            certificate_hashes: hashes.iter().map(ToString::to_string).collect(),
+            loopback_host: takes_loopback.then(|| Ipv4Addr::LOCALHOST.to_string()),
+        }
+    }
 }
 
 /// What the endpoint of a lane's session says of it.

@@ -1,5 +1,6 @@
 //! One run of frame-sender against a frame-worker of its own, with what it cost.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, anyhow, bail, ensure};
 use serde_json::Value;
-use testkit::driver::{BadLink, BadLinkConfig, ChildServer};
+use testkit::driver::{BadLink, BadLinkConfig, ChildServer, Machine, Wire};
 
 use crate::args::Args;
 use crate::procfs::CpuTimes;
@@ -72,30 +73,51 @@ impl Binaries {
 
     pub(super) fn worker(&self, http: &str, arguments: &[&str]) -> Result<ChildServer> {
         let mut command = Command::new(&self.worker);
-        command
-            .args(["--http", http])
-            .args(arguments)
-            .env("RUST_LOG", "error");
-        Ok(ChildServer::start(command, START_DEADLINE)?)
+        command.args(["--http", http]);
+        started(command, arguments)
+    }
+
+    /// On a machine of the kernel's; the arguments say where it listens.
+    pub(super) fn worker_on<S: AsRef<OsStr>>(
+        &self,
+        machine: &Machine,
+        arguments: &[S],
+    ) -> Result<ChildServer> {
+        started(machine.command(&self.worker), arguments)
     }
 
     pub(super) fn sender(&self, to: &str, input: &str, arguments: &[&str]) -> Command {
-        let mut command = Command::new(&self.sender);
-        command
-            .args(["--to", to, "--input", input, "--progress", "none"])
-            .args(arguments);
-        command
-            .env("RUST_LOG", "error")
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped());
-        command
+        sending(Command::new(&self.sender), to, input, arguments)
+    }
+
+    pub(super) fn sender_on(
+        &self,
+        machine: &Machine,
+        to: &str,
+        input: &str,
+        arguments: &[&str],
+    ) -> Command {
+        sending(machine.command(&self.sender), to, input, arguments)
     }
 
     /// Straight from one to the other.
     pub(super) fn run(&self, worker: &[&str], input: &str, sender: &[&str]) -> Result<Outcome> {
         let worker = self.worker("127.0.0.1:0", worker)?;
         let to = worker.first_line().to_owned();
-        self.send(&worker, &to, input, sender)
+        run(&worker, self.sender(&to, input, sender))
+    }
+
+    /// From one end of a wire to the other.
+    pub(super) fn run_on<S: AsRef<OsStr>>(
+        &self,
+        wire: &Wire,
+        worker: &[S],
+        input: &str,
+        sender: &[&str],
+    ) -> Result<Outcome> {
+        let worker = self.worker_on(wire.far(), worker)?;
+        let to = worker.first_line().to_owned();
+        run(&worker, self.sender_on(wire.near(), &to, input, sender))
     }
 
     /// Through a bad link.
@@ -109,43 +131,54 @@ impl Binaries {
         let worker = self.worker("127.0.0.1:0", worker)?;
         let link = BadLink::to_http(http_address(&worker)?, link)?;
         let to = format!("http://{}", link.address());
-        self.send(&worker, &to, input, sender)
+        run(&worker, self.sender(&to, input, sender))
     }
+}
 
-    fn send(
-        &self,
-        worker: &ChildServer,
-        to: &str,
-        input: &str,
-        arguments: &[&str],
-    ) -> Result<Outcome> {
-        let worker_before = CpuTimes::read(worker.id())?;
-        let mut sender = self.sender(to, input, arguments).spawn()?;
-        let (mut peak, mut cpu) = (0, 0.0);
-        while sender.try_wait()?.is_none() {
-            // What the process had a moment before it ended is what it had.
-            peak = peak_bytes(sender.id()).unwrap_or(peak);
-            cpu = cpu_seconds(sender.id()).unwrap_or(cpu);
-            std::thread::sleep(LOOK_EVERY);
-        }
-        let output = sender.wait_with_output()?;
-        let text = String::from_utf8(output.stdout)?;
-        let summary = text
-            .lines()
-            .last()
-            .context("frame-sender printed nothing")?;
-        if !output.status.success() {
-            bail!("frame-sender failed: {summary}");
-        }
-        let worker_cpu = CpuTimes::read(worker.id())?.since(&worker_before);
-        Ok(Outcome {
-            summary: serde_json::from_str(summary)?,
-            sender_peak_bytes: peak,
-            worker_peak_bytes: peak_bytes(worker.id()).unwrap_or(0),
-            sender_cpu_seconds: cpu,
-            worker_cpu_seconds: worker_cpu.percent("") / 100.0 * worker_cpu.wall.as_secs_f64(),
-        })
+fn started<S: AsRef<OsStr>>(mut command: Command, arguments: &[S]) -> Result<ChildServer> {
+    command.args(arguments).env("RUST_LOG", "error");
+    Ok(ChildServer::start(command, START_DEADLINE)?)
+}
+
+fn sending(mut command: Command, to: &str, input: &str, arguments: &[&str]) -> Command {
+    command
+        .args(["--to", to, "--input", input, "--progress", "none"])
+        .args(arguments);
+    command
+        .env("RUST_LOG", "error")
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped());
+    command
+}
+
+/// A sender until it ends, and what both cost.
+fn run(worker: &ChildServer, mut sender: Command) -> Result<Outcome> {
+    let worker_before = CpuTimes::read(worker.id())?;
+    let mut sender = sender.spawn()?;
+    let (mut peak, mut cpu) = (0, 0.0);
+    while sender.try_wait()?.is_none() {
+        // What the process had a moment before it ended is what it had.
+        peak = peak_bytes(sender.id()).unwrap_or(peak);
+        cpu = cpu_seconds(sender.id()).unwrap_or(cpu);
+        std::thread::sleep(LOOK_EVERY);
     }
+    let output = sender.wait_with_output()?;
+    let text = String::from_utf8(output.stdout)?;
+    let summary = text
+        .lines()
+        .last()
+        .context("frame-sender printed nothing")?;
+    if !output.status.success() {
+        bail!("frame-sender failed: {summary}");
+    }
+    let worker_cpu = CpuTimes::read(worker.id())?.since(&worker_before);
+    Ok(Outcome {
+        summary: serde_json::from_str(summary)?,
+        sender_peak_bytes: peak,
+        worker_peak_bytes: peak_bytes(worker.id()).unwrap_or(0),
+        sender_cpu_seconds: cpu,
+        worker_cpu_seconds: worker_cpu.percent("") / 100.0 * worker_cpu.wall.as_secs_f64(),
+    })
 }
 
 pub(super) fn http_address(worker: &ChildServer) -> Result<SocketAddr> {

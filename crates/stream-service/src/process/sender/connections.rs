@@ -3,7 +3,7 @@
 //! Called by whoever sends videos; each goes through `run`, over the lanes that `lanes` keeps up.
 
 use std::future::Future;
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
@@ -283,14 +283,8 @@ fn lanes_of(
     idle_limit: Duration,
 ) -> Result<Lanes, SendError> {
     let port = Arc::new(Port::new(Arc::clone(link)));
-    let local = options.to.contains("//127.")
-        || options.to.contains("//localhost")
-        || options.to.contains("//[::1]");
-    let bind: SocketAddr = if local {
-        ([127, 0, 0, 1], 0).into()
-    } else {
-        ([0, 0, 0, 0], 0).into()
-    };
+    let bind = local_address(&options.to);
+    let local = bind.ip().is_loopback();
     // A datagram that loopback carries whole costs as much as a smaller one.
     let session = if local {
         SessionConfig::own_host()
@@ -317,6 +311,23 @@ fn lanes_of(
         idle_limit,
         idle_since: Mutex::new(None),
     })
+}
+
+/// What sockets are bound to that are to reach that address: loopback for loopback, and of an IP address the family. Names
+/// are reached by IPv4.
+fn local_address(to: &str) -> SocketAddr {
+    let url = reqwest::Url::parse(to).ok();
+    let host = url.as_ref().and_then(reqwest::Url::host_str).unwrap_or("");
+    let ip = match host {
+        "localhost" => Ipv4Addr::LOCALHOST.into(),
+        host => match host.trim_matches(['[', ']']).parse() {
+            Ok(IpAddr::V4(ip)) if ip.is_loopback() => Ipv4Addr::LOCALHOST.into(),
+            Ok(IpAddr::V6(ip)) if ip.is_loopback() => Ipv6Addr::LOCALHOST.into(),
+            Ok(IpAddr::V6(_)) => Ipv6Addr::UNSPECIFIED.into(),
+            _ => Ipv4Addr::UNSPECIFIED.into(),
+        },
+    };
+    SocketAddr::new(ip, 0)
 }
 
 fn quic_endpoint(

@@ -53,12 +53,7 @@ pub(super) async fn invite(
         port.closed(Instant::now(), lane, "nobody could be invited");
         unavailable(&error)
     })?;
-    let hashes = quic.certificate_hashes();
-    let place = QuicPlace {
-        port: own.port(),
-        path: invitation.path.clone(),
-        certificate_hashes: hashes.iter().map(ToString::to_string).collect(),
-    };
+    let place = QuicPlace::new(quic, own, &invitation.path);
     app.links.seated(lane, Seat::Quic(Box::new(invitation)));
     let location = [(header::LOCATION, format!("{OFFER_PATH}/{}", lane.0))];
     Ok((StatusCode::CREATED, location, Json(place)).into_response())

@@ -129,6 +129,9 @@ fn unusual_kinds_are_decoded_too() {
         SamplingFactor::F_2_1,
         SamplingFactor::F_1_2,
         SamplingFactor::F_4_1,
+        SamplingFactor::F_4_2,
+        SamplingFactor::F_1_4,
+        SamplingFactor::F_2_4,
     ] {
         for progressive in [false, true] {
             let set = |it: &mut Encoder<&mut Vec<u8>>| {
@@ -227,8 +230,19 @@ proptest! {
     fn damage_is_borne(
         changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
         progressive in any::<bool>(),
+        sampling in proptest::sample::select(vec![
+            SamplingFactor::F_1_1,
+            SamplingFactor::F_2_1,
+            SamplingFactor::F_2_2,
+            SamplingFactor::F_4_1,
+            SamplingFactor::F_1_4,
+        ]),
     ) {
-        let mut jpeg = other(|it| it.set_progressive(progressive), ColorType::Rgb, 3);
+        let set = |it: &mut Encoder<&mut Vec<u8>>| {
+            it.set_progressive(progressive);
+            it.set_sampling_factor(sampling);
+        };
+        let mut jpeg = other(set, ColorType::Rgb, 3);
         for (at, byte) in changes {
             let at = at.index(jpeg.len());
             jpeg[at] = byte;

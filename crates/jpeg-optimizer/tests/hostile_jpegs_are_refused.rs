@@ -5,7 +5,7 @@
 mod common;
 
 use common::picture;
-use frame_buffer::{FramePool, Picture, PictureSize, Plane};
+use frame_buffer::{ColorRange, FramePool, Picture, PictureSize, Plane};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use jpeg_optimizer::{
     ChromaSampling, DecodeLimits, DecodeScale, JpegDecoder, JpegEncoder, JpegError, Quality,
@@ -72,6 +72,37 @@ fn pictures_come_back_as_they_were() {
         let decoded = decoder().decode(&jpeg(width, height)).unwrap();
         let psnr = psnr_db(&picture(width, height), &decoded);
         assert!(psnr > 36.0, "{width}x{height}: {psnr:.1} dB");
+    }
+}
+
+/// Decoders interpolate chroma for the screen; here it comes back sample for sample, right up to the edges.
+#[test]
+fn neighbouring_chroma_samples_do_not_mix() {
+    for (width, height) in [(640, 360), (639, 359), (33, 18), (3, 5), (2, 2)] {
+        let size = PictureSize { width, height };
+        let mut source = FramePool::new(0).take(size).unwrap();
+        source.set_range(ColorRange::Full);
+        source.fill([128, 128, 128]);
+        let c_stride = source.c_stride();
+        let [_, u, v] = source.planes_mut();
+        for (at, (u, v)) in u.iter_mut().zip(v).enumerate() {
+            let (x, y) = (at % c_stride, at / c_stride);
+            *u = if (x + y) % 2 == 0 { 90 } else { 170 };
+            *v = ((x * 37 + y * 59) % 160 + 48) as u8;
+        }
+        let source = source.freeze();
+        let best = Quality::new(100).unwrap();
+        let jpeg = JpegEncoder::new().encode(&source, best).unwrap();
+        let decoded = decoder().decode(&jpeg).unwrap();
+        for plane in [Plane::U, Plane::V] {
+            let rows = source.plane(plane).rows().zip(decoded.plane(plane).rows());
+            let worst = rows
+                .flat_map(|(a, b)| a.iter().zip(b))
+                .map(|(a, b)| a.abs_diff(*b))
+                .max();
+            // Three by the transform's rounding; the neighbours are 80 away.
+            assert!(worst <= Some(3), "{width}x{height}: off by {worst:?}");
+        }
     }
 }
 

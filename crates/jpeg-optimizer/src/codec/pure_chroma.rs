@@ -45,8 +45,7 @@ impl WholeChroma {
     }
 
     fn combine_rows(&mut self, from: &[u8], row: usize) {
-        let [a, b, c, d] =
-            around(row, self.height).map(|y| &from[y * self.width..][..self.width]);
+        let [a, b, c, d] = around(row, self.height).map(|y| &from[y * self.width..][..self.width]);
         let [wa, wb, wc, wd] = weights(self.interpolated.1, row, self.height);
         // At most 8 * 255 either way.
         let pixels = a.iter().zip(b).zip(c.iter().zip(d));

@@ -9,8 +9,8 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
-use crate::Renderer;
 use super::pure_chroma::WholeChroma;
+use crate::Renderer;
 use crate::decode::{
     ChromaSampling, DecodeScale, JpegError, JpegHeader, copy_luma, write_grey_chroma, write_rgb,
 };

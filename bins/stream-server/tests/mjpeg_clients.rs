@@ -268,8 +268,9 @@ async fn qualities_that_are_none_are_refused() {
     let both = server.get("/streams/one.mjpg?quality=70&kbps=800").await;
     assert_eq!(both.problem(422, "quality=70")["field"], "kbps");
     // A stream's own quality stays a name.
-    let patch = server.patch("/api/v1/streams/one", &json!({ "quality": "70" }));
-    assert_eq!(patch.await.problem(422, "quality")["field"], "quality");
+    let patch = json!({ "quality": "70" });
+    let patch = server.patch("/api/v1/streams/one", &patch).await;
+    assert_eq!(patch.problem(422, "quality")["field"], "quality");
 }
 
 #[tokio::test]

@@ -110,12 +110,8 @@ async fn by_quic(endpoint: &Endpoint, server: &Server, wish: &str) -> Seen {
     let (port, path) = (&place["port"], place["path"].as_str().unwrap());
     let url = format!("https://127.0.0.1:{port}{path}");
     let (viewer, seen) = Viewer::new();
-    let connected = endpoint.connect(
-        &url,
-        config,
-        Box::new(viewer),
-        &[ChannelSpec::new("frames")],
-    );
+    let channels = [ChannelSpec::new("frames")];
+    let connected = endpoint.connect(&url, config, Box::new(viewer), &channels);
     connected.await.unwrap();
     seen
 }

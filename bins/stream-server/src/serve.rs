@@ -52,6 +52,7 @@ pub(crate) fn serve(settings: Settings) -> Result<(), Failure> {
         ipfs: settings.ipfs,
         token: settings.token,
         insecure: settings.insecure,
+        ..ServiceConfig::default()
     };
     run(
         config,

@@ -365,9 +365,9 @@ async fn a_snapshot_carries_the_frame_number_in_its_pixels_at_any_size() {
     testkit::read_frame_number_encoded(&small.body).unwrap();
     server.get("/streams/one.gif").await.problem(404, "one.gif");
     server
-        .get("/streams/one.jpg?quality=11")
+        .get("/streams/one.jpg?quality=fine")
         .await
-        .problem(422, "low, medium, high or auto");
+        .problem(422, "low, medium, high, auto, or a number");
 }
 
 #[tokio::test]

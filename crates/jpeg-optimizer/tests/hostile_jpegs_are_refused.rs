@@ -5,7 +5,7 @@
 mod common;
 
 use common::picture;
-use frame_buffer::{FramePool, Picture, PictureSize, Plane};
+use frame_buffer::{ColorRange, FramePool, Picture, PictureSize, Plane};
 use jpeg_encoder::{ColorType, Encoder, SamplingFactor};
 use jpeg_optimizer::{
     ChromaSampling, DecodeLimits, DecodeScale, JpegDecoder, JpegEncoder, JpegError, Quality,
@@ -75,6 +75,37 @@ fn pictures_come_back_as_they_were() {
     }
 }
 
+/// Decoders interpolate chroma for the screen; here it comes back sample for sample, right up to the edges.
+#[test]
+fn neighbouring_chroma_samples_do_not_mix() {
+    for (width, height) in [(640, 360), (639, 359), (33, 18), (3, 5), (2, 2)] {
+        let size = PictureSize { width, height };
+        let mut source = FramePool::new(0).take(size).unwrap();
+        source.set_range(ColorRange::Full);
+        source.fill([128, 128, 128]);
+        let c_stride = source.c_stride();
+        let [_, u, v] = source.planes_mut();
+        for (at, (u, v)) in u.iter_mut().zip(v).enumerate() {
+            let (x, y) = (at % c_stride, at / c_stride);
+            *u = if (x + y) % 2 == 0 { 90 } else { 170 };
+            *v = ((x * 37 + y * 59) % 160 + 48) as u8;
+        }
+        let source = source.freeze();
+        let best = Quality::new(100).unwrap();
+        let jpeg = JpegEncoder::new().encode(&source, best).unwrap();
+        let decoded = decoder().decode(&jpeg).unwrap();
+        for plane in [Plane::U, Plane::V] {
+            let rows = source.plane(plane).rows().zip(decoded.plane(plane).rows());
+            let worst = rows
+                .flat_map(|(a, b)| a.iter().zip(b))
+                .map(|(a, b)| a.abs_diff(*b))
+                .max();
+            // Three by the transform's rounding; the neighbours are 80 away.
+            assert!(worst <= Some(3), "{width}x{height}: off by {worst:?}");
+        }
+    }
+}
+
 #[test]
 fn a_part_of_the_size_shows_the_same() {
     let source = jpeg(641, 363);
@@ -129,6 +160,9 @@ fn unusual_kinds_are_decoded_too() {
         SamplingFactor::F_2_1,
         SamplingFactor::F_1_2,
         SamplingFactor::F_4_1,
+        SamplingFactor::F_4_2,
+        SamplingFactor::F_1_4,
+        SamplingFactor::F_2_4,
     ] {
         for progressive in [false, true] {
             let set = |it: &mut Encoder<&mut Vec<u8>>| {
@@ -227,8 +261,19 @@ proptest! {
     fn damage_is_borne(
         changes in proptest::collection::vec((any::<proptest::sample::Index>(), any::<u8>()), 1..6),
         progressive in any::<bool>(),
+        sampling in proptest::sample::select(vec![
+            SamplingFactor::F_1_1,
+            SamplingFactor::F_2_1,
+            SamplingFactor::F_2_2,
+            SamplingFactor::F_4_1,
+            SamplingFactor::F_1_4,
+        ]),
     ) {
-        let mut jpeg = other(|it| it.set_progressive(progressive), ColorType::Rgb, 3);
+        let set = |it: &mut Encoder<&mut Vec<u8>>| {
+            it.set_progressive(progressive);
+            it.set_sampling_factor(sampling);
+        };
+        let mut jpeg = other(set, ColorType::Rgb, 3);
         for (at, byte) in changes {
             let at = at.index(jpeg.len());
             jpeg[at] = byte;

@@ -254,23 +254,69 @@ fn compress(
 ) -> Vec<u8> {
     let mut jpeg = Vec::new();
     let mut encoder = Encoder::new(&mut jpeg, 98);
-    let (width, height) = (width as u16, height as u16);
+    let mut ycc = ycc(pixels);
+    let (columns, rows) = (width as u16, height as u16);
     match sampling {
         Some(sampling) => {
+            // The encoder takes the first sample of each cell: here that is the cell's mean, as cameras have it.
+            average_chroma(&mut ycc, (width, height), cell(sampling));
             encoder.set_sampling_factor(sampling);
-            encoder.encode(pixels, width, height, ColorType::Rgb)
+            let samples = ycc.as_flattened();
+            encoder.encode(samples, columns, rows, ColorType::Ycbcr)
         }
         None => {
-            let luma = |rgb: &[u8]| {
-                let [r, g, b] = [rgb[0], rgb[1], rgb[2]].map(f64::from);
-                (0.299 * r + 0.587 * g + 0.114 * b).round() as u8
-            };
-            let grey: Vec<u8> = pixels.chunks(3).map(luma).collect();
-            encoder.encode(&grey, width, height, ColorType::Luma)
+            let grey: Vec<u8> = ycc.iter().map(|[y, _, _]| *y).collect();
+            encoder.encode(&grey, columns, rows, ColorType::Luma)
         }
     }
     .unwrap();
     jpeg
+}
+
+/// ITU-T T.871 §7.
+fn ycc(pixels: &[u8]) -> Vec<[u8; 3]> {
+    let (pixels, _) = pixels.as_chunks::<3>();
+    let convert = |rgb: &[u8; 3]| {
+        let [r, g, b] = rgb.map(f64::from);
+        let y = 0.299 * r + 0.587 * g + 0.114 * b;
+        [y, 128.0 + (b - y) / 1.772, 128.0 + (r - y) / 1.402].map(|sample| sample.round() as u8)
+    };
+    pixels.iter().map(convert).collect()
+}
+
+/// Pixels across and down that share a chroma sample.
+fn cell(sampling: SamplingFactor) -> (usize, usize) {
+    match sampling {
+        SamplingFactor::R_4_2_2 => (2, 1),
+        SamplingFactor::R_4_4_0 => (1, 2),
+        SamplingFactor::R_4_2_0 => (2, 2),
+        SamplingFactor::R_4_1_1 => (4, 1),
+        SamplingFactor::R_4_4_1 => (1, 4),
+        SamplingFactor::R_4_4_4 => (1, 1),
+        other => panic!("{other:?} is not tested here"),
+    }
+}
+
+fn average_chroma(ycc: &mut [[u8; 3]], (width, height): (usize, usize), cell: (usize, usize)) {
+    for (top, left) in (0..height)
+        .step_by(cell.1)
+        .flat_map(|y| (0..width).step_by(cell.0).map(move |x| (y, x)))
+    {
+        let rows = top..(top + cell.1).min(height);
+        let within: Vec<usize> = rows
+            .flat_map(|y| (left..(left + cell.0).min(width)).map(move |x| y * width + x))
+            .collect();
+        for component in [1, 2] {
+            let sum: usize = within
+                .iter()
+                .map(|&at| usize::from(ycc[at][component]))
+                .sum();
+            let mean = (sum + within.len() / 2) / within.len();
+            within
+                .iter()
+                .for_each(|&at| ycc[at][component] = mean as u8);
+        }
+    }
 }
 
 #[test]
@@ -302,8 +348,8 @@ fn every_sampling_becomes_the_same_picture() {
                 .map(|(a, b)| a.abs_diff(*b))
                 .max()
                 .unwrap();
-            // In the narrowest, four pixels share a chroma sample over a quarter of the gradient.
-            assert!(worst <= 16, "{subsamp:?} {width}x{height}: off by {worst}");
+            // Most in the narrowest (8): four pixels share a chroma sample over a quarter of the gradient.
+            assert!(worst <= 12, "{subsamp:?} {width}x{height}: off by {worst}");
         }
         let grey = decoded(None);
         let luma = width * height;

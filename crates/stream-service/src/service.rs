@@ -5,7 +5,7 @@
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jpeg_optimizer::StreamingConfig;
 use progressive_loader::driver::{IpfsOptions, OpenOptions, Store};
@@ -22,6 +22,9 @@ use crate::lanes::sizes::LOOPBACK_MTU_BYTES;
 use crate::model::params::StreamParams;
 use crate::model::registry::{CreateError, Registry};
 use crate::pipeline::open::SourceSettings;
+
+/// Longer than a link is usually gone when it comes back, as on a train; a socket and a frame cost little meanwhile.
+const MJPEG_STALL_LIMIT: Duration = Duration::from_secs(30);
 
 /// What the service binds and serves.
 #[derive(Debug, Clone)]
@@ -41,6 +44,8 @@ pub struct ServiceConfig {
     pub advertised: Vec<IpAddr>,
     /// How JPEG encodes are shared and viewers' qualities chosen. Default: 5 frames, levels 90, 70, 50, adaptive.
     pub optimizer: StreamingConfig,
+    /// An MJPEG client that takes nothing of what waits for it for so long is closed. Default 30 s.
+    pub mjpeg_stall_limit: Duration,
     /// Where CIDs are looked up. Default: nowhere.
     pub store: Option<Store>,
     /// Where else they are looked up: daemons and gateways. Default: nowhere.
@@ -62,6 +67,7 @@ impl Default for ServiceConfig {
             congestion: CongestionControl::default(),
             advertised: Vec::new(),
             optimizer: StreamingConfig::default(),
+            mjpeg_stall_limit: MJPEG_STALL_LIMIT,
             store: None,
             ipfs: IpfsOptions::default(),
             token: None,
@@ -125,6 +131,7 @@ pub struct Service {
     http_address: SocketAddr,
     registry: Arc<Registry>,
     token: Option<String>,
+    mjpeg_stall_limit: Duration,
 }
 
 impl Service {
@@ -167,6 +174,7 @@ impl Service {
             http_address,
             registry,
             token: config.token,
+            mjpeg_stall_limit: config.mjpeg_stall_limit,
         })
     }
 
@@ -198,7 +206,8 @@ impl Service {
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServiceError> {
-        let app = router(App::new(Arc::clone(&self.registry), self.token));
+        let registry = Arc::clone(&self.registry);
+        let app = router(App::new(registry, self.token, self.mjpeg_stall_limit));
         let registry = Arc::clone(&self.registry);
         let drain = async move {
             shutdown.await;
@@ -263,7 +272,7 @@ pub(crate) fn quic_endpoint(
 }
 
 /// How long open requests may keep a stopped server alive.
-const MAX_DRAIN: std::time::Duration = std::time::Duration::from_secs(3);
+const MAX_DRAIN: Duration = Duration::from_secs(3);
 
 async fn drained_for_too_long(registry: &Registry) {
     registry.stopping().await;

@@ -7,6 +7,8 @@
 compile_error!("jpeg-optimizer needs the feature `turbo` (the default) or `pure-rust`");
 
 #[cfg(all(feature = "pure-rust", not(feature = "turbo")))]
+mod pure_chroma;
+#[cfg(all(feature = "pure-rust", not(feature = "turbo")))]
 mod pure_decode;
 #[cfg(all(feature = "pure-rust", not(feature = "turbo")))]
 mod pure_encode;

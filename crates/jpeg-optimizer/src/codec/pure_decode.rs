@@ -1,5 +1,7 @@
-//! Decoding by zune-jpeg, which gives three components for each pixel: chroma is averaged back to 4:2:0. It cannot decode
-//! at a part of the size: the picture is decoded whole and scaled.
+//! Decoding by zune-jpeg, which gives three components for each pixel: chroma is brought back to 4:2:0
+//! ([`pure_chroma`](super::pure_chroma)). It cannot decode at a part of the size: the picture is decoded whole and scaled.
+//! Where chroma is coarser than every other sample, 0.5.15 puts rows in wrong places and says nothing: those go to
+//! jpeg-decoder, which takes any sampling but fills what is missing in a damaged scan.
 
 use frame_buffer::{ColorRange, FramePool, Picture, PictureMut};
 use zune_jpeg::JpegDecoder;
@@ -7,10 +9,10 @@ use zune_jpeg::zune_core::bytestream::ZCursor;
 use zune_jpeg::zune_core::colorspace::ColorSpace;
 use zune_jpeg::zune_core::options::DecoderOptions;
 
+use super::pure_chroma::WholeChroma;
 use crate::Renderer;
 use crate::decode::{
-    Chroma, ChromaSampling, DecodeScale, JpegError, JpegHeader, copy_luma, write_grey_chroma,
-    write_rgb,
+    ChromaSampling, DecodeScale, JpegError, JpegHeader, copy_luma, write_grey_chroma, write_rgb,
 };
 
 /// A decoder with the memory that it writes to.
@@ -35,7 +37,8 @@ impl Decompressor {
         })
     }
 
-    /// Bytes beside the picture: one or three for each pixel, twice (interleaved and as planes), and the whole picture where it is then scaled.
+    /// Bytes beside the picture: one or three for each pixel, twice (interleaved and as planes), and the whole picture where
+    /// it is then scaled.
     pub(crate) fn scratch_bytes(header: &JpegHeader, scale: DecodeScale) -> usize {
         let pixels = header.size.width as usize * header.size.height as usize;
         let whole = if scale == DecodeScale::Whole {
@@ -43,7 +46,8 @@ impl Decompressor {
         } else {
             pixels * 3 / 2
         };
-        2 * pixels * usize::from(header.components) + whole
+        let coded = if is_coarse(header) { header.samples } else { 0 };
+        2 * pixels * usize::from(header.components) + whole + coded
     }
 
     pub(crate) fn decode(
@@ -53,10 +57,6 @@ impl Decompressor {
         scale: DecodeScale,
         pool: &FramePool,
     ) -> Result<Picture, JpegError> {
-        // The library takes it, and puts chroma where it does not belong.
-        if let ChromaSampling::Every(_, 4) = header.sampling {
-            return Err(JpegError::Unsupported("4:4:1"));
-        }
         let mut picture = pool.take(header.size)?;
         picture.set_range(ColorRange::Full);
         self.decode_whole(jpeg, header, &mut picture)?;
@@ -83,47 +83,76 @@ impl Decompressor {
         if decoder.dimensions() != Some(declared) {
             return Err(JpegError::Header("two sizes"));
         }
-        let colours = match decoder.input_colorspace() {
-            Some(ColorSpace::Luma) => ColorSpace::Luma,
-            Some(ColorSpace::YCbCr) => ColorSpace::YCbCr,
-            Some(ColorSpace::RGB) => ColorSpace::RGB,
-            _ => return Err(JpegError::Unsupported("CMYK")),
-        };
+        let colours = colours(decoder.input_colorspace(), header)?;
         decoder.set_options(self.options.jpeg_set_out_colorspace(colours));
         let len = decoder.output_buffer_size().unwrap_or(0);
         if len != declared.0 * declared.1 * colours.num_components() {
             return Err(JpegError::Header("components that do not fit its size"));
         }
-        self.scratch.resize(len, 0);
-        decoder.decode_into(&mut self.scratch).map_err(damaged)?;
+        if is_coarse(header) {
+            self.scratch = decode_coarse(jpeg, len)?;
+        } else {
+            self.scratch.resize(len, 0);
+            decoder.decode_into(&mut self.scratch).map_err(damaged)?;
+        }
         match colours {
             ColorSpace::Luma => {
                 copy_luma(&self.scratch, declared.0, picture);
                 write_grey_chroma(picture);
             }
             ColorSpace::RGB => write_rgb(&self.scratch, picture),
-            _ => self.write_ycbcr(declared, picture),
+            _ => self.write_ycbcr(header, picture),
         }
         Ok(())
     }
 
-    fn write_ycbcr(&mut self, (width, height): (usize, usize), picture: &mut PictureMut) {
+    fn write_ycbcr(&mut self, header: &JpegHeader, picture: &mut PictureMut) {
+        let width = header.size.width as usize;
         let (pixels, _) = self.scratch.as_chunks::<3>();
         for (component, plane) in self.planes.iter_mut().enumerate() {
             plane.clear();
             plane.extend(pixels.iter().map(|pixel| pixel[component]));
         }
         copy_luma(&self.planes[0], width, picture);
-        let chroma = Chroma {
-            stride: width,
-            columns: width,
-            rows: height,
-            factor_x: 1,
-            factor_y: 1,
-        };
+        let mut chroma = WholeChroma::new(header);
         let (columns, stride) = (picture.size().chroma_width() as usize, picture.c_stride());
         let [_, to_u, to_v] = picture.planes_mut();
-        chroma.resample(&self.planes[1], to_u, columns, stride);
-        chroma.resample(&self.planes[2], to_v, columns, stride);
+        chroma.halve(&self.planes[1], to_u, columns, stride);
+        chroma.halve(&self.planes[2], to_v, columns, stride);
     }
+}
+
+/// What the components are. An Adobe marker's transform 0 and 2 say RGB and YCbCr where there are three of them (the
+/// library corrects its own answer only later), CMYK and YCCK where there are four.
+fn colours(declared: Option<ColorSpace>, header: &JpegHeader) -> Result<ColorSpace, JpegError> {
+    match (declared, header.components) {
+        (Some(ColorSpace::Luma), _) => Ok(ColorSpace::Luma),
+        (Some(ColorSpace::YCbCr), _) | (Some(ColorSpace::YCCK), 3) => Ok(ColorSpace::YCbCr),
+        (Some(ColorSpace::RGB), _) | (Some(ColorSpace::CMYK), 3) => Ok(ColorSpace::RGB),
+        _ => Err(JpegError::Unsupported("CMYK")),
+    }
+}
+
+/// Whether zune-jpeg 0.5.15 would get it wrong: chroma for four samples across or down in one scan, or luma that is not the
+/// finest.
+fn is_coarse(header: &JpegHeader) -> bool {
+    match header.sampling {
+        ChromaSampling::Grey | ChromaSampling::Every(1 | 2, 1 | 2) => false,
+        ChromaSampling::Every(..) => !header.progressive,
+        ChromaSampling::Other => true,
+    }
+}
+
+/// Three components for each pixel, as they are coded: to take them for R, G and B is to convert nothing.
+fn decode_coarse(jpeg: &[u8], len: usize) -> Result<Vec<u8>, JpegError> {
+    let mut decoder = jpeg_decoder::Decoder::new(jpeg);
+    decoder.set_color_transform(jpeg_decoder::ColorTransform::RGB);
+    decoder.set_max_decoding_buffer_size(len);
+    let pixels = decoder
+        .decode()
+        .map_err(|error| JpegError::Damaged(error.to_string()))?;
+    if pixels.len() != len {
+        return Err(JpegError::Header("components that do not fit its size"));
+    }
+    Ok(pixels)
 }

@@ -8,7 +8,9 @@ mod planes;
 
 use frame_buffer::{FramePool, Picture, PictureError, PictureSize};
 pub use header::{ChromaSampling, JpegHeader};
-pub(crate) use planes::{Chroma, copy_luma, write_grey_chroma, write_rgb};
+#[cfg(feature = "turbo")]
+pub(crate) use planes::Chroma;
+pub(crate) use planes::{copy_luma, write_grey_chroma, write_rgb};
 
 use crate::codec::Decompressor;
 
@@ -92,7 +94,7 @@ pub enum JpegError {
         /// The limit.
         max_scans: usize,
     },
-    /// A kind of JPEG that is left out: lossless, arithmetic, 12 bits, CMYK; with `pure-rust` also 4:4:1.
+    /// A kind of JPEG that is left out: lossless, arithmetic, 12 bits, CMYK.
     #[error("{0} JPEG is not decoded here")]
     Unsupported(&'static str),
     /// The picture cannot be had, for one because memory is short.

@@ -21,6 +21,7 @@ pub(crate) fn copy_luma(luma: &[u8], stride: usize, picture: &mut PictureMut) {
 }
 
 /// A chroma plane that is not 4:2:0.
+#[cfg(feature = "turbo")]
 pub(crate) struct Chroma {
     pub(crate) stride: usize,
     pub(crate) columns: usize,
@@ -30,6 +31,7 @@ pub(crate) struct Chroma {
     pub(crate) factor_y: usize,
 }
 
+#[cfg(feature = "turbo")]
 impl Chroma {
     /// Each 4:2:0 sample covers two by two luma samples: it becomes the mean of the four source samples
     /// that those had (the same one several times where the source is coarser).

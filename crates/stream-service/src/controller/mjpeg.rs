@@ -52,8 +52,9 @@ pub(super) async fn serve(
             )));
         }
     };
-    let socket = socket.map(|Extension(ConnectInfo(socket))| socket);
-    let feed = PictureFeed::join(find(&app, id)?, wish, socket.filter(|_| is_stream));
+    let socket = socket.filter(|_| is_stream);
+    let socket = socket.map(|Extension(ConnectInfo(side))| (side, app.mjpeg_stall_limit));
+    let feed = PictureFeed::join(find(&app, id)?, wish, socket);
     let feed = feed.map_err(|error| busy(error.to_string()))?;
     if is_stream {
         Ok(multipart(feed))

@@ -38,18 +38,20 @@ struct Watched {
 }
 
 impl PictureFeed {
+    /// The client's socket comes with how long it may take nothing before it is closed.
+    ///
     /// # Errors
     /// The stream has as many clients as it serves.
     pub(super) fn join(
         stream: Arc<Stream>,
         wish: ClientWish,
-        socket: Option<SendSide>,
+        socket: Option<(SendSide, Duration)>,
     ) -> Result<Self, JoinError> {
         let client = stream.join_picture(wish)?;
         let mut frames = stream.latest.subscribe();
         // The last frame counts as new to a client that has just come.
         frames.mark_changed();
-        let socket = socket.map(|side| Watched::start(side, &client, &stream));
+        let socket = socket.map(|(side, limit)| Watched::start(side, limit, &client, &stream));
         Ok(Self {
             stream,
             client,
@@ -143,11 +145,17 @@ impl Drop for PictureFeed {
 }
 
 impl Watched {
-    fn start(side: SendSide, client: &Arc<PictureClient>, stream: &Arc<Stream>) -> Self {
+    fn start(
+        side: SendSide,
+        stall_limit: Duration,
+        client: &Arc<PictureClient>,
+        stream: &Arc<Stream>,
+    ) -> Self {
         side.prefer_fresh();
         let meter = Arc::new(Mutex::new(SendMeter::new(Instant::now())));
         let watched = look(
             side.clone(),
+            stall_limit,
             Arc::clone(&meter),
             Arc::downgrade(client),
             Arc::downgrade(stream),
@@ -167,6 +175,7 @@ impl Watched {
 /// Looks at a client's socket until it is gone, and closes it when nobody reads at its other end.
 async fn look(
     side: SendSide,
+    stall_limit: Duration,
     meter: Arc<Mutex<SendMeter>>,
     client: Weak<PictureClient>,
     stream: Weak<Stream>,
@@ -184,7 +193,7 @@ async fn look(
         };
         let mut meter = lock(&meter);
         let sample = meter.sample(now, state);
-        let stalled = meter.is_stalled(now);
+        let stalled = meter.stalled_for(now) >= stall_limit;
         drop(meter);
         client.observe(now, sample);
         if stalled {

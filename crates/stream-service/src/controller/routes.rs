@@ -1,6 +1,7 @@
 //! The table of routes, and what every answer has in common.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::Router;
 use axum::extract::Request;
@@ -20,11 +21,18 @@ pub(crate) struct App {
     pub(crate) registry: Arc<Registry>,
     pub(super) contents: Arc<ipfs::Contents>,
     token: Token,
+    /// How long an MJPEG client may take nothing.
+    pub(super) mjpeg_stall_limit: Duration,
 }
 
 impl App {
-    pub(crate) fn new(registry: Arc<Registry>, token: Option<String>) -> Self {
+    pub(crate) fn new(
+        registry: Arc<Registry>,
+        token: Option<String>,
+        mjpeg_stall_limit: Duration,
+    ) -> Self {
         Self {
+            mjpeg_stall_limit,
             contents: Arc::new(ipfs::Contents::new(registry.settings().clone())),
             registry,
             token: Token(token.map(Arc::from)),

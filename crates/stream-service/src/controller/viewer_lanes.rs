@@ -29,7 +29,6 @@ use crate::lanes::seat::{QuicPlace, Seat};
 use crate::lanes::socket::carry;
 use crate::lanes::upgrade::{bounded, messages_of};
 use crate::model::params::{ParamError, parse_kbps};
-use crate::model::quality::QualityChoice;
 use crate::model::rate::ClientWish;
 use crate::model::registry::GOODBYE_WAIT;
 use crate::model::stream::{Place, Stream, ViewerWish};
@@ -51,13 +50,11 @@ pub(super) fn rate_wish(quality: Option<&str>, kbps: Option<&str>) -> Result<Cli
     let quality = quality.map(parse_quality).transpose()?;
     let kbps = kbps.map(parse_kbps).transpose()?;
     match quality {
-        Some(fixed) if kbps.is_some() && fixed != QualityChoice::Auto => {
-            Err(Problem::from(ParamError {
-                field: "kbps",
-                problem: format!("given beside quality={fixed}, which is fixed"),
-                accepted: "kbps alone, or with quality=auto".to_owned(),
-            }))
-        }
+        Some(fixed) if kbps.is_some() && fixed.is_fixed() => Err(Problem::from(ParamError {
+            field: "kbps",
+            problem: format!("given beside quality={fixed}, which is fixed"),
+            accepted: "kbps alone, or with quality=auto".to_owned(),
+        })),
         quality => Ok(ClientWish { quality, kbps }),
     }
 }

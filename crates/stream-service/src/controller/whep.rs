@@ -20,7 +20,7 @@ use crate::lanes::data::DataLane;
 use crate::lanes::end::LinkEnd as _;
 use crate::lanes::seat::Seat;
 use crate::model::params::IceServer;
-use crate::model::quality::QualityChoice;
+use crate::model::quality::QualityWish;
 use crate::model::registry::GOODBYE_WAIT;
 use crate::model::stream::{Place, Stream};
 use crate::model::viewer::{Viewer, ViewerId};
@@ -187,8 +187,8 @@ fn refused(error: AcceptError) -> Problem {
     }
 }
 
-pub(super) fn parse_quality(text: &str) -> Result<QualityChoice, Problem> {
-    text.parse().map_err(|error| {
+pub(super) fn parse_quality(text: &str) -> Result<QualityWish, Problem> {
+    text.parse::<QualityWish>().map_err(|error| {
         Problem::about_field(
             "quality",
             "out-of-range",

@@ -8,8 +8,8 @@ use jpeg_optimizer::{LinkSample, TcpMeter, TcpQueue};
 
 use super::kernel::Held;
 
-/// A client that takes no byte of what waits for it for so long is closed.
-const STALLED_AFTER: Duration = Duration::from_secs(30);
+/// The longest that what is not sent yet is taken to need, however slow the link.
+const MAX_DELAY: Duration = Duration::from_secs(30);
 
 /// A connection's send side at one moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,16 +91,11 @@ impl SendMeter {
         let unsent = match goodput_bps {
             Some(bps) if held.unsent_bytes > 0 => {
                 let seconds = held.unsent_bytes as f64 * 8.0 / bps.max(1.0);
-                Duration::from_secs_f64(seconds.min(STALLED_AFTER.as_secs_f64()))
+                Duration::from_secs_f64(seconds.min(MAX_DELAY.as_secs_f64()))
             }
             _ => Duration::ZERO,
         };
         unsent + held.round_trip.saturating_sub(shortest)
-    }
-
-    /// Whether nothing was taken at the other end for [`STALLED_AFTER`], though something waited.
-    pub(crate) fn is_stalled(&self, now: Instant) -> bool {
-        self.stalled_for(now) >= STALLED_AFTER
     }
 
     /// How long nothing has been taken at the other end though something waits; as of the last look.
@@ -140,7 +135,7 @@ mod tests {
             sample.queue_delay > Duration::from_millis(300),
             "{sample:?}"
         );
-        assert!(!meter.is_stalled(at(2_750)));
+        assert_eq!(meter.stalled_for(at(2_750)), Duration::ZERO);
     }
 
     #[test]
@@ -152,7 +147,8 @@ mod tests {
             reads.sample(at(second), state(1000, 0, 0));
             stops.sample(at(second), state(1000 + 64_000, 64_000, 64_000));
         }
-        assert!(stops.is_stalled(at(30)) && !reads.is_stalled(at(60)));
+        assert_eq!(stops.stalled_for(at(60)), Duration::from_secs(60));
+        assert_eq!(reads.stalled_for(at(60)), Duration::ZERO);
     }
 
     #[test]
@@ -175,6 +171,6 @@ mod tests {
         for second in 4..40 {
             meter.sample(at(second), untold(4));
         }
-        assert!(meter.is_stalled(at(40)));
+        assert_eq!(meter.stalled_for(at(40)), Duration::from_secs(37));
     }
 }

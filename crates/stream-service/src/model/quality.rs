@@ -6,7 +6,7 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use jpeg_optimizer::QualityLevel;
+use jpeg_optimizer::{Quality, QualityLevel};
 use serde::Serialize;
 
 /// A stream's or viewer's wish.
@@ -66,6 +66,63 @@ impl FromStr for QualityChoice {
             "auto" => Ok(Self::Auto),
             other => Err(UnknownQuality(other.to_owned())),
         }
+    }
+}
+
+/// What one client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum QualityWish {
+    /// By name.
+    Named(QualityChoice),
+    /// By number; it gets the nearest level that is configured, so that encodes stay shared.
+    Number(Quality),
+}
+
+/// A client's wish that cannot be met.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum QualityWishError {
+    /// A number, and no quality.
+    #[error("quality {got} is out of range; accepted: {accepted}", accepted = QualityWish::ACCEPTED)]
+    OutOfRange { got: String },
+    /// Neither a name nor a number.
+    #[error("{got:?} is not a quality; accepted: {accepted}", accepted = QualityWish::ACCEPTED)]
+    Unknown { got: String },
+}
+
+impl QualityWish {
+    /// What parses.
+    pub(crate) const ACCEPTED: &'static str = "low, medium, high, auto, or a number from 1 to 100";
+
+    /// Whether it stays the same whatever the client's bitrate.
+    pub(crate) fn is_fixed(self) -> bool {
+        self != Self::Named(QualityChoice::Auto)
+    }
+}
+
+impl fmt::Display for QualityWish {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(choice) => choice.fmt(f),
+            Self::Number(quality) => quality.fmt(f),
+        }
+    }
+}
+
+impl FromStr for QualityWish {
+    type Err = QualityWishError;
+
+    fn from_str(text: &str) -> Result<Self, QualityWishError> {
+        if let Ok(choice) = text.parse() {
+            return Ok(Self::Named(choice));
+        }
+        let got = text.to_owned();
+        if !text.parse::<f64>().is_ok_and(f64::is_finite) {
+            return Err(QualityWishError::Unknown { got });
+        }
+        let quality = text.parse().ok().and_then(|it| Quality::new(it).ok());
+        quality
+            .map(Self::Number)
+            .ok_or(QualityWishError::OutOfRange { got })
     }
 }
 

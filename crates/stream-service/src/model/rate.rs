@@ -11,7 +11,7 @@ use jpeg_optimizer::{
     StreamingConfig, TargetBitrate,
 };
 
-use super::quality::{AutoQuality, QualityChoice};
+use super::quality::{AutoQuality, QualityChoice, QualityWish};
 
 /// What a stream asks for on behalf of clients that ask for nothing; changes while it plays.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -25,17 +25,17 @@ pub(crate) struct StreamRate {
 /// What a client asks for, in place of its stream's.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct ClientWish {
-    pub(crate) quality: Option<QualityChoice>,
+    pub(crate) quality: Option<QualityWish>,
     /// Implies `auto`.
     pub(crate) kbps: Option<Bitrate>,
 }
 
 impl ClientWish {
-    fn choice(self, of_stream: QualityChoice) -> QualityChoice {
+    fn choice(self, of_stream: QualityChoice) -> QualityWish {
         match (self.quality, self.kbps) {
             (Some(quality), _) => quality,
-            (None, Some(_)) => QualityChoice::Auto,
-            (None, None) => of_stream,
+            (None, Some(_)) => QualityWish::Named(QualityChoice::Auto),
+            (None, None) => QualityWish::Named(of_stream),
         }
     }
 }
@@ -78,22 +78,27 @@ impl ClientRate {
 
     /// The quality of the next frame.
     pub(crate) fn next(&mut self, of_stream: StreamRate) -> Quality {
-        let choice = self.wish.choice(of_stream.quality);
         self.target.configure(of_stream.kbps.or(self.configured));
-        if choice != QualityChoice::Auto {
-            // No target; the latency is told all the same.
-            self.quality.follow(&self.target);
-            self.quality.set_target(None);
-            let (floor, ceiling) = (self.config.range.floor(), self.config.range.ceiling());
-            return choice.fixed_level().quality().clamp(floor, ceiling);
-        }
         self.quality.follow(&self.target);
-        let level = match self.adapts {
-            true => self.auto.level(),
-            false => choice.fixed_level(),
-        };
-        self.quality.set_quality(level.quality());
-        self.quality.next_quality()
+        match self.wish.choice(of_stream.quality) {
+            QualityWish::Named(QualityChoice::Auto) => {
+                let level = match self.adapts {
+                    true => self.auto.level(),
+                    false => QualityChoice::Auto.fixed_level(),
+                };
+                self.quality.set_quality(level.quality());
+                self.quality.next_quality()
+            }
+            QualityWish::Named(choice) => self.fixed(choice.fixed_level().quality()),
+            QualityWish::Number(quality) => self.fixed(self.config.ladder.snap(quality)),
+        }
+    }
+
+    /// No target; the latency is told all the same.
+    fn fixed(&mut self, quality: Quality) -> Quality {
+        self.quality.set_target(None);
+        let (floor, ceiling) = (self.config.range.floor(), self.config.range.ceiling());
+        quality.clamp(floor, ceiling)
     }
 
     /// A sample of the link; a few each second.

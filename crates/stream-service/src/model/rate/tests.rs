@@ -175,7 +175,7 @@ fn a_fixed_quality_is_sent_whatever_the_link_and_the_target() {
         (QualityChoice::High, 90),
     ] {
         let mut run = Run::new(ClientWish {
-            quality: Some(choice),
+            quality: Some(QualityWish::Named(choice)),
             kbps: None,
         });
         run.play(5, 1e6, stream(Some(500)));

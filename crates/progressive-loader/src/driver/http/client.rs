@@ -7,14 +7,17 @@ use crate::driver::options::HttpOptions;
 use crate::error::{Cause, OpenError, Phase, ReadError};
 use crate::http_range::{Answer, Head, Unusable, Validators};
 use crate::location::without_secrets;
+use crate::retry_after::HoldOff;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderName, LAST_MODIFIED, RANGE,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName,
+    LAST_MODIFIED, RANGE, RETRY_AFTER,
 };
 use reqwest::redirect::{Attempt, Policy};
 use reqwest::{Client, Response};
 use std::error::Error;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 use url::{Host, Url};
 
 /// A client for one resource.
@@ -25,6 +28,7 @@ pub(super) struct RangeClient {
     /// The URL without secrets, for messages.
     pub(super) name: String,
     pub(super) options: HttpOptions,
+    hold_off: Mutex<HoldOff>,
 }
 
 /// The head of a usable answer, and its body.
@@ -52,10 +56,12 @@ impl RangeClient {
             url: url.clone(),
             name: without_secrets(url),
             options: options.clone(),
+            hold_off: Mutex::default(),
         })
     }
 
-    /// Asks for `range`, which must not be empty, and waits for the head of the answer.
+    /// Asks for `range`, which must not be empty, and waits for the head of the answer. Where the server has said how long it wants
+    /// to be left alone, waits for that first.
     pub(super) async fn request(
         &self,
         range: &Range<u64>,
@@ -66,6 +72,10 @@ impl RangeClient {
             .get(self.url.clone())
             .header(RANGE, format!("bytes={}-{}", range.start, range.end - 1))
             .header(ACCEPT_ENCODING, "identity");
+        let welcome = self.hold_off().until(now());
+        if let Some(until) = welcome {
+            tokio::time::sleep_until(until.into()).await;
+        }
         let limit = self.options.first_byte_timeout;
         let timed_out = |phase, limit| ReadError::Timeout {
             name: self.name.clone(),
@@ -90,6 +100,9 @@ impl RangeClient {
 
     fn check(&self, range: &Range<u64>, response: Response) -> Result<Opened, RequestError> {
         let head = head_of(&response);
+        if let (400.., Some(wait)) = (head.status, retry_after(response.headers())) {
+            self.hold_off().told(now(), wait);
+        }
         let name = || self.name.clone();
         match head.answer(range) {
             Ok(answer) => Ok(Opened {
@@ -118,6 +131,10 @@ impl RangeClient {
         }
     }
 
+    fn hold_off(&self) -> MutexGuard<'_, HoldOff> {
+        self.hold_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn transport(&self, error: reqwest::Error, attempts: u32) -> ReadError {
         ReadError::Transport {
             name: self.name.clone(),
@@ -141,6 +158,17 @@ pub(crate) fn new_client(url: &Url, options: &HttpOptions) -> Result<Client, Ope
         ))
         .build()
         .map_err(|e| OpenError::Client { source: cause(e) })
+}
+
+/// How long the server wants to be left alone.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+    crate::retry_after::retry_after(text(RETRY_AFTER)?, text(DATE), SystemTime::now())
+}
+
+/// The runtime's time, which tests can hold.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
 fn head_of(response: &Response) -> Head {

@@ -2,8 +2,8 @@
 //!
 //! Fed by the samples and the timeline; feeds a seek. A sync sample is such a place when it parts the frames in
 //! presentation order as it does in decode order: then what comes out from it on is the rest of the video, without a
-//! gap. By the container that is the case for each picture that resets the decoder, and not for one in an open group,
-//! whose leading pictures are shown before it and refer to what went before.
+//! gap. Whether the pictures after it do without those before it is for the decoder to say: the container calls the first
+//! picture of an open group a sync sample too.
 
 use std::collections::VecDeque;
 
@@ -106,9 +106,9 @@ mod tests {
     }
 
     #[test]
-    fn an_open_group_is_no_place_to_start_at() {
-        // The second sync sample is shown after two frames that are decoded after it.
-        let samples = [(0, true), (30, true), (10, false), (20, false), (40, true)];
+    fn a_place_that_leaves_a_gap_behind_it_is_none() {
+        // What is decoded before the second sync sample is shown after it.
+        let samples = [(0, true), (30, false), (10, true), (20, false), (40, true)];
         let expected = [(0, 0), (0, 0), (0, 0), (0, 0), (4, 4)];
         assert_eq!(latest(&samples, None), expected);
     }

@@ -58,7 +58,7 @@ async fn read(origin: impl Origin, path: &[String]) -> OpenError {
     };
     let size = source.size_bytes();
     let last = source.read_range(size - 1..size).await;
-    last.expect_err("there is no content in it").into()
+    last.unwrap_err().into()
 }
 
 fn problem(error: OpenError) -> BlockError {

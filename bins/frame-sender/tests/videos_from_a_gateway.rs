@@ -4,7 +4,6 @@
 #[path = "../../../crates/media-source/tests/common/mux.rs"]
 #[allow(dead_code)]
 mod mux;
-#[allow(dead_code)]
 mod support;
 
 use std::io::{BufRead as _, BufReader, Write as _};

@@ -12,7 +12,7 @@ use reqwest::header::{
     ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName,
     LAST_MODIFIED, RANGE, RETRY_AFTER,
 };
-use reqwest::redirect::{Attempt, Policy};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use std::error::Error;
 use std::ops::Range;
@@ -192,18 +192,19 @@ fn head_of(response: &Response) -> Head {
 fn redirect_policy(options: &HttpOptions) -> Policy {
     let limit = options.max_redirects as usize;
     let allow_private = options.allow_private_redirects;
-    Policy::custom(
-        move |attempt| match refuse(&attempt, limit, allow_private) {
+    Policy::custom(move |attempt| {
+        match refuse(attempt.previous(), attempt.url(), limit, allow_private) {
             Some(reason) => attempt.error(reason),
             None => attempt.follow(),
-        },
-    )
+        }
+    })
 }
 
-fn refuse(attempt: &Attempt<'_>, limit: usize, allow_private: bool) -> Option<String> {
-    let (first, next) = (attempt.previous().first()?, attempt.url());
+/// Why `next` is not followed after these.
+fn refuse(previous: &[Url], next: &Url, limit: usize, allow_private: bool) -> Option<String> {
+    let first = previous.first()?;
     let shown = without_secrets(next);
-    if attempt.previous().len() > limit {
+    if previous.len() > limit {
         return Some(format!(
             "more than {limit} redirects, the last one to {shown}"
         ));
@@ -253,4 +254,51 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         next = source.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn refused(first: &str, next: &str, allow_private: bool) -> Option<String> {
+        let [first, next] = [first, next].map(|url| url.parse().unwrap());
+        refuse(&[first], &next, 5, allow_private)
+    }
+
+    #[test]
+    fn a_public_address_may_not_redirect_to_a_private_one_unless_allowed() {
+        for next in [
+            "http://127.0.0.1/",
+            "http://10.1.2.3/",
+            "http://192.168.0.1:5001/api/v0/shutdown",
+            "http://169.254.169.254/latest/meta-data",
+            "http://[::1]/",
+            "http://[fd00::1]/",
+            "http://[fe80::1]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://0.0.0.0/",
+            "http://localhost/",
+            "http://2130706433/",
+        ] {
+            let reason = refused("http://example.org/", next, false);
+            assert!(reason.is_some_and(|it| it.contains("private")), "{next}");
+            assert_eq!(refused("http://example.org/", next, true), None);
+            assert_eq!(refused("http://192.168.0.7/", next, false), None, "{next}");
+        }
+        assert_eq!(
+            refused("http://example.org/", "https://a.net/", false),
+            None
+        );
+    }
+
+    #[test]
+    fn nothing_leads_out_of_http_or_out_of_tls() {
+        for next in ["file:///etc/passwd", "ftp://a.net/", "http://a.net/"] {
+            assert!(
+                refused("https://example.org/", next, true).is_some(),
+                "{next}"
+            );
+        }
+    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, anyhow};
 use bin_support::{Failure, read_token, stop_signal};
-use progressive_loader::driver::Store;
+use progressive_loader::driver::{OpenOptions, Store};
 use stream_service::{
     Connections, LaneWish, PayloadEncoding, PictureEncoding, ProcessMode, ProcessOutput, SendError,
     SendOptions, Summary, read_authorities,
@@ -147,8 +147,13 @@ fn videos(
 ) -> Result<Vec<(SendOptions, Option<Place>)>, Failure> {
     let mut base = options(args)?;
     if inputs.iter().any(|input| input.uri.starts_with("ipfs:")) {
-        base.store = Some(store(args)?);
-        base.ipfs = args.ipfs.options().map_err(Failure::Usage)?;
+        // Connected once: all videos share the cache and what is known of the gateways.
+        let open = OpenOptions {
+            store: Some(store(args)?),
+            ipfs: args.ipfs.options().map_err(Failure::Usage)?,
+            ..OpenOptions::default()
+        };
+        base.open = open.connect().context("cannot use an IPFS origin")?;
     }
     let mut videos = Vec::with_capacity(inputs.len());
     for (index, input) in inputs.iter().enumerate() {

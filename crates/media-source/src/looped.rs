@@ -81,4 +81,10 @@ impl<S: FrameSource> FrameSource for Looped<S> {
     fn rewind(&mut self) -> Result<(), DecodeError> {
         self.start_pass()
     }
+
+    /// `to` is a time of the endless video, as its pts are. Only the present pass can be gone about in: an earlier time is taken
+    /// for its start, and a later one goes to its last place, from where playing on leads to it.
+    fn seek(&mut self, to: Duration) -> Result<(), DecodeError> {
+        self.source.seek(to.saturating_sub(self.pts_base))
+    }
 }

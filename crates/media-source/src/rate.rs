@@ -40,6 +40,14 @@ impl Rate {
         )
     }
 
+    /// The frame shown at `at`: the last that starts no later.
+    pub(crate) fn index_at(self, at: Duration) -> u64 {
+        // `start` rounds down to the nanosecond, so a frame that starts within the one after `at` has started by then.
+        let frames = (at.as_nanos() + 1).saturating_mul(u128::from(self.frames.max(1))) - 1;
+        let index = frames / (u128::from(self.seconds) * 1_000_000_000);
+        u64::try_from(index).unwrap_or(u64::MAX)
+    }
+
     /// When frame `index` starts, and how long it lasts.
     pub(crate) fn times(self, index: u64) -> (Duration, Duration) {
         let start = self.start(index);
@@ -47,5 +55,37 @@ impl Rate {
             start,
             self.start(index.saturating_add(1)).saturating_sub(start),
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_frame_is_shown_from_its_start_until_the_next_ones(
+            frames in 1_u64..=u64::from(u32::MAX),
+            seconds in 1_u64..=100_000,
+            index in 0_u64..1 << 40,
+        ) {
+            // Frames of less than a nanosecond start together.
+            prop_assume!(frames < seconds * 1_000_000_000);
+            let rate = Rate { frames, seconds };
+            let (start, duration) = rate.times(index);
+            prop_assert_eq!(rate.index_at(start), index);
+            prop_assert_eq!(rate.index_at(start + duration - Duration::from_nanos(1)), index);
+        }
+    }
+
+    #[test]
+    fn no_time_is_too_late() {
+        let rate = Rate {
+            frames: u64::from(u32::MAX),
+            seconds: 1,
+        };
+        assert_eq!(rate.index_at(Duration::MAX), u64::MAX);
     }
 }

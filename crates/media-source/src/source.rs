@@ -49,6 +49,23 @@ pub trait FrameSource: Send {
     /// [`DecodeError::Read`] when the bytes cannot be sought, [`DecodeError::Decoder`] when a fresh
     /// decoder cannot be made.
     fn rewind(&mut self) -> Result<(), DecodeError>;
+
+    /// Goes to the last place from which decoding can start and the frame shown at `to` still comes out; `to` counts
+    /// from the first frame. Nothing else changes: each frame keeps the id and the pts that it has when the video is
+    /// played through. The frame shown at `to` is the first that comes out and ends after it, so a caller passes over
+    /// those with `pts + duration <= to`. A time beyond the end goes to the last such place.
+    ///
+    /// How far back that is: with H.264 in MP4 to a keyframe, as a rule some seconds at most; with JPEGs in MP4, AVI or
+    /// a folder, and with the test pattern, nowhere; with any other source to the start. A fragmented MP4 says which frames there are piece by
+    /// piece: the headers of all fragments up to `to` are read, once. An AVI has those of its frames passed over one by one.
+    ///
+    /// # Errors
+    /// As [`rewind`](Self::rewind), and [`DecodeError::Truncated`] or [`DecodeError::Malformed`] when the container is cut off
+    /// or broken on the way to `to`. The source then goes on where it was.
+    fn seek(&mut self, to: Duration) -> Result<(), DecodeError> {
+        let _ = to;
+        self.rewind()
+    }
 }
 
 impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
@@ -62,6 +79,10 @@ impl<S: FrameSource + ?Sized> FrameSource for Box<S> {
 
     fn rewind(&mut self) -> Result<(), DecodeError> {
         (**self).rewind()
+    }
+
+    fn seek(&mut self, to: Duration) -> Result<(), DecodeError> {
+        (**self).seek(to)
     }
 }
 

@@ -81,6 +81,7 @@ fn small_mjpeg() -> Vec<u8> {
         timescale: 25,
         entry: visual_entry(b"jpeg", SMALL, &[]),
         samples: samples.collect(),
+        sync: None,
         edit: None,
         moov_first: true,
         per_fragment: 0,

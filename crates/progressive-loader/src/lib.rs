@@ -9,7 +9,7 @@
 //! | `origin`, `fetch` | [`Origin`], where blocks come from; [`Fetcher`], which checks them |
 //! | `unixfs`, `multihash`, `sha256_lanes` | blocks: reading nodes, checking hashes, building trees |
 //! | `car` | blocks out of an archive, as it comes in |
-//! | `http_range` | what a server's answer to a range means |
+//! | `http_range`, `retry_after` | what a server's answer to a range means; how long it wants to be left alone |
 //! | [`plan`] | retries, breakers, ranking, hedging, striping, chunk sizes, forecast: pure, replayable |
 //! | `ranges`, `window` | which range to fetch next, what to keep: pure, no clock, no I/O |
 //! | [`faststart`] | a film whose index stands at its end, with the index in front |
@@ -30,6 +30,7 @@ pub mod plan;
 mod profile;
 mod progress;
 mod ranges;
+mod retry_after;
 mod sha256_lanes;
 mod source;
 mod unixfs;

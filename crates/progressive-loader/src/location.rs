@@ -215,8 +215,13 @@ impl fmt::Display for Location {
     }
 }
 
-/// A path that reads like a URI gets `file:` in front, so that it parses back to itself.
+/// A path that reads like a URI gets `file:` in front, so that it parses back to itself, and one that is no UTF-8 is a URL.
 fn write_path(f: &mut fmt::Formatter<'_>, path: &Path) -> fmt::Result {
+    if path.to_str().is_none()
+        && let Ok(url) = Url::from_file_path(path)
+    {
+        return write!(f, "{url}");
+    }
     let text = path.to_string_lossy();
     if split_scheme(&text).is_none() {
         return f.write_str(&text);

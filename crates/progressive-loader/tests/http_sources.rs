@@ -9,7 +9,7 @@ use progressive_loader::driver::{HttpOptions, HttpSource, OpenOptions, open};
 use progressive_loader::{ByteSource, Location, OpenError, Phase, ReadError, Url};
 use std::io::SeekFrom;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncSeekExt};
 
 const SIZE: usize = 300_000;
@@ -233,6 +233,29 @@ async fn a_server_that_is_busy_for_a_moment_is_asked_again() {
     );
 }
 
+/// How long it is at least says that the server was left alone: without, the pause is 100 ms.
+#[tokio::test]
+async fn a_server_that_says_when_to_come_back_is_left_alone_until_then() {
+    for headers in [
+        "Retry-After: 1",
+        "Date: Sun, 22 Nov 2026 08:00:00 GMT\r\nRetry-After: Sun, 22 Nov 2026 08:00:01 GMT",
+    ] {
+        let (server, content) = faulty(1, move |_| {
+            let mut busy = status("503 Busy");
+            busy.head = busy
+                .head
+                .replace("\r\n\r\n", &format!("\r\n{headers}\r\n\r\n"));
+            busy
+        })
+        .await;
+        let source = source(&server).await.unwrap();
+        let asked = Instant::now();
+        let read = source.read_range(100_000..100_010).await.unwrap();
+        assert_eq!(read, content[100_000..100_010]);
+        assert!(asked.elapsed() >= Duration::from_secs(1), "{headers}");
+    }
+}
+
 #[tokio::test]
 async fn an_unknown_size_is_a_typed_error() {
     let chunked = |_: &Request| Reply {
@@ -281,6 +304,27 @@ async fn a_compressed_answer_is_refused() {
         matches!(&error, OpenError::Read(ReadError::Encoded { encoding, .. }) if encoding == "gzip"),
         "{error}"
     );
+}
+
+/// A server that ignores `Range`, and whose content never ends although it says where.
+#[tokio::test]
+async fn a_body_that_goes_on_past_its_end_is_read_no_further() {
+    let content = numbered(SIZE);
+    for ranges in [true, false] {
+        let served = content.clone();
+        let server = Server::start(move |request: &Request| {
+            let mut reply = match ranges {
+                true => partial(&served, request, ""),
+                false => whole(&served),
+            };
+            reply.body.extend(vec![7; 1 << 20]);
+            reply
+        })
+        .await;
+        let source = source(&server).await.unwrap();
+        let read = source.read_range(0..SIZE as u64).await.unwrap();
+        assert!(read == content, "ranges: {ranges}");
+    }
 }
 
 #[tokio::test]

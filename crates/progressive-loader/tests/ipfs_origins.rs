@@ -274,14 +274,29 @@ async fn kubos_errors_are_told_apart() {
     let forbidden = answer(|| status("403 Forbidden")).await;
     assert!(matches!(forbidden, OriginError::Refused { status: 403 }));
     assert!(forbidden.to_string().contains("credentials"));
-    let busy = answer(|| {
-        let mut reply = status("429 Too Many Requests");
-        reply.head = reply.head.replace("\r\n\r\n", "\r\nRetry-After: 7\r\n\r\n");
-        reply
-    })
-    .await;
     let asked = Some(Duration::from_secs(7));
-    assert!(matches!(busy, OriginError::Busy { status: 429, retry_after } if retry_after == asked));
+    for busy in [
+        answer(|| busy("Retry-After: 7")).await,
+        answer(|| {
+            busy(
+                "Date: Sun, 22 Nov 2026 08:00:00 GMT\r\nRetry-After: Sun, 22 Nov 2026 08:00:07 GMT",
+            )
+        })
+        .await,
+    ] {
+        assert!(
+            matches!(busy, OriginError::Busy { status: 429, retry_after } if retry_after == asked),
+            "{busy:?}"
+        );
+    }
+}
+
+fn busy(headers: &str) -> Reply {
+    let mut reply = status("429 Too Many Requests");
+    reply.head = reply
+        .head
+        .replace("\r\n\r\n", &format!("\r\n{headers}\r\n\r\n"));
+    reply
 }
 
 #[tokio::test]
@@ -376,23 +391,33 @@ async fn silence_is_a_timeout_of_the_step_it_came_in() {
         matches!(error, OriginError::Timeout { phase: Phase::FirstByte, limit } if limit == first_byte_timeout)
     );
     let served = dag.clone();
-    let (_server, url) =
-        serve(move |request| served.path_gateway(request).cut(60_000, Then::Hang)).await;
-    let origin = PathGatewayOrigin::new(&url, &short).unwrap();
-    let outcome = leaves_of(&dag, &origin).await;
-    assert!(
-        matches!(
-            outcome[..],
-            [
-                Ok(_),
-                Err(OriginError::Timeout {
-                    phase: Phase::Idle,
-                    ..
-                })
-            ]
-        ),
-        "{outcome:?}"
-    );
+    let (_server, url) = serve(move |request| {
+        let reply = match request.method.as_str() {
+            "POST" => served.kubo(request),
+            _ => served.path_gateway(request),
+        };
+        reply.cut(60_000, Then::Hang)
+    })
+    .await;
+    let gateway = PathGatewayOrigin::new(&url, &short).unwrap();
+    let kubo = KuboOrigin::new(&url, None, &short).unwrap();
+    for origin in [&gateway as &dyn Origin, &kubo] {
+        let outcome = leaves_of(&dag, origin).await;
+        assert!(
+            matches!(
+                outcome[..],
+                [
+                    Ok(_),
+                    Err(OriginError::Timeout {
+                        phase: Phase::Idle,
+                        ..
+                    })
+                ]
+            ),
+            "{}: {outcome:?}",
+            origin.name()
+        );
+    }
 }
 
 #[tokio::test]

@@ -42,6 +42,15 @@ fn each_kind_is_read() {
     ));
 }
 
+#[cfg(unix)]
+#[test]
+fn a_path_that_is_no_utf_8_is_shown_as_what_reads_back() {
+    for text in ["file:///films/%DD.mp4", "file:///xy:%ff/%25a%20b"] {
+        let location = parse(text).unwrap();
+        assert_eq!(parse(&location.to_string()).unwrap(), location, "{text}");
+    }
+}
+
 #[test]
 fn what_is_wrong_is_named_with_what_would_be_right() {
     for (text, named) in [

@@ -4,78 +4,24 @@
 
 mod common;
 
-use std::net::SocketAddr;
 use std::path::Path;
 use std::time::Duration;
 
-use common::peers::{Gateway, Kubo, boxo, boxo_cids, helia};
-use progressive_loader::driver::{
-    HttpOptions, IpfsOptions, OpenOptions, OriginConfig, Store, open, open_source,
-};
-use progressive_loader::{Cid, Location, OpenError, Profile, ReadError};
-use testkit::driver::{Fault, FaultProxy};
-use testkit::shake;
+use common::contents::{Content, first_file, location, over, whole};
+use common::peers::{DEADLINE, Gateway, boxo, boxo_cids, helia};
+use progressive_loader::driver::{OpenOptions, OriginConfig, Store, open, open_source};
+use progressive_loader::{Cid, OpenError, Profile, ReadError};
+use testkit::driver::{Fault, FaultProxy, wait_until};
 use tokio::io::{AsyncReadExt as _, AsyncSeekExt as _};
 
 const KIB: usize = 1 << 10;
 const MIB: usize = 1 << 20;
 
-/// Short limits, for servers on this machine that hang on purpose.
 fn options(gateways: &[String]) -> OpenOptions {
     let gateway = |url: &String| OriginConfig::Gateway {
         url: url.parse().unwrap(),
     };
     over(gateways.iter().map(gateway).collect())
-}
-
-fn over(origins: Vec<OriginConfig>) -> OpenOptions {
-    let ipfs = IpfsOptions {
-        origins,
-        ..IpfsOptions::default()
-    };
-    let http = HttpOptions {
-        first_byte_timeout: Duration::from_secs(3),
-        idle_timeout: Duration::from_secs(3),
-        ..HttpOptions::default()
-    };
-    let options = OpenOptions {
-        ipfs,
-        http,
-        ..OpenOptions::default()
-    };
-    options.connect().unwrap()
-}
-
-fn location(cid: &str) -> Location {
-    format!("ipfs://{cid}").parse().unwrap()
-}
-
-async fn whole(cid: &str, options: &OpenOptions) -> Result<Vec<u8>, OpenError> {
-    let mut reader = open(&location(cid), options).await?.into_async();
-    let mut content = Vec::new();
-    match reader.read_to_end(&mut content).await {
-        Ok(_) => Ok(content),
-        Err(error) => Err(error.downcast::<ReadError>().unwrap().into()),
-    }
-}
-
-/// A content in a file, for a program to add.
-struct Content {
-    bytes: Vec<u8>,
-    file: tempfile::NamedTempFile,
-}
-
-impl Content {
-    fn of(size: usize) -> Self {
-        let file = tempfile::NamedTempFile::new().unwrap();
-        let bytes = shake(size);
-        std::fs::write(file.path(), &bytes).unwrap();
-        Self { bytes, file }
-    }
-
-    fn path(&self) -> &str {
-        self.file.path().to_str().unwrap()
-    }
 }
 
 /// boxo with one content.
@@ -181,20 +127,6 @@ async fn paths_below_a_directory_lead_to_its_files() {
                 matches!(directory, OpenError::Directory { .. }),
                 "{directory}"
             );
-        }
-    }
-}
-
-/// Down from a directory to a file, by the names that errors list.
-async fn first_file(root: &str, options: &OpenOptions) -> String {
-    let mut path = root.to_owned();
-    loop {
-        match open_source(&location(&path), options).await {
-            Ok(_) => return path,
-            Err(OpenError::Directory { entries, .. }) => {
-                path = format!("{path}/{}", entries.last().unwrap());
-            }
-            Err(error) => panic!("{path}: {error}"),
         }
     }
 }
@@ -387,18 +319,24 @@ async fn a_look_ahead_is_all_that_is_fetched_ahead() {
         lookahead_bytes: 4 << 20,
         ..options(&[proxy.url()])
     };
-    let mut reader = open(&location(&cid), &options).await.unwrap().into_async();
-    let mut piece = vec![0; 100_000];
-    reader.read_exact(&mut piece).await.unwrap();
-    let mut before = 0;
-    // Until nothing more comes for a while.
-    while proxy.counts().body_bytes != before {
-        before = proxy.counts().body_bytes;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-    }
+    let reader = open(&location(&cid), &options).await.unwrap();
+    let progress = reader.progress();
+    let mut reader = reader.into_async();
+    // So much that the look-ahead is as long as it may be.
+    let mut read = vec![0; 4 * MIB];
+    reader.read_exact(&mut read).await.unwrap();
+    let ahead = 8 << 20;
+    // The last chunk, half of it at most, waits until there is room for all of it.
+    let full = move || {
+        let held = progress.snapshot().ranges;
+        held.iter().any(|it| it.end >= ahead - (2 << 20))
+    };
+    let full = tokio::task::spawn_blocking(move || wait_until(DEADLINE, full));
+    assert!(full.await.unwrap(), "the look-ahead is not filled");
+    let fetched = proxy.counts().body_bytes;
     assert!(
-        before <= 6 << 20,
-        "{before} bytes for a reader of 100,000 with a look-ahead of 4 MiB"
+        fetched <= ahead + (2 << 20),
+        "{fetched} bytes for a reader of 4 MiB with a look-ahead of 4 MiB"
     );
 }
 
@@ -422,99 +360,4 @@ async fn helia_gives_contents_too() {
     let path = first_file(&root.to_string(), &from_store).await;
     let from_helia = options(std::slice::from_ref(&gateway.url));
     assert!(whole(&path, &from_helia).await.unwrap() == whole(&path, &from_store).await.unwrap());
-}
-
-fn kubo_at(api: SocketAddr) -> OpenOptions {
-    let api = format!("http://{api}").parse().unwrap();
-    over(vec![OriginConfig::Kubo { api, auth: None }])
-}
-
-#[tokio::test]
-async fn kubo_gives_what_it_added_under_the_cids_that_the_store_gives() {
-    let Some(kubo) = Kubo::start() else { return };
-    let store = Store::temporary().unwrap();
-    for size in [0, 1000, 3 * MIB + 5, 60 * MIB] {
-        let content = Content::of(size);
-        for (profile, arguments) in [
-            (
-                Profile::LegacyCidV0,
-                &[
-                    "--cid-version=0",
-                    "--raw-leaves=false",
-                    "--chunker=size-262144",
-                    "--max-file-links=174",
-                ][..],
-            ),
-            (
-                Profile::UnixfsV1_2025,
-                &[
-                    "--cid-version=1",
-                    "--raw-leaves",
-                    "--chunker=size-1048576",
-                    "--max-file-links=1024",
-                ],
-            ),
-        ] {
-            let add = [&["add", "--quieter"], arguments, &[content.path()]].concat();
-            let cid = kubo.must(&add);
-            assert_eq!(
-                cid,
-                store
-                    .add_bytes(&content.bytes, profile)
-                    .unwrap()
-                    .cid
-                    .to_string(),
-                "{profile}, {size} bytes"
-            );
-            let options = kubo_at(kubo.api());
-            assert!(
-                whole(&cid, &options).await.unwrap() == content.bytes,
-                "{profile}, {size} bytes"
-            );
-            let source = open_source(&location(&cid), &kubo_at(kubo.api()))
-                .await
-                .unwrap();
-            let range = size as u64 / 3..size as u64 / 3 * 2;
-            let part = source.read_range(range.clone()).await.unwrap();
-            assert!(part == content.bytes[range.start as usize..range.end as usize]);
-        }
-    }
-}
-
-#[tokio::test]
-async fn kubo_is_killed_and_started_again_in_the_middle() {
-    let Some(mut kubo) = Kubo::start() else {
-        return;
-    };
-    let content = Content::of(24 * MIB);
-    let cid = kubo.must(&["add", "--quieter", content.path()]);
-    // It comes back at another port, which the proxy hides.
-    let proxy = FaultProxy::start(kubo.api()).unwrap();
-    let options = kubo_at(proxy.address());
-    let mut reader = open(&location(&cid), &options).await.unwrap().into_async();
-    let mut read = vec![0; 2 * MIB];
-    reader.read_exact(&mut read).await.unwrap();
-    proxy.down(true);
-    kubo.kill();
-    let rest = tokio::spawn(async move {
-        let mut rest = Vec::new();
-        reader.read_to_end(&mut rest).await.map(|_| rest)
-    });
-    let kubo = tokio::task::spawn_blocking(move || {
-        kubo.run_daemon();
-        kubo
-    });
-    let kubo = kubo.await.unwrap();
-    proxy.server(kubo.api());
-    proxy.down(false);
-    let read = [read, rest.await.unwrap().unwrap()].concat();
-    assert!(read == content.bytes);
-}
-
-#[tokio::test]
-async fn an_unknown_cid_costs_a_kubo_that_is_offline_no_time() {
-    let Some(kubo) = Kubo::start() else { return };
-    let unknown = "bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku";
-    let error = whole(unknown, &kubo_at(kubo.api())).await.unwrap_err();
-    assert!(error.to_string().contains(unknown), "{error}");
 }

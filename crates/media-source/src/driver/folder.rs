@@ -6,6 +6,7 @@ use std::cmp::Ordering;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use frame_buffer::{FrameId, FramePool};
 
@@ -159,6 +160,13 @@ impl JpegStream for FolderStream {
     fn rewind(&mut self) -> Result<(), DecodeError> {
         self.next = 0;
         Ok(())
+    }
+
+    fn seek(&mut self, to: Duration) -> Result<u64, DecodeError> {
+        let last = self.files.len().saturating_sub(1);
+        let index = usize::try_from(self.rate.index_at(to));
+        self.next = index.map_or(last, |index| index.min(last));
+        Ok(self.next as u64)
     }
 }
 

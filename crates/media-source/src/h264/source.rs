@@ -5,13 +5,14 @@
 //! the decoder until the picture of that sample has come out, or is known to be lost.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use frame_buffer::{ColorRange, FrameId, FramePool, Picture, VideoFrame};
 
-use super::avcc::{AvcConfig, is_idr};
+use super::avcc::{AvcConfig, is_idr, is_sps};
 use super::decoder::{Decoded, Decoder};
 use super::to_picture;
-use crate::mp4::Demuxer;
+use crate::mp4::{Demuxer, Place};
 use crate::{DecodeError, FrameSource, OpenError, VideoInfo};
 
 /// Pictures held back for their turn: the largest reorder depth of H.264 (`max_dec_frame_buffering`,
@@ -160,6 +161,36 @@ impl H264Source {
         Ok(())
     }
 
+    /// Whether a fresh decoder can decode a sample, which the container's word alone does not say: it takes an IDR picture
+    /// (a recovery point is none), and its parameter sets.
+    fn can_start_at(&mut self, sample: usize) -> Result<bool, DecodeError> {
+        let description = self.demuxer.description(sample);
+        let Some(config) = self.configs.get(description).or(self.configs.first()) else {
+            return Ok(false);
+        };
+        self.demuxer.read(sample, &mut self.sample)?;
+        let nal_units = || config.nal_units(&self.sample).flatten();
+        let has_sets = config.sps().is_some() || nal_units().any(is_sps);
+        Ok(has_sets && nal_units().any(is_idr))
+    }
+
+    fn start_at(&mut self, place: Place) -> Result<(), DecodeError> {
+        // A fresh decoder costs less than a frame and knows nothing of what was decoded before.
+        self.decoder = Decoder::new().map_err(|reason| DecodeError::Decoder {
+            name: self.demuxer.name().to_owned(),
+            reason,
+        })?;
+        self.next_sample = place.sample;
+        self.next_slot = place.slot;
+        self.outcomes.clear();
+        self.abandoned.clear();
+        self.active_description = None;
+        self.flushed = false;
+        self.ending = None;
+        self.failed = false;
+        Ok(())
+    }
+
     fn read_sample(&mut self, index: usize) -> Result<bool, DecodeError> {
         if index >= self.demuxer.sample_count() && !self.demuxer.extend()? {
             return Ok(false);
@@ -254,19 +285,16 @@ impl FrameSource for H264Source {
     }
 
     fn rewind(&mut self) -> Result<(), DecodeError> {
-        // A fresh decoder costs less than a frame and knows nothing of the last pass.
-        self.decoder = Decoder::new().map_err(|reason| DecodeError::Decoder {
-            name: self.demuxer.name().to_owned(),
-            reason,
-        })?;
-        self.next_sample = 0;
-        self.next_slot = 0;
-        self.outcomes.clear();
-        self.abandoned.clear();
-        self.active_description = None;
-        self.flushed = false;
-        self.ending = None;
-        self.failed = false;
-        Ok(())
+        self.start_at(Place::START)
+    }
+
+    fn seek(&mut self, to: Duration) -> Result<(), DecodeError> {
+        let slot = self.demuxer.slot_shown_at(to)?;
+        for place in self.demuxer.starts_for(slot) {
+            if self.can_start_at(place.sample)? {
+                return self.start_at(place);
+            }
+        }
+        self.start_at(Place::START)
     }
 }

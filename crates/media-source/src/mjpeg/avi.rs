@@ -4,6 +4,8 @@
 //! order, which is presentation order, so no index is needed: a file whose recorder died before writing
 //! one plays as well, and the further `AVIX` parts of OpenDML are simply walked into.
 
+use std::time::Duration;
+
 use frame_buffer::FrameId;
 
 use super::scan::MAX_JPEG_BYTES;
@@ -85,6 +87,23 @@ impl AviStream {
         let what = format!("more than {MAX_CHUNKS_SKIPPED} chunks without a frame");
         Err(Broken::new(what).into())
     }
+
+    /// The last chunk with data up to frame `index`, which a frame without shows again: where it is found, and which frame it is.
+    fn walk_to(&mut self, index: u64) -> Result<(u64, u64), AviError> {
+        (self.offset, self.next) = (self.movi_offset, 0);
+        let mut place = (self.offset, self.next);
+        while self.next <= index {
+            let here = (self.offset, self.next);
+            let Some((_, size_bytes)) = self.next_chunk()? else {
+                break;
+            };
+            if size_bytes > 0 {
+                place = here;
+            }
+            self.next += 1;
+        }
+        Ok(place)
+    }
 }
 
 impl JpegStream for AviStream {
@@ -149,6 +168,15 @@ impl JpegStream for AviStream {
         self.offset = self.movi_offset;
         self.next = 0;
         Ok(())
+    }
+
+    fn seek(&mut self, to: Duration) -> Result<u64, DecodeError> {
+        let before = (self.offset, self.next);
+        let found = self.walk_to(self.header.rate.index_at(to));
+        (self.offset, self.next) = found.as_ref().map_or(before, |place| *place);
+        found
+            .map(|(_, index)| index)
+            .map_err(|e| e.decoding(self.input.name()))
     }
 }
 

@@ -2,6 +2,8 @@
 //!
 //! Fed by the MP4 demuxer; feeds [`MjpegSource`](super::MjpegSource).
 
+use std::time::Duration;
+
 use super::source::{JpegStream, StreamInfo, Unit};
 use crate::DecodeError;
 use crate::mp4::Demuxer;
@@ -58,5 +60,10 @@ impl JpegStream for Mp4Stream {
     fn rewind(&mut self) -> Result<(), DecodeError> {
         self.next_slot = 0;
         Ok(())
+    }
+
+    fn seek(&mut self, to: Duration) -> Result<u64, DecodeError> {
+        self.next_slot = self.demuxer.slot_shown_at(to)?;
+        Ok(self.next_slot as u64)
     }
 }

@@ -35,6 +35,13 @@ pub(crate) trait JpegStream: Send {
     /// Replaces `jpeg` with the next one; `None` at the end.
     fn next_jpeg(&mut self, jpeg: &mut Vec<u8>) -> Result<Option<Unit>, DecodeError>;
     fn rewind(&mut self) -> Result<(), DecodeError>;
+    /// Goes to the last JPEG from which the frame shown at `to` follows; its index. Where the wrapping knows no way there,
+    /// to the first.
+    fn seek(&mut self, to: Duration) -> Result<u64, DecodeError> {
+        let _ = to;
+        self.rewind()?;
+        Ok(0)
+    }
 }
 
 /// Frames of MJPEG in any wrapping.
@@ -155,6 +162,13 @@ impl<S: JpegStream> FrameSource for MjpegSource<S> {
     fn rewind(&mut self) -> Result<(), DecodeError> {
         self.stream.rewind()?;
         self.next_id = 0;
+        self.last = None;
+        self.failed = false;
+        Ok(())
+    }
+
+    fn seek(&mut self, to: Duration) -> Result<(), DecodeError> {
+        self.next_id = self.stream.seek(to)?;
         self.last = None;
         self.failed = false;
         Ok(())

@@ -10,8 +10,10 @@ use frame_buffer::FrameId;
 use super::fragments::FragmentReader;
 use super::samples::Sample;
 use super::scan::{ScanError, TopLevel};
+use super::starts::{self, Place};
 use super::timeline::Timeline;
 use crate::DecodeError;
+use crate::error::Broken;
 use crate::input::Input;
 
 /// Largest access unit: a keyframe of 8K at the highest level has 12 MB.
@@ -24,6 +26,8 @@ pub(crate) struct Demuxer {
     samples: Vec<Sample>,
     timeline: Timeline,
     fragments: Option<Fragments>,
+    /// What is wrong with the fragment after the last one known.
+    broken: Option<Broken>,
 }
 
 /// Where the next fragment is looked for.
@@ -52,6 +56,7 @@ impl Demuxer {
             samples,
             timeline,
             fragments,
+            broken: None,
         }
     }
 
@@ -96,6 +101,21 @@ impl Demuxer {
         Times { pts, duration }
     }
 
+    /// The place in presentation order of the frame shown at a time, or of the last frame; learns about fragments as far as need be.
+    ///
+    /// # Errors
+    /// As [`extend`](Self::extend).
+    pub(crate) fn slot_shown_at(&mut self, at: Duration) -> Result<usize, DecodeError> {
+        while self.timeline.end() <= at && self.extend()? {}
+        Ok(self.timeline.slot_at(at))
+    }
+
+    /// Where, by the container's word, decoding can start so that the frame of `slot` comes out: the latest few, the latest
+    /// first.
+    pub(crate) fn starts_for(&self, slot: usize) -> Vec<Place> {
+        starts::starts_for(&self.samples, self.timeline.slots(), slot)
+    }
+
     /// Whether a sample is shown; one before the edit is only decoded.
     pub(crate) fn shows(&self, sample: usize) -> bool {
         let sample = self.samples.get(sample);
@@ -111,26 +131,33 @@ impl Demuxer {
     /// Learns about further samples; `false` when there are none.
     ///
     /// # Errors
-    /// A broken fragment ends the track: nothing after it is looked for.
+    /// A broken fragment ends the track: nothing after it is looked for, and the error comes again. After a failure to read, the same fragment is
+    /// tried again.
     pub(crate) fn extend(&mut self) -> Result<bool, DecodeError> {
         let known = self.samples.len();
         while let Some(mut fragments) = self.fragments.take() {
-            let loaded = match fragments.top_level.next(&mut self.input, *b"moof") {
-                Ok(Some(loaded)) => loaded,
-                Ok(None) => return Ok(false),
-                Err(error) => return Err(self.fragment_error(error)),
-            };
-            let reader = &mut fragments.reader;
-            reader
-                .read(&loaded.bytes, loaded.offset, &mut self.samples)
-                .map_err(|broken| broken.decoding(self.input.name(), CONTAINER))?;
-            self.fragments = Some(fragments);
+            match fragments.read_next(&mut self.input, &mut self.samples) {
+                Ok(true) => self.fragments = Some(fragments),
+                Ok(false) => return Ok(false),
+                Err(FragmentError::Io(source)) => {
+                    self.fragments = Some(fragments);
+                    return Err(self.read_error(source));
+                }
+                Err(FragmentError::Broken(broken)) => {
+                    // What it described before the fault is left out with the rest of it.
+                    self.samples.truncate(known);
+                    self.broken = Some(broken);
+                }
+            }
             if self.samples.len() > known {
                 self.timeline.extend(&self.samples, known);
                 return Ok(true);
             }
         }
-        Ok(false)
+        match &self.broken {
+            Some(broken) => Err(broken.clone().decoding(self.name(), CONTAINER)),
+            None => Ok(false),
+        }
     }
 
     /// Reads a sample's bytes.
@@ -173,16 +200,33 @@ impl Demuxer {
             source,
         }
     }
+}
 
-    fn fragment_error(&self, error: ScanError) -> DecodeError {
-        match error {
-            ScanError::Io(source) => self.read_error(source),
-            ScanError::Broken(broken) => broken.decoding(self.name(), CONTAINER),
-            ScanError::TooLarge { what, value, limit } => DecodeError::Malformed {
-                name: self.name().to_owned(),
-                container: CONTAINER,
-                what: format!("{what} is {value}, and the limit is {limit}"),
-            },
-        }
+/// Why a fragment's samples are not known.
+enum FragmentError {
+    Io(std::io::Error),
+    Broken(Broken),
+}
+
+impl Fragments {
+    /// Appends the next fragment's samples; `false` when there is none.
+    fn read_next(
+        &mut self,
+        input: &mut Input,
+        samples: &mut Vec<Sample>,
+    ) -> Result<bool, FragmentError> {
+        let loaded = match self.top_level.next(input, *b"moof") {
+            Ok(Some(loaded)) => loaded,
+            Ok(None) => return Ok(false),
+            Err(ScanError::Io(source)) => return Err(FragmentError::Io(source)),
+            Err(ScanError::Broken(broken)) => return Err(FragmentError::Broken(broken)),
+            Err(ScanError::TooLarge { what, value, limit }) => {
+                let what = format!("{what} is {value}, and the limit is {limit}");
+                return Err(FragmentError::Broken(Broken(what)));
+            }
+        };
+        let read = self.reader.read(&loaded.bytes, loaded.offset, samples);
+        read.map_err(FragmentError::Broken)?;
+        Ok(true)
     }
 }

@@ -8,12 +8,16 @@ use super::boxes::{Atom, Atoms};
 use super::samples::{MAX_SAMPLES, MAX_TICKS, Sample};
 use crate::error::Broken;
 
+/// `sample_is_non_sync_sample` in a sample's flags (§8.8.3.1).
+const NON_SYNC: u32 = 0x0001_0000;
+
 /// What a fragment leaves out (`trex`).
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Defaults {
     pub(super) description: u32,
     pub(super) duration_ticks: u32,
     pub(super) size_bytes: u32,
+    pub(super) sample_flags: u32,
 }
 
 impl From<TrexBox> for Defaults {
@@ -22,6 +26,7 @@ impl From<TrexBox> for Defaults {
             description: trex.default_sample_description_index,
             duration_ticks: trex.default_sample_duration,
             size_bytes: trex.default_sample_size,
+            sample_flags: trex.default_sample_flags,
         }
     }
 }
@@ -35,6 +40,7 @@ impl Defaults {
                 .default_sample_duration
                 .unwrap_or(self.duration_ticks),
             size_bytes: header.default_sample_size.unwrap_or(self.size_bytes),
+            sample_flags: header.default_sample_flags.unwrap_or(self.sample_flags),
         }
     }
 }
@@ -159,6 +165,7 @@ impl FragmentReader {
                     size_bytes,
                     duration_ticks,
                     description: defaults.description.saturating_sub(1) as u16,
+                    sync: sample_flags(run, defaults, i) & NON_SYNC == 0,
                 });
                 self.decode_ticks = (self.decode_ticks + i64::from(duration_ticks)).min(MAX_TICKS);
             }
@@ -168,6 +175,13 @@ impl FragmentReader {
         }
         Ok(())
     }
+}
+
+/// Flags of a run's sample: its own, the first one's, or the fragment's.
+fn sample_flags(run: &TrunBox, defaults: Defaults, index: usize) -> u32 {
+    let first = run.first_sample_flags.filter(|_| index == 0);
+    let own = run.sample_flags.get(index).copied();
+    first.or(own).unwrap_or(defaults.sample_flags)
 }
 
 /// A `trun`, once its count is known to be sane: one that leaves every field out takes no bytes per

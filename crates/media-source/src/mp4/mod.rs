@@ -7,11 +7,13 @@ mod demux;
 mod fragments;
 mod samples;
 mod scan;
+mod starts;
 mod timeline;
 mod track;
 
 pub(crate) use boxes::printable;
 pub(crate) use demux::Demuxer;
+pub(crate) use starts::Place;
 
 use frame_buffer::FramePool;
 

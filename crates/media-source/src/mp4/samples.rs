@@ -4,7 +4,7 @@
 //! with each other and with the file's length: whatever they say, the list is bounded and the arithmetic
 //! checked.
 
-use re_mp4::{Co64Box, CttsBox, StcoBox, StscBox, StszBox, SttsBox};
+use re_mp4::{Co64Box, CttsBox, StcoBox, StscBox, StssBox, StszBox, SttsBox};
 
 use super::boxes::Atom;
 use crate::error::Broken;
@@ -24,6 +24,8 @@ pub(super) struct Sample {
     pub(super) duration_ticks: u32,
     /// Index into the track's sample descriptions, from 0.
     pub(super) description: u16,
+    /// Whether the container calls it a sync sample: one that decoding can start at.
+    pub(super) sync: bool,
 }
 
 /// Builds the list from an `stbl`.
@@ -48,7 +50,24 @@ pub(super) fn read_samples(stbl: &Atom<'_>, file_bytes: u64) -> Result<Vec<Sampl
         None => None,
     };
     time(&mut samples, &durations, offsets.as_ref())?;
+    mark_sync(stbl, &mut samples)?;
     Ok(samples)
+}
+
+/// Which samples are sync samples: those of the table, or every one where there is none (§8.6.2.1).
+fn mark_sync(stbl: &Atom<'_>, samples: &mut [Sample]) -> Result<(), Broken> {
+    let Some(stss) = stbl.child(*b"stss")? else {
+        samples.iter_mut().for_each(|sample| sample.sync = true);
+        return Ok(());
+    };
+    for number in stss.read::<StssBox>()?.entries {
+        // Samples are numbered from 1; what is numbered beyond the last is of no sample.
+        let index = (number as usize).checked_sub(1);
+        if let Some(sample) = index.and_then(|index| samples.get_mut(index)) {
+            sample.sync = true;
+        }
+    }
+    Ok(())
 }
 
 /// The number of samples, or why it cannot be true.
@@ -99,6 +118,7 @@ fn place(stbl: &Atom<'_>, sizes: &StszBox, count: usize) -> Result<Vec<Sample>, 
                 size_bytes,
                 duration_ticks: 0,
                 description: entry.sample_description_index.saturating_sub(1) as u16,
+                sync: false,
             });
             offset = offset
                 .checked_add(u64::from(size_bytes))

@@ -102,6 +102,15 @@ impl Timeline {
         (from, to.saturating_sub(from))
     }
 
+    /// The slot shown at `at`: the last that starts no later; the first where none does.
+    pub(super) fn slot_at(&self, at: Duration) -> usize {
+        let Some(first) = self.slots.first() else {
+            return 0;
+        };
+        let starts_by = |slot: &Slot| self.duration(slot.start_ticks - first.start_ticks) <= at;
+        self.slots.partition_point(starts_by).saturating_sub(1)
+    }
+
     /// From the first frame's start to the last one's end.
     pub(super) fn end(&self) -> Duration {
         match self.slots.len().checked_sub(1) {
@@ -140,6 +149,7 @@ mod tests {
                 size_bytes: 1,
                 duration_ticks: 10,
                 description: 0,
+                sync: true,
             })
             .collect()
     }

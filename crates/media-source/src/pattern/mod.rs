@@ -230,6 +230,14 @@ impl FrameSource for TestPattern {
         self.next = 0;
         Ok(())
     }
+
+    fn seek(&mut self, to: Duration) -> Result<(), DecodeError> {
+        let last = self
+            .frames
+            .map_or(u64::MAX, |frames| frames.saturating_sub(1));
+        self.next = self.rate.index_at(to).min(last);
+        Ok(())
+    }
 }
 
 /// Rises from nothing at the tail to full light at the head.

@@ -8,6 +8,7 @@
     reason = "tests; each file uses its part"
 )]
 
+pub(crate) mod avi;
 pub(crate) mod mux;
 
 use std::io::Cursor;

@@ -81,6 +81,8 @@ pub(crate) struct Mux {
     /// The sample entry box.
     pub(crate) entry: Vec<u8>,
     pub(crate) samples: Vec<MuxSample>,
+    /// Numbers of the sync samples, from 1; `None` for no table of them.
+    pub(crate) sync: Option<Vec<u32>>,
     /// `media_time` of an edit list.
     pub(crate) edit: Option<i32>,
     pub(crate) moov_first: bool,
@@ -107,6 +109,7 @@ impl Mux {
             timescale: 30_000,
             entry: avc_entry(b"avc1", clip, length_bytes, true),
             samples: samples.collect(),
+            sync: None,
             edit: None,
             moov_first: true,
             per_fragment: 0,
@@ -205,10 +208,12 @@ impl Mux {
         };
         let stco = full(b"stco", &[words(&[chunks]), words(&offsets)].concat());
         let stsz = full(b"stsz", &words(&sizes));
-        bx(
-            b"stbl",
-            &[&stsd, &stts, &ctts, &full(b"stsc", &stsc), &stsz, &stco],
-        )
+        let stss = self.sync.as_ref().map_or(Vec::new(), |numbers| {
+            let count = words(&[numbers.len() as u32]);
+            full(b"stss", &[count, words(numbers)].concat())
+        });
+        let stsc = full(b"stsc", &stsc);
+        bx(b"stbl", &[&stsd, &stts, &stss, &ctts, &stsc, &stsz, &stco])
     }
 }
 

@@ -9,6 +9,7 @@
 )]
 
 pub mod car;
+pub mod contents;
 pub mod first_origin;
 pub mod http;
 pub mod ipfs;

@@ -178,6 +178,12 @@ impl Kubo {
         self.process = Some(process);
     }
 
+    /// The address of its gateway.
+    pub fn gateway(&self) -> String {
+        let gateway = fs::read_to_string(self.repository.path().join("gateway")).unwrap();
+        gateway.trim().to_owned()
+    }
+
     /// `HOST:PORT` of the RPC.
     pub fn api(&self) -> std::net::SocketAddr {
         let api = fs::read_to_string(self.repository.path().join("api")).unwrap();

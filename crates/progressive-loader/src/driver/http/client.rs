@@ -7,14 +7,17 @@ use crate::driver::options::HttpOptions;
 use crate::error::{Cause, OpenError, Phase, ReadError};
 use crate::http_range::{Answer, Head, Unusable, Validators};
 use crate::location::without_secrets;
+use crate::retry_after::HoldOff;
 use reqwest::header::{
-    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, ETAG, HeaderName, LAST_MODIFIED, RANGE,
+    ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_RANGE, DATE, ETAG, HeaderMap, HeaderName,
+    LAST_MODIFIED, RANGE, RETRY_AFTER,
 };
-use reqwest::redirect::{Attempt, Policy};
+use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
 use std::error::Error;
 use std::ops::Range;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant, SystemTime};
 use url::{Host, Url};
 
 /// A client for one resource.
@@ -25,6 +28,7 @@ pub(super) struct RangeClient {
     /// The URL without secrets, for messages.
     pub(super) name: String,
     pub(super) options: HttpOptions,
+    hold_off: Mutex<HoldOff>,
 }
 
 /// The head of a usable answer, and its body.
@@ -52,10 +56,12 @@ impl RangeClient {
             url: url.clone(),
             name: without_secrets(url),
             options: options.clone(),
+            hold_off: Mutex::default(),
         })
     }
 
-    /// Asks for `range`, which must not be empty, and waits for the head of the answer.
+    /// Asks for `range`, which must not be empty, and waits for the head of the answer. Where the server has said how long it wants
+    /// to be left alone, waits for that first.
     pub(super) async fn request(
         &self,
         range: &Range<u64>,
@@ -66,6 +72,10 @@ impl RangeClient {
             .get(self.url.clone())
             .header(RANGE, format!("bytes={}-{}", range.start, range.end - 1))
             .header(ACCEPT_ENCODING, "identity");
+        let welcome = self.hold_off().until(now());
+        if let Some(until) = welcome {
+            tokio::time::sleep_until(until.into()).await;
+        }
         let limit = self.options.first_byte_timeout;
         let timed_out = |phase, limit| ReadError::Timeout {
             name: self.name.clone(),
@@ -90,6 +100,9 @@ impl RangeClient {
 
     fn check(&self, range: &Range<u64>, response: Response) -> Result<Opened, RequestError> {
         let head = head_of(&response);
+        if let (400.., Some(wait)) = (head.status, retry_after(response.headers())) {
+            self.hold_off().told(now(), wait);
+        }
         let name = || self.name.clone();
         match head.answer(range) {
             Ok(answer) => Ok(Opened {
@@ -118,6 +131,10 @@ impl RangeClient {
         }
     }
 
+    fn hold_off(&self) -> MutexGuard<'_, HoldOff> {
+        self.hold_off.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) fn transport(&self, error: reqwest::Error, attempts: u32) -> ReadError {
         ReadError::Transport {
             name: self.name.clone(),
@@ -143,6 +160,17 @@ pub(crate) fn new_client(url: &Url, options: &HttpOptions) -> Result<Client, Ope
         .map_err(|e| OpenError::Client { source: cause(e) })
 }
 
+/// How long the server wants to be left alone.
+pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let text = |name: HeaderName| headers.get(name)?.to_str().ok();
+    crate::retry_after::retry_after(text(RETRY_AFTER)?, text(DATE), SystemTime::now())
+}
+
+/// The runtime's time, which tests can hold.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
 fn head_of(response: &Response) -> Head {
     let text = |name: HeaderName| {
         let value = response.headers().get(name)?;
@@ -164,18 +192,19 @@ fn head_of(response: &Response) -> Head {
 fn redirect_policy(options: &HttpOptions) -> Policy {
     let limit = options.max_redirects as usize;
     let allow_private = options.allow_private_redirects;
-    Policy::custom(
-        move |attempt| match refuse(&attempt, limit, allow_private) {
+    Policy::custom(move |attempt| {
+        match refuse(attempt.previous(), attempt.url(), limit, allow_private) {
             Some(reason) => attempt.error(reason),
             None => attempt.follow(),
-        },
-    )
+        }
+    })
 }
 
-fn refuse(attempt: &Attempt<'_>, limit: usize, allow_private: bool) -> Option<String> {
-    let (first, next) = (attempt.previous().first()?, attempt.url());
+/// Why `next` is not followed after these.
+fn refuse(previous: &[Url], next: &Url, limit: usize, allow_private: bool) -> Option<String> {
+    let first = previous.first()?;
     let shown = without_secrets(next);
-    if attempt.previous().len() > limit {
+    if previous.len() > limit {
         return Some(format!(
             "more than {limit} redirects, the last one to {shown}"
         ));
@@ -225,4 +254,51 @@ pub(crate) fn chain(error: &dyn Error) -> String {
         next = source.source();
     }
     text
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn refused(first: &str, next: &str, allow_private: bool) -> Option<String> {
+        let [first, next] = [first, next].map(|url| url.parse().unwrap());
+        refuse(&[first], &next, 5, allow_private)
+    }
+
+    #[test]
+    fn a_public_address_may_not_redirect_to_a_private_one_unless_allowed() {
+        for next in [
+            "http://127.0.0.1/",
+            "http://10.1.2.3/",
+            "http://192.168.0.1:5001/api/v0/shutdown",
+            "http://169.254.169.254/latest/meta-data",
+            "http://[::1]/",
+            "http://[fd00::1]/",
+            "http://[fe80::1]/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://0.0.0.0/",
+            "http://localhost/",
+            "http://2130706433/",
+        ] {
+            let reason = refused("http://example.org/", next, false);
+            assert!(reason.is_some_and(|it| it.contains("private")), "{next}");
+            assert_eq!(refused("http://example.org/", next, true), None);
+            assert_eq!(refused("http://192.168.0.7/", next, false), None, "{next}");
+        }
+        assert_eq!(
+            refused("http://example.org/", "https://a.net/", false),
+            None
+        );
+    }
+
+    #[test]
+    fn nothing_leads_out_of_http_or_out_of_tls() {
+        for next in ["file:///etc/passwd", "ftp://a.net/", "http://a.net/"] {
+            assert!(
+                refused("https://example.org/", next, true).is_some(),
+                "{next}"
+            );
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! Fed with a URL by the origins; gives a body in pieces whose end is an end: one that breaks off, or whose
 //! trailer tells of an error, is an error.
 
-use crate::driver::http::client::{cause, chain, new_client};
+use crate::driver::http::client::{cause, chain, new_client, retry_after};
 use crate::driver::options::{Auth, HttpOptions};
 use crate::error::{OpenError, Phase};
 use crate::location::without_secrets;
@@ -12,7 +12,7 @@ use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
 use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, CONTENT_ENCODING, CONTENT_TYPE, HeaderMap, HeaderValue, LOCATION,
-    RANGE, RETRY_AFTER,
+    RANGE,
 };
 use reqwest::{Client, Method, RequestBuilder};
 use std::ops::Range;
@@ -262,12 +262,6 @@ pub(super) fn refusal(status: u16, headers: &HeaderMap) -> OriginError {
         },
         status => OriginError::Refused { status },
     }
-}
-
-/// `Retry-After` as a number of seconds (RFC 9110 §10.2.3); its date form is passed over.
-fn retry_after(headers: &HeaderMap) -> Option<Duration> {
-    let seconds = headers.get(RETRY_AFTER).and_then(text)?;
-    seconds.trim().parse().ok().map(Duration::from_secs)
 }
 
 /// A compressed body may be as large as it likes once unpacked, and none was asked for.

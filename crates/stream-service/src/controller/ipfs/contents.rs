@@ -84,7 +84,18 @@ impl Contents {
             })
         };
         let opened = tokio::time::timeout(OPEN_TIMEOUT, opening).await;
-        opened.map_err(|_| problems::too_slow("its beginning"))?
+        opened.map_err(|_| {
+            let what = format!("the beginning of {location}");
+            problems::too_slow(&what, &self.asked())
+        })?
+    }
+
+    /// The daemons and gateways, without secrets; no more of them than a message can hold.
+    fn asked(&self) -> Vec<String> {
+        const NAMED: usize = 8;
+        let pool = self.settings.open.pool.as_ref();
+        let origins = pool.map_or_else(Vec::new, |pool| pool.snapshot().origins);
+        origins.into_iter().take(NAMED).map(|it| it.name).collect()
     }
 
     async fn layout(

@@ -105,7 +105,8 @@ async fn common_headers(
             let first = media_type::SNIFFED_BYTES.min(content.source.size_bytes());
             let reading = content.source.read_range(0..first);
             let read = tokio::time::timeout(SNIFF_TIMEOUT, reading).await;
-            let read = read.map_err(|_| problems::too_slow("its first bytes"))?;
+            let read = read
+                .map_err(|_| problems::too_slow(&format!("the first bytes of {location}"), &[]))?;
             media_type::by_content(&read.map_err(|error| problems::not_read(&error))?)
         }
     };

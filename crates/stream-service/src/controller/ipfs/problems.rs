@@ -60,7 +60,7 @@ pub(super) fn not_begun(error: &io::Error) -> Problem {
     let cause = error.get_ref().and_then(|cause| cause.downcast_ref());
     match (cause, error.kind()) {
         (Some(error), _) => not_read(error),
-        (None, io::ErrorKind::TimedOut) => too_slow("its first bytes"),
+        (None, io::ErrorKind::TimedOut) => too_slow("the first bytes", &[]),
         (None, _) => bad_gateway(error.to_string()),
     }
 }
@@ -90,10 +90,14 @@ pub(super) fn not_read(error: &ReadError) -> Problem {
     }
 }
 
-/// A step took longer than this route waits.
-pub(super) fn too_slow(what: &str) -> Problem {
+/// A step took longer than this route waits; `asked` are the daemons and gateways.
+pub(super) fn too_slow(what: &str, asked: &[String]) -> Problem {
+    let asked = match asked {
+        [] => String::new(),
+        some => format!(" (asked: {})", some.join(", ")),
+    };
     gateway_timeout(format!(
-        "no source gave {what} in time; ask again later, or give the server another (--gateway, --ipfs-api)"
+        "no source gave {what} in time{asked}; ask again later, or give the server another (--gateway, --ipfs-api)"
     ))
 }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use datachannel_transport::TimingSummary;
-use progressive_loader::driver::{IpfsOptions, OpenOptions, Store};
+use progressive_loader::driver::OpenOptions;
 use quic_session::CongestionControl;
 use serde::{Deserialize, Serialize};
 
@@ -113,10 +113,9 @@ pub struct SendOptions {
     /// A video whose ledger has its end is not sent again, and not compared with what the ledger says of it. Default: it
     /// is read to its end once more, and its last frame compared.
     pub skip_finished: bool,
-    /// Where CIDs are looked up. Default: nowhere.
-    pub store: Option<Store>,
-    /// Where else they are looked up: daemons and gateways. Default: nowhere.
-    pub ipfs: IpfsOptions,
+    /// How the input is opened, and where CIDs are looked up. Default: nowhere. Videos that are sent with clones of
+    /// [connected](OpenOptions::connect) ones share the cache and what is known of the daemons and gateways.
+    pub open: OpenOptions,
     /// The worker's bearer token.
     pub token: Option<String>,
     /// Authorities whose certificates are taken at `https://`, beside those that the system trusts: DER, as
@@ -156,8 +155,7 @@ impl SendOptions {
             results: None,
             ledger: None,
             skip_finished: false,
-            store: None,
-            ipfs: IpfsOptions::default(),
+            open: OpenOptions::default(),
             token: None,
             authorities: Vec::new(),
             connect_timeout: Duration::from_secs(10),
@@ -165,17 +163,6 @@ impl SendOptions {
             max_held_frames: 280,
             max_held_bytes: 32 << 20,
             on_progress: None,
-        }
-    }
-}
-
-impl SendOptions {
-    /// How the loader opens the input.
-    pub(super) fn open_options(&self) -> OpenOptions {
-        OpenOptions {
-            store: self.store.clone(),
-            ipfs: self.ipfs.clone(),
-            ..OpenOptions::default()
         }
     }
 }

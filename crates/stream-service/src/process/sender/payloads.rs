@@ -127,9 +127,8 @@ impl Payloads {
             Source::Opaque(frames)
         } else {
             let uri: VideoUri = uri.parse()?;
-            let open = options.open_options();
             let pool = FramePool::new(IDLE_PICTURES);
-            Source::Video(media_source::driver::open(&uri, &open, pool).await?)
+            Source::Video(media_source::driver::open(&uri, &options.open, pool).await?)
         };
         Ok(Self {
             source,

@@ -58,12 +58,12 @@ impl UnitPayloads {
             }));
         }
         let uri: VideoUri = uri.parse()?;
-        let open = options.open_options();
+        let open = &options.open;
         let source = if options.encoding == PayloadEncoding::H264 {
-            let made = EncodedUnits::open(&uri, &open, options.quality).await?;
+            let made = EncodedUnits::open(&uri, open, options.quality).await?;
             Source::Encoded(Box::new(made))
         } else {
-            let own = media_source::driver::open_access_units(&uri, &open).await?;
+            let own = media_source::driver::open_access_units(&uri, open).await?;
             Source::Own(Box::new(own))
         };
         Ok(Self {

@@ -110,6 +110,7 @@ fn plan(c: &mut Criterion) {
         keep_behind_bytes: 4 << 20,
         chunk_bytes: 1 << 20,
         smallest_chunk_bytes: 256 << 10,
+        first_chunk_bytes: 256 << 10,
         max_in_flight: 2,
     };
     let piece = Bytes::from(vec![0; 64 << 10]);

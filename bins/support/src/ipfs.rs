@@ -41,7 +41,7 @@ pub struct IpfsArgs {
     #[arg(long, env = "FRAMEWAY_TRUST_IPFS_API")]
     trust_ipfs_api: bool,
     /// Directory for what came from daemons and gateways, found again after a restart. One process at a time uses it
-    /// [default: none; 16 MiB are kept in memory]
+    /// [default: none; 12 MiB are kept in memory]
     #[arg(long, env = "FRAMEWAY_IPFS_CACHE", value_name = "DIR")]
     ipfs_cache: Option<PathBuf>,
     /// How much that directory may hold, 1MiB to 16TiB [default: 4GiB]

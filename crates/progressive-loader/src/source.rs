@@ -75,6 +75,12 @@ pub trait ByteSource: Send + Sync + 'static {
         preferred..=preferred
     }
 
+    /// How much of the content's start is quickest to have, in bytes, if that is less than any other fetch: nothing more is
+    /// asked for until half of it is read. Default: the least of [`ByteSource::chunk_range`].
+    fn first_chunk_bytes(&self) -> u64 {
+        *self.chunk_range().start()
+    }
+
     /// Takes what the reader needs from now on. Default: nothing is done about it.
     fn demand(&self, _: Demand) {}
 

@@ -30,6 +30,9 @@ pub struct WindowConfig {
     pub chunk_bytes: u64,
     /// The smallest fetch in bytes, at most `chunk_bytes`: fetches end on multiples of it.
     pub smallest_chunk_bytes: u64,
+    /// The first fetch of the content's start in bytes, where less than `smallest_chunk_bytes` is quicker to have. Nothing
+    /// else is fetched until half of it is read, or the reader jumps.
+    pub first_chunk_bytes: u64,
     /// How many fetches may be on their way at once; at least 1.
     pub max_in_flight: usize,
 }
@@ -86,7 +89,10 @@ impl Window {
         Self {
             config,
             position: 0,
-            ramp: Ramp::new(smallest_chunk_bytes.max(SMALLEST_CHUNK_BYTES)),
+            ramp: Ramp::new(
+                Some(config.first_chunk_bytes).filter(|&bytes| bytes < smallest_chunk_bytes),
+                smallest_chunk_bytes.max(SMALLEST_CHUNK_BYTES),
+            ),
             pieces: BTreeMap::new(),
             held: RangeSet::new(),
             held_bytes: 0,
@@ -198,9 +204,17 @@ impl Window {
         if gap.start >= window.end || self.blocked_from.is_some_and(|from| gap.start >= from) {
             return None;
         }
-        let unit = self.config.smallest_chunk_bytes;
-        let unit_start = gap.start - gap.start % unit;
-        let chunk_end = unit_start.saturating_add(self.chunk_bytes()).min(gap.end);
+        let chunk_end = match self.ramp.opening_bytes() {
+            Some(opening_bytes) => opening_bytes,
+            None => {
+                let unit_start = gap.start - gap.start % self.config.smallest_chunk_bytes;
+                unit_start.saturating_add(self.chunk_bytes())
+            }
+        };
+        let chunk_end = chunk_end.min(gap.end);
+        if chunk_end <= gap.start {
+            return None;
+        }
         (chunk_end <= window.end).then_some(gap.start..chunk_end)
     }
 

@@ -186,7 +186,7 @@ proptest! {
 
     #[test]
     fn a_look_ahead_grows_with_what_is_read_and_only_there(hops in proptest::collection::vec((0_u64..1 << 40, 0_u64..8 * MIB), 1..50)) {
-        let mut ramp = Ramp::new(SMALLEST_CHUNK_BYTES);
+        let mut ramp = Ramp::new(None, SMALLEST_CHUNK_BYTES);
         let mut read = 0;
         for (to, bytes) in hops {
             ramp.jump(to);

@@ -37,14 +37,17 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 fn config() -> impl Strategy<Value = WindowConfig> {
-    (1u64..120, 0u64..80, 1u64..70, 1usize..4).prop_map(
-        |(lookahead_bytes, keep_behind_bytes, chunk_bytes, max_in_flight)| WindowConfig {
-            size_bytes: SIZE,
-            lookahead_bytes,
-            keep_behind_bytes,
-            chunk_bytes,
-            smallest_chunk_bytes: 1 + chunk_bytes / 3,
-            max_in_flight,
+    (1u64..120, 0u64..80, 1u64..70, 1u64..150, 1usize..4).prop_map(
+        |(lookahead_bytes, keep_behind_bytes, chunk_bytes, first_chunk_bytes, max_in_flight)| {
+            WindowConfig {
+                size_bytes: SIZE,
+                lookahead_bytes,
+                keep_behind_bytes,
+                chunk_bytes,
+                smallest_chunk_bytes: 1 + chunk_bytes / 3,
+                first_chunk_bytes,
+                max_in_flight,
+            }
         },
     )
 }
@@ -205,8 +208,34 @@ fn window(lookahead_bytes: u64, keep_behind_bytes: u64) -> Window {
         keep_behind_bytes,
         chunk_bytes: 10,
         smallest_chunk_bytes: 10,
+        first_chunk_bytes: 10,
         max_in_flight: 2,
     })
+}
+
+#[test]
+fn a_start_that_was_only_looked_at_costs_its_first_chunk() {
+    let mut window = Window::new(WindowConfig {
+        size_bytes: SIZE,
+        lookahead_bytes: 100,
+        keep_behind_bytes: 100,
+        chunk_bytes: 20,
+        smallest_chunk_bytes: 20,
+        first_chunk_bytes: 8,
+        max_in_flight: 2,
+    });
+    assert_eq!(fill(&mut window).as_slice(), std::slice::from_ref(&(0..8)));
+    window.advance(3);
+    assert_eq!(fill(&mut window), []);
+    window.seek(SIZE - 5);
+    let end = SIZE - 5..SIZE;
+    assert_eq!(fill(&mut window).as_slice(), std::slice::from_ref(&end));
+    window.seek(3);
+    assert_eq!(
+        fill(&mut window)[..2],
+        [8..20, 20..40],
+        "and then all goes on"
+    );
 }
 
 /// Delivers every fetch whole until there is none.

@@ -34,23 +34,38 @@ impl Place {
 #[derive(Debug, Clone)]
 pub struct Ramp {
     chunk_bytes: u64,
+    /// How far ahead of a reader that has only looked at the start; nothing once it has read on or jumped.
+    opening_bytes: Option<u64>,
     places: Vec<Place>,
 }
 
 impl Ramp {
     /// A reader at position 0. A place begins with a look-ahead of one and a half chunks: one that is
-    /// read, and the next one before the first is read to its end.
+    /// read, and the next one before the first is read to its end. The start itself begins with `first_bytes`, if
+    /// any: a demuxer may find there that it has to look at the end first, and a request on its way would
+    /// then have to be given up with its connection.
     #[must_use]
-    pub fn new(chunk_bytes: u64) -> Self {
+    pub fn new(first_bytes: Option<u64>, chunk_bytes: u64) -> Self {
+        let chunk_bytes = chunk_bytes.max(1);
         Self {
-            chunk_bytes: chunk_bytes.max(1),
+            chunk_bytes,
+            opening_bytes: first_bytes.map(|bytes| bytes.max(1)),
             places: vec![Place::new(0)],
         }
+    }
+
+    /// How much of the content's start to fetch before anything else, while the reader has only looked at it.
+    #[must_use]
+    pub fn opening_bytes(&self) -> Option<u64> {
+        self.opening_bytes
     }
 
     /// How far ahead to fetch, in bytes, before the look-ahead's own bound.
     #[must_use]
     pub fn ahead_bytes(&self) -> u64 {
+        if let Some(opening_bytes) = self.opening_bytes {
+            return opening_bytes;
+        }
         let present = self.places.last();
         present.map_or(self.chunk_bytes, |place| self.reach(place))
     }
@@ -63,10 +78,17 @@ impl Ramp {
             place.position = position;
             place.farthest = place.farthest.max(position);
         }
+        if self
+            .opening_bytes
+            .is_some_and(|bytes| position >= bytes / 2)
+        {
+            self.opening_bytes = None;
+        }
     }
 
     /// The reader jumped to `position`: to a place that it knows, or to a new one.
     pub fn jump(&mut self, position: u64) {
+        self.opening_bytes = None;
         let known = self
             .places
             .iter()

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 /// How much to keep of the blocks that came from elsewhere, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CacheOptions {
-    /// Bytes of blocks kept in memory; 0 keeps none. Default 16 MiB.
+    /// Bytes of blocks kept in memory; 0 keeps none. Default 12 MiB.
     pub memory_bytes: u64,
     /// The directory for blocks that outlive the process, made when it is not there. One process at a
     /// time uses it, for all its caches there; a second one keeps to its memory. Default: none.
@@ -17,7 +17,7 @@ pub struct CacheOptions {
 impl Default for CacheOptions {
     fn default() -> Self {
         Self {
-            memory_bytes: 16 << 20,
+            memory_bytes: 12 << 20,
             disk: None,
             disk_bytes: 4 << 30,
         }

@@ -76,11 +76,14 @@ impl HttpSource {
                 "the server ignores Range: seeking will be slow or fail"
             );
         }
-        let body = Body {
+        let mut body = Body {
             rest: answer.body,
             leftover: Bytes::new(),
             response,
         };
+        if !answer.ignored_range {
+            body.read_whole(&client.options).await;
+        }
         let shared = Shared {
             client,
             size_bytes: answer.total,
@@ -308,6 +311,15 @@ impl ByteSource for HttpSource {
 
     fn chunk_range(&self) -> RangeInclusive<u64> {
         SMALLEST_CHUNK_BYTES..=LARGEST_CHUNK_BYTES
+    }
+
+    /// What came when it was opened.
+    fn first_chunk_bytes(&self) -> u64 {
+        if self.shared.ranges {
+            PROBE_BYTES
+        } else {
+            SMALLEST_CHUNK_BYTES
+        }
     }
 
     /// One body at a time where it is a long one.

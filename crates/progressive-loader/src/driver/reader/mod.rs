@@ -50,6 +50,7 @@ impl ProgressiveReader {
             keep_behind_bytes: options.keep_behind_bytes,
             chunk_bytes: source.preferred_chunk_bytes(),
             smallest_chunk_bytes: *source.chunk_range().start(),
+            first_chunk_bytes: source.first_chunk_bytes(),
             max_in_flight: source.max_parallel(),
         };
         Ok(Self {

@@ -16,6 +16,7 @@ use progressive_loader::driver::{
 use progressive_loader::{
     Cid, Leaf, LeafSpan, OpenError, Origin as _, OriginError, Profile, ReadError,
 };
+use std::path::Path;
 use testkit::driver::FaultProxy;
 use tokio::io::AsyncReadExt as _;
 
@@ -105,6 +106,11 @@ async fn kubos_own_gateway_gives_it_too() {
     }
 }
 
+fn import(kubo: &Kubo, archive: &Path) {
+    let archive = archive.to_str().unwrap();
+    kubo.must(&["dag", "import", "--pin-roots=false", archive]);
+}
+
 #[tokio::test]
 async fn paths_and_sharded_directories_are_followed_through_kubo() {
     let Some(kubo) = Kubo::start() else { return };
@@ -115,12 +121,7 @@ async fn paths_and_sharded_directories_are_followed_through_kubo() {
         let Some(archive) = common::shared_fixture(name) else {
             return;
         };
-        kubo.must(&[
-            "dag",
-            "import",
-            "--pin-roots=false",
-            archive.to_str().unwrap(),
-        ]);
+        import(&kubo, &archive);
         let store = Store::temporary().unwrap();
         let archive = std::fs::File::open(&archive).unwrap();
         let root = store.import_car(archive).unwrap().roots[0];
@@ -144,12 +145,7 @@ async fn a_block_that_kubo_has_not_spares_what_is_around_it() {
     let Some(archive) = common::shared_fixture("file-3k-and-3-blocks-missing-block.car") else {
         return;
     };
-    kubo.must(&[
-        "dag",
-        "import",
-        "--pin-roots=false",
-        archive.to_str().unwrap(),
-    ]);
+    import(&kubo, &archive);
     let archive = std::fs::File::open(&archive).unwrap();
     let root = Store::temporary()
         .unwrap()

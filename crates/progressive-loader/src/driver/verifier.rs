@@ -16,8 +16,8 @@ use tokio::sync::oneshot;
 /// A smaller block is hashed sooner than it is handed over.
 const SMALL_BYTES: usize = 16 << 10;
 
-/// Clones share the queue.
-#[derive(Clone, Default)]
+/// What waits is bounded by whoever asks: a block for each live call.
+#[derive(Default)]
 pub(super) struct Verifier {
     queue: Arc<Mutex<Queue>>,
 }
@@ -35,7 +35,7 @@ struct Job {
 }
 
 impl Verifier {
-    /// Whether `block` is the one that `cid` names. Needs a tokio runtime. Dropping it loses the answer, not the work.
+    /// Whether `block` is the one that `cid` names. Needs a tokio runtime. One that is dropped is not hashed any more.
     pub(super) async fn verify(&self, cid: Cid, block: Bytes) -> Result<(), BlockError> {
         if block.len() < SMALL_BYTES {
             return verify(&cid, &[&block]);
@@ -133,6 +133,7 @@ impl Drop for Worker {
 impl Queue {
     /// The first that waits, with up to seven others of its length.
     fn next_batch(&mut self) -> Vec<Job> {
+        self.waiting.retain(|job| !job.done.is_closed());
         let Some(len) = self.waiting.front().map(|job| job.block.len()) else {
             return Vec::new();
         };
@@ -173,7 +174,7 @@ mod tests {
             } else {
                 block
             };
-            let verifier = verifier.clone();
+            let verifier = &verifier;
             async move { (verifier.verify(cid, block).await.is_err(), wrong) }
         });
         for (refused, wrong) in futures_util::future::join_all(asked).await {
@@ -186,6 +187,17 @@ mod tests {
         };
         let ended = tokio::time::timeout(Duration::from_secs(10), ended).await;
         ended.expect("threads end with the work");
+    }
+
+    #[test]
+    fn what_nobody_waits_for_any_more_is_not_hashed() {
+        let mut queue = Queue::default();
+        for number in 0..3 {
+            let (cid, block) = block(number, 65_536);
+            let (done, _) = oneshot::channel();
+            queue.waiting.push_back(Job { cid, block, done });
+        }
+        assert!(queue.next_batch().is_empty() && queue.waiting.is_empty());
     }
 
     #[test]

@@ -5,7 +5,7 @@
 use std::process::Child;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use testkit::driver::{Machine, Wire, WireConfig, WireError};
 use testkit::{Flow, LinkConfig, Transport};
 
@@ -47,42 +47,35 @@ const QUEUES: [(f64, &str); 3] = [
 /// Chance of a packet's loss each way, and the figure.
 const LOSSES: [(f64, &str); 2] = [(0.01, "quic-tcp-1"), (0.05, "quic-tcp-5")];
 
-pub(super) const FIGURES: [&str; 7] = [
-    "quic-share-05",
-    "quic-share-1",
-    "quic-share-4",
-    "quic-two",
-    "quic-alone-1",
-    "quic-tcp-1",
-    "quic-tcp-5",
-];
-
 /// Measures those that are wanted, or says of each why not.
 pub(super) fn measure(binaries: &Binaries, table: &mut Table) -> Result<()> {
-    let wanted = FIGURES.into_iter().filter(|name| table.wants(&[name]));
-    for figure in wanted.collect::<Vec<_>>() {
-        let measured = match figure {
-            "quic-two" => two(binaries, table),
-            "quic-alone-1" => alone(binaries, table),
-            _ => beside(figure, binaries, table),
-        };
-        match measured {
-            Err(error) if error.is::<WireError>() => table.skipped(figure, &error.to_string())?,
-            other => other?,
-        }
+    for (queue_bdp, figure) in QUEUES {
+        one(figure, table, |table| {
+            beside_tcp(queue_bdp, figure, binaries, table)
+        })?;
+    }
+    one("quic-two", table, |table| two(binaries, table))?;
+    one("quic-alone-1", table, |table| alone(binaries, table))?;
+    for (loss, figure) in LOSSES {
+        one(figure, table, |table| {
+            against_tcp(loss, figure, binaries, table)
+        })?;
     }
     Ok(())
 }
 
-fn beside(figure: &str, binaries: &Binaries, table: &mut Table) -> Result<()> {
-    let named = |(value, name): &(f64, &str)| (*name == figure).then_some(*value);
-    if let Some(queue) = QUEUES.iter().find_map(named) {
-        return beside_tcp(queue, figure, binaries, table);
+fn one(
+    figure: &str,
+    table: &mut Table,
+    measure: impl FnOnce(&mut Table) -> Result<()>,
+) -> Result<()> {
+    if !table.wants(&[figure]) {
+        return Ok(());
     }
-    if let Some(loss) = LOSSES.iter().find_map(named) {
-        return against_tcp(loss, figure, binaries, table);
+    match measure(table) {
+        Err(error) if error.is::<WireError>() => Ok(table.skipped(figure, &error.to_string())?),
+        other => other,
     }
-    bail!("{figure} is no figure of these")
 }
 
 /// The data's way is narrow, the way back is only long.

@@ -250,7 +250,7 @@ struct Run {
 
 /// From so much on, a body goes on past its range.
 const LONG_RUN_BYTES: u64 = 4 << 20;
-/// A body that is given up has not cost more than a connection; one that never ends could be refused.
+/// However long it has been read. A body that is given up costs a connection, and what the sockets hold.
 const MOST_AHEAD_BYTES: u64 = 256 << 20;
 
 impl Run {

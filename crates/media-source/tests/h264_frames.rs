@@ -8,7 +8,6 @@
 
 mod common;
 
-use std::process::Command;
 use std::time::Duration;
 
 use common::mux::{Mux, avc_entry, encode_pattern, length_prefixed};
@@ -224,15 +223,7 @@ fn reordered_streams_equal_ffmpegs_decode() {
             ("fragments", "+frag_keyframe+empty_moov"),
         ] {
             let path = dir.path().join(format!("{name}-{container}.mp4"));
-            let status = Command::new("ffmpeg")
-                .args(["-v", "error", "-f", "lavfi", "-i"])
-                .arg("testsrc2=size=322x182:rate=30000/1001:duration=4")
-                .args(["-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "fast"])
-                .args(["-x264-params", options, "-movflags", flags])
-                .arg(&path)
-                .status()
-                .unwrap();
-            assert!(status.success());
+            common::encode_with_x264("322x182", options, flags, &path);
             let bytes = std::fs::read(&path).unwrap();
             let mut source = open(bytes.clone()).unwrap();
             let count = common::assert_equals_ffmpeg(&mut *source, &path, min_psnr);

@@ -11,7 +11,6 @@ mod common;
 use std::fs::File;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::Path;
-use std::process::Command;
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -378,15 +377,7 @@ fn reordered_streams_show_the_same_after_a_seek() {
             ("fragments", "+frag_keyframe+empty_moov"),
         ] {
             let path = dir.path().join(format!("{name}-{container}.mp4"));
-            let status = Command::new("ffmpeg")
-                .args(["-v", "error", "-f", "lavfi", "-i"])
-                .arg("testsrc2=size=162x98:rate=30000/1001:duration=4")
-                .args(["-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "fast"])
-                .args(["-x264-params", options, "-movflags", flags])
-                .arg(&path)
-                .status()
-                .unwrap();
-            assert!(status.success());
+            common::encode_with_x264("162x98", options, flags, &path);
             check_file(&path, 17);
         }
     }

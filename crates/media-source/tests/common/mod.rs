@@ -214,3 +214,21 @@ pub(crate) fn ffprobe_times(path: &Path) -> Vec<f64> {
         .map(|l| l.parse().unwrap())
         .collect()
 }
+
+/// Four seconds at 29.97 frames a second, by ffmpeg's libx264.
+pub(crate) fn encode_with_x264(
+    size: &str,
+    x264_params: &str,
+    movflags: &str,
+    path: &std::path::Path,
+) {
+    let status = std::process::Command::new("ffmpeg")
+        .args(["-v", "error", "-f", "lavfi", "-i"])
+        .arg(format!("testsrc2=size={size}:rate=30000/1001:duration=4"))
+        .args(["-pix_fmt", "yuv420p", "-c:v", "libx264", "-preset", "fast"])
+        .args(["-x264-params", x264_params, "-movflags", movflags])
+        .arg(path)
+        .status()
+        .unwrap();
+    assert!(status.success());
+}

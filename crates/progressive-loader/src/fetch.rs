@@ -17,7 +17,7 @@ pub trait Fetcher: Send + Sync + 'static {
     fn block(&self, root: Cid, cid: Cid) -> BoxFuture<'_, Result<Bytes, ReadError>>;
 
     /// Verified leaves, in order, one item each. Ends after the last or the first error.
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, ReadError>>;
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'static, Result<Bytes, ReadError>>;
 
     /// What the reader needs from now on. Default: nothing is done about it.
     fn demand(&self, _: Demand) {}

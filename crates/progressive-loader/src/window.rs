@@ -7,7 +7,8 @@
 //! Policy. Wanted is `[position, position + lookahead)` and nothing else: a reader that stops costs
 //! nothing more. At a place it has just jumped to, the look-ahead starts small and grows with what is
 //! read there (see [`Ramp`]), so that a demuxer's hops are cheap. Ranges end on multiples of the
-//! smallest chunk, so that neighbouring fetches share blocks rarely. When the memory budget (`lookahead + keep_behind`) is exceeded, whole pieces
+//! smallest chunk, so that neighbouring fetches share blocks rarely. The first fetch of the content's start comes to its end
+//! while the reader looks elsewhere. When the memory budget (`lookahead + keep_behind`) is exceeded, whole pieces
 //! outside the wanted window are dropped, the one farthest from it first.
 
 use crate::plan::{Ramp, SMALLEST_CHUNK_BYTES};
@@ -30,8 +31,9 @@ pub struct WindowConfig {
     pub chunk_bytes: u64,
     /// The smallest fetch in bytes, at most `chunk_bytes`: fetches end on multiples of it.
     pub smallest_chunk_bytes: u64,
-    /// The first fetch of the content's start in bytes, where less than `smallest_chunk_bytes` is quicker to have. Nothing
-    /// else is fetched until half of it is read, or the reader jumps.
+    /// The first fetch of the content's start in bytes, where that is another size than `smallest_chunk_bytes`; lowered to
+    /// the look-ahead. Nothing else is fetched until half of it is read, or the reader jumps; it is fetched to its end even
+    /// then, since a demuxer that looks for the index elsewhere comes back.
     pub first_chunk_bytes: u64,
     /// How many fetches may be on their way at once; at least 1.
     pub max_in_flight: usize,
@@ -67,6 +69,8 @@ pub struct Window {
     held: RangeSet,
     held_bytes: u64,
     in_flight: Vec<InFlight>,
+    /// The first fetch of the content's start.
+    opening: Option<FetchId>,
     /// A fetch failed here; nothing at or past it is fetched ahead until the reader needs it.
     blocked_from: Option<u64>,
     next_id: u64,
@@ -90,13 +94,15 @@ impl Window {
             config,
             position: 0,
             ramp: Ramp::new(
-                Some(config.first_chunk_bytes).filter(|&bytes| bytes < smallest_chunk_bytes),
+                Some(config.first_chunk_bytes.clamp(1, lookahead_bytes))
+                    .filter(|&bytes| bytes != smallest_chunk_bytes),
                 smallest_chunk_bytes.max(SMALLEST_CHUNK_BYTES),
             ),
             pieces: BTreeMap::new(),
             held: RangeSet::new(),
             held_bytes: 0,
             in_flight: Vec::new(),
+            opening: None,
             blocked_from: None,
             next_id: 0,
         }
@@ -189,6 +195,9 @@ impl Window {
         let range = self.next_range()?;
         let id = FetchId(self.next_id);
         self.next_id += 1;
+        if self.ramp.opening_bytes().is_some() {
+            self.opening = Some(id);
+        }
         self.in_flight.push(InFlight {
             id,
             rest: range.clone(),
@@ -234,8 +243,11 @@ impl Window {
         if wanted.is_empty() {
             return Vec::new();
         }
-        let useful =
-            |fetch: &InFlight| fetch.rest.start < wanted.end && fetch.rest.end > wanted.start;
+        let opening = self.opening;
+        let useful = |fetch: &InFlight| {
+            let near = fetch.rest.start < wanted.end && fetch.rest.end > wanted.start;
+            near || opening == Some(fetch.id)
+        };
         let mut stale: Vec<FetchId> = self
             .in_flight
             .extract_if(.., |fetch| !useful(fetch))

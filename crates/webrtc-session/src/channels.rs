@@ -181,7 +181,7 @@ impl Session {
         let mut budget = MESSAGES_PER_TURN;
         let mut empty_handed = 0;
         while empty_handed < self.channels.len() && budget > 0 && !self.is_closed() {
-            if self.pull_one(now, outbox, scratch) {
+            if self.pull_one(now, scratch) {
                 empty_handed = 0;
                 budget -= 1;
             } else {
@@ -219,7 +219,7 @@ impl Session {
     }
 
     /// Gives the next channel in turn a chance; `true` when it took it.
-    fn pull_one(&mut self, now: Instant, outbox: &mut impl Outbox, scratch: &mut Vec<u8>) -> bool {
+    fn pull_one(&mut self, now: Instant, scratch: &mut Vec<u8>) -> bool {
         let channels = &mut self.channels;
         channels.rotation = (channels.rotation + 1) % channels.open.len().max(1);
         let Some(Channel { id, rtc }) = channels.open.get(channels.rotation).copied() else {
@@ -242,7 +242,6 @@ impl Session {
             return true;
         }
         self.write(now, id, rtc, kind, scratch);
-        self.drain(now, outbox);
         true
     }
 

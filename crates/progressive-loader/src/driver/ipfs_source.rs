@@ -1,12 +1,13 @@
 //! A file by its CID, from wherever its blocks are.
 //!
 //! Fed with verified blocks by a [`Fetcher`]; feeds the reader. Resolves the path, reads the file's tree as far as
-//! the range needs it, and asks for the range's leaves in spans.
+//! the range needs it, and asks for the range's leaves in spans. Of a file that is read in order, the spans go on past the
+//! range, and wait for the next one.
 
 use crate::error::{OpenError, ReadError};
 use crate::fetch::{Demand, Fetcher};
 use crate::origin::{Leaf, LeafSpan};
-use crate::plan::{leaf_chunks, whole_leaves};
+use crate::plan::{Run, leaf_chunks, whole_leaves};
 use crate::source::ByteSource;
 use crate::unixfs::resolve::Resolver;
 use crate::unixfs::walk::{FileTree, Step, Walk};
@@ -16,10 +17,13 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use std::ops::{Range, RangeInclusive};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 
 /// About as much is worth asking for at once: a round trip is short against the time that it takes to arrive.
 const CHUNK_BYTES: u64 = 1 << 20;
+/// However long the file has been read in order.
+const MOST_AHEAD_BYTES: u64 = 64 << 20;
 
 /// A file by its CID.
 #[derive(Clone)]
@@ -35,6 +39,9 @@ struct Shared {
     /// Bytes of content in a leaf; all but the last one of a file are alike.
     leaf_bytes: Option<u64>,
     fetcher: Arc<dyn Fetcher>,
+    run: Mutex<Run>,
+    /// A reading that stands where the next range may start.
+    parked: Mutex<Option<Reading>>,
 }
 
 impl IpfsSource {
@@ -70,6 +77,8 @@ impl IpfsSource {
             tree,
             leaf_bytes,
             fetcher,
+            run: Mutex::default(),
+            parked: Mutex::default(),
         };
         Ok(Self {
             shared: Arc::new(shared),
@@ -111,29 +120,45 @@ async fn first_leaf_bytes(
     }
 }
 
-/// A range that is being read.
-struct Reading<'s> {
-    shared: &'s Shared,
+/// A stretch of the file that is being read.
+struct Reading {
     walk: Walk,
-    open: Option<Span<'s>>,
-    over: bool,
+    /// The next byte, and where the stretch ends.
+    rest: Range<u64>,
+    open: Option<Span>,
+    /// What was read past the end of the last range.
+    leftover: Bytes,
 }
 
 /// The leaves that were asked for, and those of them that have not come.
-struct Span<'s> {
-    blocks: BoxStream<'s, Result<Bytes, ReadError>>,
+struct Span {
+    blocks: BoxStream<'static, Result<Bytes, ReadError>>,
     leaves: Arc<[Leaf]>,
     next: usize,
 }
 
-impl<'s> Reading<'s> {
-    /// The next piece of content; `None` at the range's end.
-    async fn next(&mut self) -> Result<Option<Bytes>, ReadError> {
+impl Reading {
+    /// The next content, `limit_bytes` of it at most; `None` at the stretch's end.
+    async fn next(&mut self, shared: &Shared, limit_bytes: u64) -> Result<Option<Bytes>, ReadError> {
+        let mut content = std::mem::take(&mut self.leftover);
+        if content.is_empty() {
+            match self.pull(shared).await? {
+                Some(pulled) => content = pulled,
+                None => return Ok(None),
+            }
+        }
+        if content.len() as u64 > limit_bytes {
+            self.leftover = content.split_off(limit_bytes as usize);
+        }
+        self.rest.start += content.len() as u64;
+        Ok(Some(content))
+    }
+
+    async fn pull(&mut self, shared: &Shared) -> Result<Option<Bytes>, ReadError> {
         loop {
-            if let Some(content) = self.next_leaf().await? {
+            if let Some(content) = self.next_leaf(shared).await? {
                 return Ok(Some(content));
             }
-            let shared = self.shared;
             match self.walk.step(&shared.tree)? {
                 Step::Done => return Ok(None),
                 Step::Content(content) => return Ok(Some(content)),
@@ -148,8 +173,8 @@ impl<'s> Reading<'s> {
         }
     }
 
-    /// The next piece out of the open span; `None` when the walk has to say how it goes on.
-    async fn next_leaf(&mut self) -> Result<Option<Bytes>, ReadError> {
+    /// The next content out of the open span; `None` when the walk has to say how it goes on.
+    async fn next_leaf(&mut self, shared: &Shared) -> Result<Option<Bytes>, ReadError> {
         let Some(span) = &mut self.open else {
             return Ok(None);
         };
@@ -160,13 +185,13 @@ impl<'s> Reading<'s> {
         let leaves_left = (span.leaves.len() - span.next) as u64;
         let Some(block) = span.blocks.next().await else {
             return Err(ReadError::Short {
-                name: self.shared.name.clone(),
+                name: shared.name.clone(),
                 range: leaf.range.clone(),
                 missing_bytes: leaves_left,
                 attempts: 1,
             });
         };
-        let content = self.walk.accept(&self.shared.tree, leaf, block?)?;
+        let content = self.walk.accept(&shared.tree, leaf, block?)?;
         span.next += 1;
         if content.is_none() {
             // No leaf after all: the walk leads below it.
@@ -177,7 +202,7 @@ impl<'s> Reading<'s> {
 }
 
 impl Shared {
-    fn ask(&self, leaves: Arc<[Leaf]>) -> Span<'_> {
+    fn ask(&self, leaves: Arc<[Leaf]>) -> Span {
         let span = LeafSpan {
             root: self.root,
             path: Arc::clone(&self.path),
@@ -188,6 +213,93 @@ impl Shared {
             blocks: self.fetcher.leaves(span),
             leaves,
             next: 0,
+        }
+    }
+
+    /// What reads `range`: the reading that stands at its start, or a new one.
+    fn reading(&self, range: &Range<u64>) -> Reading {
+        let now = now();
+        let parked = self.parked().take();
+        let mut run = self.run();
+        // After a pause the server may have left it.
+        let is_fresh = !run.is_over(now);
+        run.starts(now, range);
+        drop(run);
+        match parked {
+            Some(reading) if is_fresh && reading.rest.start == range.start => reading,
+            _ => self.new_reading(range),
+        }
+    }
+
+    fn new_reading(&self, range: &Range<u64>) -> Reading {
+        let ahead = self.run().ahead_bytes(range, MOST_AHEAD_BYTES);
+        let end = range.start.saturating_add(ahead);
+        let rest = range.start..end.min(self.tree.size_bytes()).max(range.end);
+        Reading {
+            walk: self.tree.walk(rest.clone()),
+            rest,
+            open: None,
+            leftover: Bytes::new(),
+        }
+    }
+
+    /// Keeps a reading for the range that follows. What is left of a range that was given up is not worth it.
+    fn park(&self, reading: Reading) {
+        let mut run = self.run();
+        run.ended(now());
+        if !reading.rest.is_empty() && run.next() == reading.rest.start {
+            *self.parked() = Some(reading);
+        }
+    }
+
+    fn run(&self) -> MutexGuard<'_, Run> {
+        self.run.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn parked(&self) -> MutexGuard<'_, Option<Reading>> {
+        self.parked.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The runtime's time, which tests can hold.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
+
+/// One range that is being read.
+struct Pull<'s> {
+    shared: &'s Shared,
+    reading: Option<Reading>,
+    end: u64,
+}
+
+impl Pull<'_> {
+    /// The range's next content; `None` at its end, and after an error.
+    async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
+        let mut reading = self.reading.take()?;
+        let missing_bytes = self.end.saturating_sub(reading.rest.start);
+        if missing_bytes == 0 {
+            self.reading = Some(reading);
+            return None;
+        }
+        if reading.rest.is_empty() {
+            // The reading ended within the range.
+            reading = self.shared.new_reading(&(reading.rest.start..self.end));
+        }
+        match reading.next(self.shared, missing_bytes).await {
+            Ok(content) => {
+                self.reading = Some(reading);
+                content.map(Ok)
+            }
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+impl Drop for Pull<'_> {
+    fn drop(&mut self) {
+        if let Some(reading) = self.reading.take() {
+            self.shared.park(reading);
         }
     }
 }
@@ -225,19 +337,14 @@ impl ByteSource for IpfsSource {
         if let Err(error) = self.check(&range) {
             return stream::iter([Err(error)]).boxed();
         }
-        let reading = Reading {
+        let pull = Pull {
             shared: &self.shared,
-            walk: self.shared.tree.walk(range),
-            open: None,
-            over: false,
+            reading: Some(self.shared.reading(&range)),
+            end: range.end,
         };
-        stream::unfold(reading, |mut reading| async move {
-            if reading.over {
-                return None;
-            }
-            let item = reading.next().await.transpose()?;
-            reading.over = item.is_err();
-            Some((item, reading))
+        stream::unfold(pull, |mut pull| async move {
+            let item = pull.next().await?;
+            Some((item, pull))
         })
         .boxed()
     }
@@ -253,5 +360,10 @@ impl ByteSource for IpfsSource {
 
     fn demand(&self, demand: Demand) {
         self.shared.fetcher.demand(demand);
+    }
+
+    /// One reading at a time where it goes on past its range.
+    fn max_parallel(&self) -> usize {
+        if self.shared.run().is_long() { 1 } else { 2 }
     }
 }

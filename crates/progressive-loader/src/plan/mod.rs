@@ -26,6 +26,7 @@ mod jitter;
 mod ramp;
 mod ranking;
 mod retry;
+mod run;
 mod standing;
 mod stripe;
 
@@ -39,5 +40,6 @@ pub use jitter::Jitter;
 pub use ramp::Ramp;
 pub use ranking::{Candidate, Ranking};
 pub use retry::{Backoff, RetryBudget, RetryPolicy};
+pub(crate) use run::Run;
 pub use standing::Standing;
 pub use stripe::{origins_needed, split, weights};

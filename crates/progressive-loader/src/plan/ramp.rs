@@ -42,7 +42,7 @@ pub struct Ramp {
 impl Ramp {
     /// A reader at position 0. A place begins with a look-ahead of one and a half chunks: one that is
     /// read, and the next one before the first is read to its end. The start itself begins with `first_bytes`, if
-    /// any: a demuxer may find there that it has to look at the end first, and a request on its way would
+    /// any: a demuxer may find there that it has to look at the end first, and another request on its way would
     /// then have to be given up with its connection.
     #[must_use]
     pub fn new(first_bytes: Option<u64>, chunk_bytes: u64) -> Self {

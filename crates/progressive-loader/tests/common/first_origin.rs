@@ -7,11 +7,14 @@ use futures_util::stream::{self, BoxStream};
 use multihash_codetable::{Code, MultihashDigest};
 use progressive_loader::{BlockError, Cid, Fetcher, LeafSpan, Origin, OriginError, ReadError};
 use std::sync::Arc;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
 
 const MAX_BLOCK_BYTES: u64 = 2 << 20;
 const IDENTITY: u64 = 0;
 
 /// Asks origins in order.
+#[derive(Clone)]
 pub struct FirstOrigin {
     origins: Vec<Arc<dyn Origin>>,
 }
@@ -130,19 +133,29 @@ impl Fetcher for FirstOrigin {
         Box::pin(self.find(root, cid))
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, ReadError>> {
-        let rest = Rest {
-            fetcher: self,
-            span,
-            next: 0,
-            origin: 0,
-            open: None,
-            last: self.failed(OriginError::NotFound),
-        };
-        stream::unfold(
-            rest,
-            |mut rest| async move { Some((rest.next().await?, rest)) },
-        )
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'static, Result<Bytes, ReadError>> {
+        let fetcher = self.clone();
+        let (items, taken) = mpsc::channel(1);
+        let mut task = JoinSet::new();
+        task.spawn(async move {
+            let mut rest = Rest {
+                fetcher: &fetcher,
+                span,
+                next: 0,
+                origin: 0,
+                open: None,
+                last: fetcher.failed(OriginError::NotFound),
+            };
+            while let Some(item) = rest.next().await {
+                if items.send(item).await.is_err() {
+                    return;
+                }
+            }
+        });
+        // The task ends with the stream.
+        stream::unfold((taken, task), |(mut taken, task)| async move {
+            Some((taken.recv().await?, (taken, task)))
+        })
         .boxed()
     }
 }

@@ -5,9 +5,8 @@
 //! it and thrown away, up to a bound.
 
 use super::source::Shared;
-use crate::driver::options::HttpOptions;
 use crate::error::{Phase, ReadError};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream};
 use reqwest::Response;
@@ -25,27 +24,6 @@ pub(super) struct Body {
     pub(super) response: Response,
 }
 
-impl Body {
-    /// Reads on to the end of a short one, so that its connection is free for what is asked for next. What goes wrong
-    /// is left to whoever reads it.
-    pub(super) async fn read_whole(&mut self, options: &HttpOptions) {
-        let mut whole = BytesMut::new();
-        let reading = async {
-            while whole.len() as u64 <= self.rest.end - self.rest.start {
-                match self.response.chunk().await {
-                    Ok(Some(piece)) => whole.extend_from_slice(&piece),
-                    Ok(None) | Err(_) => return,
-                }
-            }
-        };
-        // Slow: whoever reads waits for it, and may find enough in what is there.
-        let _ = tokio::time::timeout(options.idle_timeout.min(PATIENCE), reading).await;
-        self.leftover = whole.freeze();
-    }
-}
-
-/// For a first range, before it is read as it comes.
-const PATIENCE: Duration = Duration::from_millis(200);
 /// The first pause before asking again; doubled each time.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 /// The longest pause: a stream cannot wait longer for one source.
@@ -194,6 +172,7 @@ impl Pull {
 impl Drop for Pull {
     /// A body that goes on past the range is worth keeping for the next one.
     fn drop(&mut self) {
+        self.shared.ended();
         if let Some(body) = self.body.take() {
             self.shared.park(body);
         }

@@ -1,6 +1,6 @@
 //! Opening an HTTP resource, and reading ranges of it.
 //!
-//! Fed by a URL; feeds the reader. The first request asks for a small first range, which tells the
+//! Fed by a URL; feeds the reader. The first request asks for the content's start, which tells the
 //! size, whether the server does ranges, and what identifies this version; its body waits for the
 //! first read, so that nothing is fetched twice.
 
@@ -9,7 +9,7 @@ use super::pull::{self, Body};
 use crate::driver::options::HttpOptions;
 use crate::error::{OpenError, ReadError};
 use crate::http_range::Validators;
-use crate::plan::{LARGEST_CHUNK_BYTES, SMALLEST_CHUNK_BYTES};
+use crate::plan::{LARGEST_CHUNK_BYTES, Run, SMALLEST_CHUNK_BYTES};
 use crate::source::ByteSource;
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -17,11 +17,12 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
 use url::Url;
 
-/// The first range asked for: enough for a container's header, small enough to be in the first
-/// flight of a fresh TCP connection or two.
-const PROBE_BYTES: u64 = 64 << 10;
+/// The first range asked for: a container's header and most films' first picture, which come while an index is
+/// fetched from elsewhere; no more, since a reader that jumps may want none of it.
+const OPENING_BYTES: u64 = 512 << 10;
 
 /// A resource of an HTTP or HTTPS server.
 ///
@@ -53,7 +54,7 @@ impl HttpSource {
     pub async fn open(url: &Url, options: &HttpOptions) -> Result<Self, OpenError> {
         let client = RangeClient::new(url, options)?;
         let opened = client
-            .request(&(0..PROBE_BYTES), 1)
+            .request(&(0..OPENING_BYTES), 1)
             .await
             .map_err(|error| match error {
                 RequestError::UnknownSize => OpenError::UnknownSize {
@@ -76,14 +77,11 @@ impl HttpSource {
                 "the server ignores Range: seeking will be slow or fail"
             );
         }
-        let mut body = Body {
+        let body = Body {
             rest: answer.body,
             leftover: Bytes::new(),
             response,
         };
-        if !answer.ignored_range {
-            body.read_whole(&client.options).await;
-        }
         let shared = Shared {
             client,
             size_bytes: answer.total,
@@ -124,7 +122,7 @@ impl Shared {
         asked: &Range<u64>,
         attempts: u32,
     ) -> Result<Body, ReadError> {
-        let end = asked.start.saturating_add(self.run().ahead_bytes(asked));
+        let end = asked.start.saturating_add(self.run().ahead_bytes(asked, MOST_AHEAD_BYTES));
         let asked = &(asked.start..end.clamp(asked.end, self.size_bytes.max(asked.end)));
         let opened = self
             .client
@@ -193,10 +191,15 @@ impl Shared {
 
     /// A range is about to be read.
     pub(super) fn starts(&self, range: &Range<u64>) {
-        if !self.run().starts(range) && self.ranges {
+        if !self.run().starts(now(), range) && self.ranges {
             // The reader has gone elsewhere.
             *self.parked() = None;
         }
+    }
+
+    /// A range has been read, or given up.
+    pub(super) fn ended(&self) {
+        self.run().ended(now());
     }
 
     /// The waiting body, when reading on from it gets to `position` without skipping too much.
@@ -221,7 +224,7 @@ impl Shared {
     /// Keeps a body for the range that follows, in place of the one that waits. The rest of a range that was
     /// given up is not worth its connection, where there are others.
     pub(super) fn park(&self, body: Body) {
-        let is_next = self.run().next == body.rest.start;
+        let is_next = self.run().next() == body.rest.start;
         if !body.rest.is_empty() && (is_next || !self.ranges) {
             *self.parked() = Some(body);
         }
@@ -236,48 +239,13 @@ impl Shared {
     }
 }
 
-/// How long the content has been read in order.
-///
-/// A request costs the server work, and the reader a round trip, whatever its length: a gateway may resolve the path
-/// and read the file's start for each. So whoever reads on and on is given one body, which goes on as far again as
-/// was read; it waits, and with it the server, while the reader wants no more.
-#[derive(Debug, Default)]
-struct Run {
-    /// Where the last range ended.
-    next: u64,
-    bytes: u64,
+/// The runtime's time, which tests can hold.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
 }
 
-/// From so much on, a body goes on past its range.
-const LONG_RUN_BYTES: u64 = 4 << 20;
-/// However long it has been read. A body that is given up costs a connection, and what the sockets hold.
+/// However long it has been read in order. A body that is given up costs a connection, and what the sockets hold.
 const MOST_AHEAD_BYTES: u64 = 256 << 20;
-
-impl Run {
-    /// Whether `range` follows the last one.
-    fn starts(&mut self, range: &Range<u64>) -> bool {
-        let follows = range.start == self.next;
-        if !follows {
-            self.bytes = 0;
-        }
-        self.bytes = self.bytes.saturating_add(range.end - range.start);
-        self.next = range.end;
-        follows
-    }
-
-    fn is_long(&self) -> bool {
-        self.bytes >= LONG_RUN_BYTES
-    }
-
-    /// How much to ask for at once, at the start of a range that may have been overtaken by another.
-    fn ahead_bytes(&self, asked: &Range<u64>) -> u64 {
-        if self.is_long() && asked.end == self.next {
-            self.bytes.min(MOST_AHEAD_BYTES)
-        } else {
-            0
-        }
-    }
-}
 
 impl ByteSource for HttpSource {
     fn name(&self) -> String {
@@ -313,10 +281,10 @@ impl ByteSource for HttpSource {
         SMALLEST_CHUNK_BYTES..=LARGEST_CHUNK_BYTES
     }
 
-    /// What came when it was opened.
+    /// What was asked for when it was opened.
     fn first_chunk_bytes(&self) -> u64 {
         if self.shared.ranges {
-            PROBE_BYTES
+            OPENING_BYTES
         } else {
             SMALLEST_CHUNK_BYTES
         }

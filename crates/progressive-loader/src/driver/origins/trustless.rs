@@ -24,7 +24,9 @@ use url::Url;
 const CAR: &str = "application/vnd.ipld.car";
 /// In the leaves' order, each as often as it occurs, so that nothing needs to be kept.
 const ACCEPT_CAR: &str = "application/vnd.ipld.car; version=1; order=dfs; dups=y";
-/// How much more than the span's content its blocks may have while they wait for their turn: framings.
+/// The most content that one archive is asked for: blocks that are wanted again wait in memory.
+const ARCHIVE_BYTES: u64 = 8 << 20;
+/// How much more than that its blocks may have while they wait for their turn: framings.
 const HELD_OVERHEAD_BYTES: u64 = 1 << 20;
 
 /// A gateway, by archives of blocks.
@@ -33,10 +35,13 @@ pub struct TrustlessOrigin {
     client: Arc<OriginClient>,
 }
 
-/// The leaves of a span, one after the other, out of an archive.
+/// The leaves of a span, one after the other, out of archives.
 pub(super) struct ArchiveSpan {
+    client: Arc<OriginClient>,
     span: LeafSpan,
     next: usize,
+    /// Up to where the present archive goes.
+    end: usize,
     body: Body,
     archive: CarReader,
     /// How often each leaf is still to come.
@@ -44,8 +49,8 @@ pub(super) struct ArchiveSpan {
     /// Blocks that came before their turn, or are wanted again.
     held: HashMap<Multihash<64>, Bytes>,
     held_bytes: u64,
+    most_held_bytes: u64,
     discarded_bytes: u64,
-    max_discard_bytes: u64,
 }
 
 impl TrustlessOrigin {
@@ -64,45 +69,83 @@ impl TrustlessOrigin {
     }
 
     pub(super) async fn open(&self, span: LeafSpan) -> Result<ArchiveSpan, OriginError> {
-        let range = span.range();
-        let mut url = url_of(&self.client, &span);
-        let query = format!(
-            "format=car&dag-scope=entity&entity-bytes={}:{}",
-            range.start,
-            range.end.saturating_sub(1)
-        );
-        url.set_query(Some(&query));
-        let wanted = Wanted {
-            accept: Some(ACCEPT_CAR),
-            range: None,
+        let part = first_part(&span, 0);
+        let body = ask(&self.client, &part).await?;
+        let mut opened = ArchiveSpan {
+            client: Arc::clone(&self.client),
+            span,
+            next: 0,
+            end: 0,
+            body,
+            archive: CarReader::default(),
+            wanted: HashMap::new(),
+            held: HashMap::new(),
+            held_bytes: 0,
+            most_held_bytes: 0,
+            discarded_bytes: 0,
         };
-        let answer = self.client.send(Method::GET, url, &wanted).await?;
-        if answer.media_type() != CAR {
-            let media_type = answer.media_type();
-            return Err(broken(format!("{media_type:?} instead of an archive")));
-        }
-        let max_discard_bytes = self.client.options.max_discard_bytes;
-        Ok(ArchiveSpan::new(span, answer.body, max_discard_bytes))
+        opened.expect(&part);
+        Ok(opened)
     }
 }
 
+/// The leaves from `at` on that one archive is asked for.
+fn first_part(span: &LeafSpan, at: usize) -> LeafSpan {
+    let rest = &span.leaves[at..];
+    let start = rest.first().map_or(0, |leaf| leaf.range.start);
+    let fitting = rest
+        .iter()
+        .take_while(|leaf| leaf.range.end - start <= ARCHIVE_BYTES)
+        .count();
+    LeafSpan {
+        leaves: rest[..fitting.max(1).min(rest.len())].into(),
+        ..span.clone()
+    }
+}
+
+/// Asks for the archive of a part.
+async fn ask(client: &OriginClient, part: &LeafSpan) -> Result<Body, OriginError> {
+    let range = part.range();
+    let mut url = url_of(client, part);
+    let query = format!(
+        "format=car&dag-scope=entity&entity-bytes={}:{}",
+        range.start,
+        range.end.saturating_sub(1)
+    );
+    url.set_query(Some(&query));
+    let wanted = Wanted {
+        accept: Some(ACCEPT_CAR),
+        range: None,
+    };
+    let answer = client.send(Method::GET, url, &wanted).await?;
+    if answer.media_type() != CAR {
+        let media_type = answer.media_type();
+        return Err(broken(format!("{media_type:?} instead of an archive")));
+    }
+    Ok(answer.body)
+}
+
 impl ArchiveSpan {
-    fn new(span: LeafSpan, body: Body, max_discard_bytes: u64) -> Self {
-        let mut wanted = HashMap::new();
-        for leaf in span.leaves.iter() {
-            *wanted.entry(*leaf.cid.hash()).or_default() += 1;
+    /// An archive of `part` comes next.
+    fn expect(&mut self, part: &LeafSpan) {
+        self.end = self.next + part.leaves.len();
+        self.archive = CarReader::default();
+        self.wanted.clear();
+        for leaf in part.leaves.iter() {
+            *self.wanted.entry(*leaf.cid.hash()).or_default() += 1;
         }
-        Self {
-            span,
-            next: 0,
-            body,
-            archive: CarReader::default(),
-            wanted,
-            held: HashMap::new(),
-            held_bytes: 0,
-            discarded_bytes: 0,
-            max_discard_bytes,
-        }
+        self.held.clear();
+        self.held_bytes = 0;
+        let range = part.range();
+        self.most_held_bytes = range.end - range.start + HELD_OVERHEAD_BYTES;
+        self.discarded_bytes = 0;
+    }
+
+    async fn next_archive(&mut self) -> Result<(), OriginError> {
+        let part = first_part(&self.span, self.next);
+        self.body = ask(&self.client, &part).await?;
+        self.expect(&part);
+        Ok(())
     }
 
     /// The block of the next leaf; `None` after the last one.
@@ -111,6 +154,9 @@ impl ArchiveSpan {
             return Ok(None);
         };
         let cid = leaf.cid;
+        if self.next == self.end {
+            self.next_archive().await?;
+        }
         self.next += 1;
         let still_wanted = self.wanted.get_mut(cid.hash()).map_or(0, |count| {
             *count = count.saturating_sub(1);
@@ -165,8 +211,7 @@ impl ArchiveSpan {
             return self.discard(len);
         }
         self.held_bytes += len;
-        let range = self.span.range();
-        if self.held_bytes > range.end - range.start + HELD_OVERHEAD_BYTES {
+        if self.held_bytes > self.most_held_bytes {
             return Err(broken(
                 "blocks larger than the leaves that they are named as",
             ));
@@ -176,12 +221,12 @@ impl ArchiveSpan {
 
     fn discard(&mut self, bytes: u64) -> Result<(), OriginError> {
         self.discarded_bytes += bytes;
-        if self.discarded_bytes <= self.max_discard_bytes {
+        let limit = self.client.options.max_discard_bytes;
+        if self.discarded_bytes <= limit {
             return Ok(());
         }
         Err(broken(format!(
-            "an archive with more than {} bytes besides what was asked for",
-            self.max_discard_bytes
+            "an archive with more than {limit} bytes besides what was asked for"
         )))
     }
 }

@@ -101,7 +101,7 @@ impl Fetcher for Pool {
         self.one_block(root, cid).boxed()
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, ReadError>> {
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'static, Result<Bytes, ReadError>> {
         let unsupported = span.leaves.iter().find_map(|leaf| {
             let problem = check_supported(&leaf.cid).err()?;
             Some(ReadError::block(span.root, leaf.cid, problem))

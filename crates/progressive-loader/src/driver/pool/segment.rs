@@ -73,6 +73,8 @@ impl Segment {
     /// The next block. Not to be called when the segment is over, or after an error.
     pub(super) async fn next(&mut self) -> Result<Bytes, ReadError> {
         let waiting_since = now();
+        // Whoever takes the blocks may have paused: patience is with the origins.
+        self.progressed_at = waiting_since;
         loop {
             if self.legs.is_empty() {
                 self.ask_somebody().await?;

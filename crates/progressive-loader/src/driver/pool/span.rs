@@ -22,12 +22,16 @@ use tokio::task::AbortHandle;
 
 /// Leaves that several origins fetch at the same time wait for their turn in memory: this much of them.
 const STRIPED_BYTES: u64 = 4 << 20;
+/// So much comes from one origin before it is looked at again whether that one keeps up.
+const ALONE_BYTES: u64 = 8 << 20;
 
 struct Reading {
     shared: Arc<Shared>,
     span: LeafSpan,
     at: usize,
     parts: VecDeque<Part>,
+    /// What the origin that brings them alone has brought since that was decided.
+    alone_bytes: u64,
     over: bool,
 }
 
@@ -59,6 +63,7 @@ pub(super) fn leaves(
         span,
         at: 0,
         parts: VecDeque::new(),
+        alone_bytes: 0,
         over: false,
     };
     stream::unfold(reading, |mut reading| async move {
@@ -85,7 +90,9 @@ impl Reading {
                 }
                 Some(Part::Inline(segment)) => {
                     let item = segment.next().await;
-                    if segment.is_over() {
+                    let is_over = segment.is_over();
+                    self.alone_bytes += item.as_ref().map_or(0, |block| block.len() as u64);
+                    if is_over || self.one_does_not_do() {
                         self.parts.pop_front();
                     }
                     return item;
@@ -113,15 +120,32 @@ impl Reading {
         }
     }
 
+    /// Whether the origin that brings the leaves alone is to be helped from here on.
+    fn one_does_not_do(&mut self) -> bool {
+        if self.alone_bytes < ALONE_BYTES {
+            return false;
+        }
+        self.alone_bytes = 0;
+        let rest = bytes_of(&self.span.leaves[(self.at + 1).min(self.span.leaves.len())..]);
+        let working = self.shared.working(rest);
+        let bandwidths: Vec<_> = working.iter().map(|(_, bandwidth)| *bandwidth).collect();
+        self.origins_needed(&bandwidths) > 1
+    }
+
+    fn origins_needed(&self, bandwidths: &[Option<u64>]) -> usize {
+        let most = self.shared.options.max_origins_per_span.max(1);
+        origins_needed(self.shared.demand(), bandwidths).min(most)
+    }
+
     /// Decides who brings the leaves from here to the next cached one.
     fn plan(&mut self) {
         let missing = self.missing();
+        self.alone_bytes = 0;
         let working = self
             .shared
             .working(bytes_of(&self.span.leaves[missing.clone()]));
         let bandwidths: Vec<_> = working.iter().map(|(_, bandwidth)| *bandwidth).collect();
-        let most = self.shared.options.max_origins_per_span.max(1);
-        let needed = origins_needed(self.shared.demand(), &bandwidths).min(most);
+        let needed = self.origins_needed(&bandwidths);
         if needed < 2 {
             let ask = self.ask(missing);
             let segment = Segment::new(&self.shared, ask, None);

@@ -216,6 +216,7 @@ impl Ledger {
                     ..entry(None, "unreadable")
                 }
             }
+            Record::NoMore => return Ok(()),
         };
         if self.ledger.is_some() {
             let line = serde_json::to_vec(&entry).unwrap_or_default();

@@ -3,25 +3,22 @@
 //! Fed by the link with records; what cannot be written ends the link.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::sync::mpsc::{Receiver, SyncSender};
 
 use super::ledger::{Ledger, LedgerError};
 use super::link::{LinkFailure, Record, SendLink};
 
-/// How often it looks whether it is to stop.
-const LOOK_EVERY: Duration = Duration::from_millis(100);
-
 /// The ledger's thread.
 pub(super) struct Writing {
     thread: std::thread::JoinHandle<Result<Ledger, LedgerError>>,
-    stop: Arc<AtomicBool>,
+    told: SyncSender<Record>,
 }
 
 impl Writing {
+    /// Once the link is over: waits until all that it told of is written.
     pub(super) fn finish(self) -> Result<Ledger, LedgerError> {
-        self.stop.store(true, Ordering::Release);
+        // Refused by a thread that ended with an error.
+        let _ = self.told.send(Record::NoMore);
         match self.thread.join() {
             Ok(outcome) => outcome,
             Err(panic) => std::panic::resume_unwind(panic),
@@ -29,41 +26,44 @@ impl Writing {
     }
 }
 
+/// `told` and `records` are the two ends of what the link tells.
 pub(super) fn spawn_writer(
     link: Arc<SendLink>,
     ledger: Ledger,
+    told: SyncSender<Record>,
     records: Receiver<Record>,
 ) -> Writing {
-    let stop = Arc::new(AtomicBool::new(false));
-    let stopping = Arc::clone(&stop);
     let thread = std::thread::spawn(move || {
-        let outcome = write(&link, ledger, &records, &stopping);
+        let outcome = write(&link, ledger, &records);
         if let Err(error) = &outcome {
             link.fail(LinkFailure::Gone(error.to_string()));
         }
         outcome
     });
-    Writing { thread, stop }
+    Writing { thread, told }
 }
 
 fn write(
     link: &SendLink,
     mut ledger: Ledger,
     records: &Receiver<Record>,
-    stop: &AtomicBool,
 ) -> Result<Ledger, LedgerError> {
+    let mut last = false;
     loop {
-        match records.recv_timeout(LOOK_EVERY) {
-            Ok(record) => {
-                ledger.write(&record)?;
-                for record in records.try_iter() {
-                    ledger.write(&record)?;
-                }
-                ledger.flush()?;
-                link.collect();
-            }
-            Err(RecvTimeoutError::Timeout) if !stop.load(Ordering::Acquire) => {}
-            Err(_) => return Ok(ledger),
+        // After the last word, what the link had held back for want of room.
+        let next = if last {
+            records.try_recv().ok()
+        } else {
+            records.recv().ok()
+        };
+        let Some(first) = next else {
+            return Ok(ledger);
+        };
+        for record in std::iter::once(first).chain(records.try_iter()) {
+            last |= matches!(record, Record::NoMore);
+            ledger.write(&record)?;
         }
+        ledger.flush()?;
+        link.collect();
     }
 }

@@ -36,6 +36,8 @@ pub(in crate::process::sender) enum Record {
     },
     /// The source could not give a frame.
     Unreadable { reason: String },
+    /// The link is over.
+    NoMore,
 }
 
 /// A frame that waits for its result.

@@ -10,7 +10,7 @@ use datachannel_transport::wire::{
 };
 use datachannel_transport::{
     FrameErrorCode, FrameReceiver, FrameTotals, GoodbyeCode, LaneId, Offer, ProtocolError,
-    ReceiverConfig, RefuseReason, SenderConfig, SenderEvent, Window, limits, payload_hash,
+    ReceiverConfig, ReceiverEvent, RefuseReason, SenderConfig, SenderEvent, Window, limits, payload_hash,
 };
 use support::{EPOCH, LANE, Link, Rng, bytes_of, chunk, chunk_meta, quiet_receiver, quiet_sender};
 
@@ -317,6 +317,32 @@ fn an_eof_that_is_early_double_or_different_is_an_error() {
             frames: 1
         })
     );
+}
+
+#[test]
+fn an_eof_that_never_comes_leaves_a_stream_that_is_not_over_and_holds_nothing() {
+    let (mut r, now) = receiver(false);
+    for sequence in 0..3 {
+        r.handle_message(now, LANE, &chunk(sequence, 0, 1, 0, b"x"))
+            .unwrap();
+        assert_eq!(r.poll_frame().unwrap().sequence, sequence);
+    }
+    r.confirm(3);
+    let open = r.resume_point();
+    let later = now + Duration::from_secs(3600);
+    r.handle_timeout(later);
+    r.lane_closed(later, LANE);
+    while let Some(event) = r.poll_event() {
+        assert!(!matches!(event, ReceiverEvent::Eof { .. }), "{event:?}");
+    }
+    let stats = r.stats();
+    assert_eq!((stats.frames_open, stats.bytes_open), (0, 0));
+    // Whoever comes back goes on where it was.
+    assert_eq!((open.next_sequence, r.resume_point()), (3, open));
+    r.lane_opened(later, LANE, Default::default()).unwrap();
+    r.handle_message(later, LANE, &chunk(3, 0, 1, 0, b"x"))
+        .unwrap();
+    assert_eq!(r.poll_frame().unwrap().sequence, 3);
 }
 
 #[test]

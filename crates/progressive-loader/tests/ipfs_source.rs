@@ -3,16 +3,25 @@
 
 mod common;
 
+use bytes::Bytes;
 use common::car::{
     Block, DAG_PB, RAW, block, directory, field_bytes, field_varint, file, link, unknown_hash_cid,
     varint,
 };
 use common::first_origin::FirstOrigin;
 use common::ipfs::{Dag, Leaves, Memory};
+use futures_util::future::BoxFuture;
+use futures_util::stream::BoxStream;
 use progressive_loader::driver::{IpfsSource, Store, StoreOrigin};
-use progressive_loader::{BlockError, ByteSource, Cid, OpenError, Origin, ReadError};
+use progressive_loader::{
+    BlockError, ByteSource, Cid, LeafSpan, OpenError, Origin, OriginError, ReadError,
+};
 use proptest::prelude::*;
+use std::collections::HashSet;
+use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 async fn open(root: Cid, path: &[&str], origin: impl Origin) -> Result<IpfsSource, OpenError> {
     let path: Vec<String> = path.iter().map(|&name| name.to_owned()).collect();
@@ -453,4 +462,64 @@ proptest! {
             let _ = open(node.cid, &["hello"], Memory::of([&node])).await;
         });
     }
+}
+
+/// Counts the spans that an origin is asked for.
+struct Counted {
+    inner: Memory,
+    spans: Arc<AtomicUsize>,
+}
+
+impl Origin for Counted {
+    fn name(&self) -> String {
+        self.inner.name()
+    }
+
+    fn block(&self, cid: Cid) -> BoxFuture<'_, Result<Bytes, OriginError>> {
+        self.inner.block(cid)
+    }
+
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
+        self.spans.fetch_add(1, Ordering::Relaxed);
+        self.inner.leaves(span)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_read_on_and_on_takes_few_spans_and_a_pause_or_a_jump_begins_anew() {
+    /// Twenty leaves.
+    const RANGE: u64 = 1_000_000;
+    let dag = Dag::new(40_000_000, Leaves::Raw);
+    let leaves = dag.leaves.iter().map(|(leaf, _)| leaf);
+    let inner = Memory::of(dag.inner.iter().chain(leaves));
+    let spans = Arc::new(AtomicUsize::new(0));
+    let counted = Counted {
+        inner: inner.clone(),
+        spans: Arc::clone(&spans),
+    };
+    let source = open(dag.directory, &["clip.mp4"], counted).await.unwrap();
+    let read = async |range: Range<u64>| {
+        let wanted = &dag.content[range.start as usize..range.end as usize];
+        assert!(
+            source.read_range(range.clone()).await.unwrap() == wanted,
+            "{range:?}"
+        );
+    };
+    for number in 0..17 {
+        read(number * RANGE..(number + 1) * RANGE).await;
+    }
+    let (spans_before, asked_before) = (spans.load(Ordering::Relaxed), inner.asked().len());
+    for number in 17..33 {
+        read(number * RANGE..(number + 1) * RANGE).await;
+    }
+    // A node of this file has 2.4 MB: seven of them for these, and one where each stretch begins.
+    let in_run = spans.load(Ordering::Relaxed) - spans_before;
+    assert!(in_run <= 9, "{in_run} spans");
+    let asked = &inner.asked()[asked_before..];
+    let once: HashSet<_> = asked.iter().collect();
+    assert_eq!(once.len(), asked.len(), "nothing twice");
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    read(33 * RANGE..34 * RANGE).await;
+    read(5 * RANGE..6 * RANGE + 7).await;
+    read(34 * RANGE..35 * RANGE).await;
 }

@@ -238,6 +238,31 @@ fn a_start_that_was_only_looked_at_costs_its_first_chunk() {
     );
 }
 
+#[test]
+fn the_start_comes_in_while_the_reader_looks_for_an_index_elsewhere() {
+    let mut window = Window::new(WindowConfig {
+        size_bytes: SIZE,
+        lookahead_bytes: 100,
+        keep_behind_bytes: 100,
+        chunk_bytes: 20,
+        smallest_chunk_bytes: 20,
+        first_chunk_bytes: 50,
+        max_in_flight: 2,
+    });
+    let start = window.next_fetch().unwrap();
+    assert_eq!(start.range, 0..50);
+    assert!(window.next_fetch().is_none(), "it was only looked at");
+    assert!(window.received(start.id, piece(0..8)));
+    window.advance(8);
+    window.seek(SIZE - 5);
+    assert_eq!(window.take_stale(), []);
+    let index = window.next_fetch().unwrap();
+    assert_eq!(index.range, SIZE - 5..SIZE);
+    assert!(window.received(start.id, piece(8..50)));
+    window.seek(8);
+    assert_eq!(window.peek().unwrap().len(), 42);
+}
+
 /// Delivers every fetch whole until there is none.
 fn fill(window: &mut Window) -> Vec<Range<u64>> {
     let mut fetched = Vec::new();

@@ -139,7 +139,11 @@ struct Span {
 
 impl Reading {
     /// The next content, `limit_bytes` of it at most; `None` at the stretch's end.
-    async fn next(&mut self, shared: &Shared, limit_bytes: u64) -> Result<Option<Bytes>, ReadError> {
+    async fn next(
+        &mut self,
+        shared: &Shared,
+        limit_bytes: u64,
+    ) -> Result<Option<Bytes>, ReadError> {
         let mut content = std::mem::take(&mut self.leftover);
         if content.is_empty() {
             match self.pull(shared).await? {

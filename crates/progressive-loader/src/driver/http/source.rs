@@ -122,7 +122,9 @@ impl Shared {
         asked: &Range<u64>,
         attempts: u32,
     ) -> Result<Body, ReadError> {
-        let end = asked.start.saturating_add(self.run().ahead_bytes(asked, MOST_AHEAD_BYTES));
+        let end = asked
+            .start
+            .saturating_add(self.run().ahead_bytes(asked, MOST_AHEAD_BYTES));
         let asked = &(asked.start..end.clamp(asked.end, self.size_bytes.max(asked.end)));
         let opened = self
             .client

@@ -11,6 +11,8 @@ use fearless_simd::{Level, Simd, SimdInto, u32x8};
 
 /// Messages hashed at once.
 pub(crate) const LANES: usize = 8;
+/// Messages at hand where they are hashed one by one.
+const FEW: usize = 4;
 /// Bytes of one block of a message.
 const BLOCK: usize = 64;
 
@@ -44,9 +46,24 @@ pub(crate) fn digest(messages: &[&[u8]; LANES]) -> Option<[[u8; 32]; LANES]> {
     on_this_cpu(messages)
 }
 
+/// How many messages are hashed in one go.
+pub(crate) fn messages_in_one_go() -> usize {
+    if is_quicker() { LANES } else { 1 }
+}
+
+/// How many messages are worth having at hand: as many as are hashed at once, or enough that no core waits for one.
+pub(crate) fn messages_at_hand() -> usize {
+    if is_quicker() { LANES } else { FEW }
+}
+
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+fn is_quicker() -> bool {
+    !std::arch::is_x86_feature_detected!("sha") && Level::new().as_avx2().is_some()
+}
+
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 fn on_this_cpu(messages: &[&[u8]; LANES]) -> Option<[[u8; 32]; LANES]> {
-    if std::arch::is_x86_feature_detected!("sha") {
+    if !is_quicker() {
         return None;
     }
     let avx2 = Level::new().as_avx2()?;
@@ -54,6 +71,11 @@ fn on_this_cpu(messages: &[&[u8]; LANES]) -> Option<[[u8; 32]; LANES]> {
         #[inline(always)]
         || hash(avx2, messages),
     ))
+}
+
+#[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
+fn is_quicker() -> bool {
+    false
 }
 
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]

@@ -67,7 +67,7 @@ impl Play {
             config,
             window: Window::new(config),
             coming: Vec::new(),
-            largest_chunk_bytes: config.chunk_bytes,
+            largest_chunk_bytes: config.chunk_bytes.max(config.first_chunk_bytes),
         }
     }
 

@@ -6,7 +6,7 @@
 
 use crate::error::BlockError;
 use crate::multihash::{verify, verify_each};
-use crate::sha256_lanes::LANES;
+use crate::sha256_lanes::{messages_at_hand, messages_in_one_go};
 use bytes::Bytes;
 use cid::Cid;
 use std::collections::VecDeque;
@@ -59,7 +59,7 @@ impl Verifier {
         queue.waiting.push_back(job);
         let wanted = match queue.workers {
             0 => true,
-            workers => queue.waiting.len() >= LANES * workers && workers < most_workers(),
+            workers => queue.waiting.len() >= messages_at_hand() * workers && workers < most_workers(),
         };
         wanted.then(|| {
             queue.workers += 1;
@@ -131,15 +131,16 @@ impl Drop for Worker {
 }
 
 impl Queue {
-    /// The first that waits, with up to seven others of its length.
+    /// The first that waits, with as many others of its length as are hashed in one go.
     fn next_batch(&mut self) -> Vec<Job> {
         self.waiting.retain(|job| !job.done.is_closed());
         let Some(len) = self.waiting.front().map(|job| job.block.len()) else {
             return Vec::new();
         };
-        let mut batch = Vec::with_capacity(LANES);
+        let most = messages_in_one_go();
+        let mut batch = Vec::with_capacity(most);
         let mut at = 0;
-        while batch.len() < LANES && at < self.waiting.len() {
+        while batch.len() < most && at < self.waiting.len() {
             if self.waiting[at].block.len() == len {
                 batch.extend(self.waiting.remove(at));
             } else {

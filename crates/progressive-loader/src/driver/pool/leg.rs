@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::shared::{Arrival, Shared, now};
 use crate::error::BlockError;
 use crate::origin::{Leaf, LeafSpan, OriginError};
-use crate::sha256_lanes::LANES;
+use crate::sha256_lanes::messages_at_hand;
 use crate::unixfs::MAX_BLOCK_BYTES;
 use bytes::Bytes;
 use cid::Cid;
@@ -17,9 +17,6 @@ use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
-
-/// Blocks of one answer that are being checked at the same time.
-const AT_ONCE: usize = LANES;
 
 /// What is asked for.
 #[derive(Debug, Clone)]
@@ -149,11 +146,12 @@ impl Run {
         items: &mpsc::Sender<Result<Bytes, Ended>>,
     ) -> Result<(), (Failure, Instant)> {
         let mut checking = FuturesOrdered::new();
+        let at_once = messages_at_hand();
         let (mut asked, mut given) = (0, 0);
         let mut waiting_since = now();
         let mut ended = None;
         while given < leaves.len() {
-            let room = asked < leaves.len() && checking.len() < AT_ONCE && ended.is_none();
+            let room = asked < leaves.len() && checking.len() < at_once && ended.is_none();
             tokio::select! {
                 biased;
                 Some(checked) = checking.next(), if !checking.is_empty() => {

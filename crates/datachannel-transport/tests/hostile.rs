@@ -10,7 +10,8 @@ use datachannel_transport::wire::{
 };
 use datachannel_transport::{
     FrameErrorCode, FrameReceiver, FrameTotals, GoodbyeCode, LaneId, Offer, ProtocolError,
-    ReceiverConfig, ReceiverEvent, RefuseReason, SenderConfig, SenderEvent, Window, limits, payload_hash,
+    ReceiverConfig, ReceiverEvent, RefuseReason, SenderConfig, SenderEvent, Window, limits,
+    payload_hash,
 };
 use support::{EPOCH, LANE, Link, Rng, bytes_of, chunk, chunk_meta, quiet_receiver, quiet_sender};
 

@@ -59,7 +59,9 @@ impl Verifier {
         queue.waiting.push_back(job);
         let wanted = match queue.workers {
             0 => true,
-            workers => queue.waiting.len() >= messages_at_hand() * workers && workers < most_workers(),
+            workers => {
+                queue.waiting.len() >= messages_at_hand() * workers && workers < most_workers()
+            }
         };
         wanted.then(|| {
             queue.workers += 1;

@@ -134,12 +134,11 @@ impl Connections {
         let (records, written) = sync_channel(RECORDS);
         let (payloads, start) = begin(payloads, resumed, options.mode).await?;
         self.close_unless(&Kind::of(&options)).await;
-        let told = records.clone();
-        let link = SendLink::new(Instant::now(), self.next_epoch(), &options, start, records);
-        let link = Arc::new(link.map_err(|error| SendError::Usage(error.to_string()))?);
         let began = Instant::now();
+        let link = SendLink::new(began, self.next_epoch(), &options, start, records.clone());
+        let link = Arc::new(link.map_err(|error| SendError::Usage(error.to_string()))?);
         let reading = Arc::new(Reading::default());
-        let writing = spawn_writer(Arc::clone(&link), ledger, told, written);
+        let writing = spawn_writer(Arc::clone(&link), ledger, records, written);
         let reader = spawn_reader(
             payloads,
             resumed,

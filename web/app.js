@@ -109,7 +109,7 @@ function render() {
       listProblem: directory.problem, starved, fault: nothingDrawable ? player.lastFault : null,
     });
     stage.show(view, { retryAtMs: state.retryAtMs, others: directory.streams.filter(({ id }) => id !== state.streamId) });
-    menu.show(directory.streams, state.streamId, lastKnown?.id === state.streamId ? lastKnown?.name : undefined);
+    menu.show(directory, state.streamId, lastKnown?.id === state.streamId ? lastKnown?.name : undefined);
     controls.show(stream);
     renderButtons(state, stream);
     directory.setEager(view.tone !== 'live' && state.phase !== 'paused');

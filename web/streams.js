@@ -131,16 +131,17 @@ export class StreamMenu {
   }
 
   /**
-   * @param {import('./api.js').Stream[]} streams
+   * @param {{streams: import('./api.js').Stream[], listed: boolean}} directory
    * @param {string | null} currentId
    * @param {string} [knownAs] its name, should it not be among them any more
    */
-  show(streams, currentId, knownAs) {
+  show({ streams, listed }, currentId, knownAs) {
     const current = streams.find((stream) => stream.id === currentId);
     setText(byId('stream-name'), current?.name || knownAs || currentId || 'Streams');
-    setText(byId('stream-count'), streams.length === 1 ? '1 stream' : `${streams.length} streams`);
+    const count = streams.length === 1 ? '1 stream' : `${streams.length} streams`;
+    setText(byId('stream-count'), listed ? count : '');
     byId('wall-link').hidden = streams.length < 2;
-    const fingerprint = JSON.stringify([currentId, streams.map(({ id, name, state, viewers, video }) => [id, name, state, viewers, video?.width])]);
+    const fingerprint = JSON.stringify([listed, currentId, streams.map(({ id, name, state, viewers, video }) => [id, name, state, viewers, video?.width])]);
     if (fingerprint === this.shown) return;
     this.shown = fingerprint;
     const focused = this.list.contains(document.activeElement) ? document.activeElement?.getAttribute('href') : null;
@@ -148,7 +149,7 @@ export class StreamMenu {
       this.toggle(false);
       this.handlers.onChoose(id);
     }))));
-    if (streams.length === 0) this.list.append(h('li', { class: 'hint', text: 'No streams yet.' }));
+    if (streams.length === 0) this.list.append(h('li', { class: 'hint', text: listed ? 'No streams yet.' : 'Looking for streams…' }));
     if (focused) /** @type {HTMLElement | null} */ (this.list.querySelector(`a[href="${CSS.escape(focused)}"]`))?.focus();
   }
 }

@@ -75,8 +75,8 @@ pub trait ByteSource: Send + Sync + 'static {
         preferred..=preferred
     }
 
-    /// How much of the content's start is quickest to have, in bytes, if that is less than any other fetch: nothing more is
-    /// asked for until half of it is read. Default: the least of [`ByteSource::chunk_range`].
+    /// How much of the content's start to ask for first, in bytes: nothing more is asked for until half of it is read or the
+    /// reader jumps, and it comes in even then. Default: the least of [`ByteSource::chunk_range`], and no such rule.
     fn first_chunk_bytes(&self) -> u64 {
         *self.chunk_range().start()
     }

@@ -188,7 +188,8 @@ impl Session {
                 empty_handed += 1;
             }
         }
-        // Asking for the buffered amounts counts as a mutation to str0m.
+        // Once for all messages: SCTP goes over all that is in flight each time. Also where there was none, since asking
+        // for the buffered amounts counts as a mutation to str0m.
         self.drain(now, outbox);
         self.channels.pull_wanted |= budget == 0;
         self.finish_if_drained(now, outbox);

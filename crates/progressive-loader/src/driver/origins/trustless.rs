@@ -69,7 +69,7 @@ impl TrustlessOrigin {
     }
 
     pub(super) async fn open(&self, span: LeafSpan) -> Result<ArchiveSpan, OriginError> {
-        let part = first_part(&span, 0);
+        let part = part_from(&span, 0);
         let body = ask(&self.client, &part).await?;
         let mut opened = ArchiveSpan {
             client: Arc::clone(&self.client),
@@ -90,7 +90,7 @@ impl TrustlessOrigin {
 }
 
 /// The leaves from `at` on that one archive is asked for.
-fn first_part(span: &LeafSpan, at: usize) -> LeafSpan {
+fn part_from(span: &LeafSpan, at: usize) -> LeafSpan {
     let rest = &span.leaves[at..];
     let start = rest.first().map_or(0, |leaf| leaf.range.start);
     let fitting = rest
@@ -142,7 +142,7 @@ impl ArchiveSpan {
     }
 
     async fn next_archive(&mut self) -> Result<(), OriginError> {
-        let part = first_part(&self.span, self.next);
+        let part = part_from(&self.span, self.next);
         self.body = ask(&self.client, &part).await?;
         self.expect(&part);
         Ok(())

@@ -4,6 +4,7 @@
 //! the range needs it, and asks for the range's leaves in spans. Of a file that is read in order, the spans go on past the
 //! range, and wait for the next one.
 
+use super::clock::now;
 use crate::error::{OpenError, ReadError};
 use crate::fetch::{Demand, Fetcher};
 use crate::origin::{Leaf, LeafSpan};
@@ -18,7 +19,6 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 
 /// About as much is worth asking for at once: a round trip is short against the time that it takes to arrive.
 const CHUNK_BYTES: u64 = 1 << 20;
@@ -263,11 +263,6 @@ impl Shared {
     fn parked(&self) -> MutexGuard<'_, Option<Reading>> {
         self.parked.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-/// The runtime's time, which tests can hold.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 /// One range that is being read.

@@ -4,6 +4,7 @@
 //! content by CID.
 
 mod cache;
+mod clock;
 mod faststart;
 mod file;
 mod http;

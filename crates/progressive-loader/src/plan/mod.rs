@@ -12,6 +12,7 @@
 //! | `stripe` | who of several gets which leaves |
 //! | `chunk` | how much to ask for at once |
 //! | `forecast` | when the reader runs dry |
+//! | `run` | how far ahead a request goes for one who reads on and on |
 //! | `ramp` | how far ahead of a reader that has just jumped |
 //!
 //! Each takes the time and a seed as arguments and does no I/O, so that a run replays. Fed by

@@ -3,6 +3,7 @@
 //! Fed by the source with the range wanted; gives the answer's head, checked, and its open body.
 
 use super::resolver::{Resolver, is_localhost, is_private_ip};
+use crate::driver::clock::now;
 use crate::driver::options::HttpOptions;
 use crate::error::{Cause, OpenError, Phase, ReadError};
 use crate::http_range::{Answer, Head, Unusable, Validators};
@@ -17,7 +18,7 @@ use reqwest::{Client, Response};
 use std::error::Error;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 use url::{Host, Url};
 
 /// A client for one resource.
@@ -164,11 +165,6 @@ pub(crate) fn new_client(url: &Url, options: &HttpOptions) -> Result<Client, Ope
 pub(crate) fn retry_after(headers: &HeaderMap) -> Option<Duration> {
     let text = |name: HeaderName| headers.get(name)?.to_str().ok();
     crate::retry_after::retry_after(text(RETRY_AFTER)?, text(DATE), SystemTime::now())
-}
-
-/// The runtime's time, which tests can hold.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 fn head_of(response: &Response) -> Head {

@@ -6,6 +6,7 @@
 
 use super::client::{Opened, RangeClient, RequestError};
 use super::pull::{self, Body};
+use crate::driver::clock::now;
 use crate::driver::options::HttpOptions;
 use crate::error::{OpenError, ReadError};
 use crate::http_range::Validators;
@@ -17,12 +18,13 @@ use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
 use url::Url;
 
 /// The first range asked for: a container's header and most films' first picture, which come while an index is
 /// fetched from elsewhere; no more, since a reader that jumps may want none of it.
 const OPENING_BYTES: u64 = 512 << 10;
+/// The most that a body goes on past its range, however long it has been read in order. A body that is given up costs a connection, and what the sockets hold.
+const MOST_AHEAD_BYTES: u64 = 256 << 20;
 
 /// A resource of an HTTP or HTTPS server.
 ///
@@ -240,14 +242,6 @@ impl Shared {
         self.run.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
-
-/// The runtime's time, which tests can hold.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
-/// However long it has been read in order. A body that is given up costs a connection, and what the sockets hold.
-const MOST_AHEAD_BYTES: u64 = 256 << 20;
 
 impl ByteSource for HttpSource {
     fn name(&self) -> String {

@@ -7,6 +7,7 @@ use super::failure::Failure;
 use super::options::PoolOptions;
 use super::snapshot::{OriginSnapshot, PoolSnapshot};
 use crate::driver::cache::BlockCache;
+pub(super) use crate::driver::clock::now;
 use crate::driver::verifier::Verifier;
 use crate::error::BlockError;
 use crate::fetch::Demand;
@@ -23,11 +24,6 @@ use tokio::sync::Semaphore;
 const ORIGIN_RETRIES: u32 = 64;
 /// A demand that is not repeated for this long is over.
 const DEMAND_LASTS: Duration = Duration::from_secs(5);
-
-/// The time, as the runtime sees it: a test may hold it.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
 
 pub(super) struct Shared {
     pub(super) members: Vec<Member>,

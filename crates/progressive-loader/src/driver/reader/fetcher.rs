@@ -4,7 +4,8 @@
 //! Fed by the reader's moves and by the source's pieces; wakes the reader when there is something
 //! for it. Dropping the [`Fetcher`] aborts every task, which drops the requests behind them.
 
-use super::pace::{Pace, now};
+use super::pace::Pace;
+use crate::driver::clock::now;
 use crate::driver::progress::LoadProgress;
 use crate::error::ReadError;
 use crate::fetch::Demand;

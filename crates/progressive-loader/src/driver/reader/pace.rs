@@ -13,11 +13,6 @@ use std::time::{Duration, Instant};
 /// A reader that reads for less than this says nothing about its rate.
 const TELLING: Duration = Duration::from_secs(1);
 
-/// The time, as the runtime sees it: a test may hold it.
-pub(super) fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
-}
-
 #[derive(Debug)]
 pub(super) struct Pace {
     range: RangeInclusive<u64>,

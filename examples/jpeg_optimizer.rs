@@ -94,7 +94,10 @@ fn follow_targets(pool: &FramePool, cache: &EncodeCache) -> Result<()> {
                 duration: Duration::from_millis(33),
                 picture: picture.freeze(),
             };
-            let quality = client.next_quality();
+            let at = start + frame.pts; // As if it were sent when it is due.
+            let Some(quality) = client.next_quality(at) else {
+                continue; // Even the worst quality is too much for the target.
+            };
             let params = EncodeParams {
                 quality,
                 size: None,
@@ -102,7 +105,7 @@ fn follow_targets(pool: &FramePool, cache: &EncodeCache) -> Result<()> {
             let bytes = cache.get_or_encode(stream, &frame, params)?.bytes.len();
             client.sent(SentFrame {
                 frame: frame.id,
-                at: start + frame.pts, // As if it were sent when it is due.
+                at,
                 bytes,
                 quality,
             });

@@ -25,7 +25,7 @@ pub enum BitrateError {
     )]
     OutOfRange {
         /// What was given, in bits per second.
-        got_bps: u64,
+        got_bps: i128,
     },
     /// Text that is no bitrate.
     #[error("{got:?} is no bitrate: write bits per second, or 800k, or 2.5M")]
@@ -48,7 +48,7 @@ impl Bitrate {
     pub const fn new(bits_per_second: u64) -> Result<Self, BitrateError> {
         if bits_per_second < Self::MIN.0 || bits_per_second > Self::MAX.0 {
             return Err(BitrateError::OutOfRange {
-                got_bps: bits_per_second,
+                got_bps: bits_per_second as i128,
             });
         }
         Ok(Self(bits_per_second))

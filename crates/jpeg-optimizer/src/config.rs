@@ -264,8 +264,11 @@ fn ladder(levels: &[i64], range: QualityRange) -> Result<QualityLadder, Streamin
 
 fn bitrate(written: RawBitrate) -> Result<Bitrate, BitrateError> {
     match written {
-        // A negative one is below the least as well.
-        RawBitrate::Number(bps) => Bitrate::new(u64::try_from(bps).unwrap_or(0)),
+        RawBitrate::Number(bps) => {
+            let got_bps = bps.into();
+            let bps = u64::try_from(bps).map_err(|_| BitrateError::OutOfRange { got_bps })?;
+            Bitrate::new(bps)
+        }
         RawBitrate::Text(text) => text.parse(),
     }
 }

@@ -28,11 +28,14 @@ fn after_20_s(target: Option<u64>, policy: Box<dyn QualityPolicy>) -> ClientQual
 fn send_20_s(client: &mut ClientQuality) {
     let start = std::time::Instant::now();
     for number in 0..600 {
-        let quality = client.next_quality();
+        let at = start + std::time::Duration::from_micros(33_333 * number);
+        let Some(quality) = client.next_quality(at) else {
+            continue;
+        };
         let length = |quality: f64| 20_000.0 * 2_f64.powf((quality - 70.0) / 30.0);
         client.sent(SentFrame {
             frame: FrameId(number),
-            at: start + std::time::Duration::from_micros(33_333 * number),
+            at,
             bytes: length(f64::from(quality.get())) as usize,
             quality,
         });
@@ -48,6 +51,24 @@ fn a_target_out_of_reach_gets_the_nearest_there_is() {
         let none = after_20_s(None, make()).stats();
         assert_eq!((none.quality.get(), none.quality_changes), (70, 0));
         assert!((none.bitrate_bps / 4_800_000.0 - 1.0).abs() < 0.01);
+    }
+}
+
+/// 20,000 B at quality 70 are 8,000 at 30: 1.9 Mbit/s at 30 fps.
+#[test]
+fn below_the_worst_quality_frames_are_left_out_and_the_bitrate_is_the_target() {
+    for make in POLICIES {
+        for (target, left_out) in [(1_000_000, 255..=300), (100_000, 550..=585)] {
+            let stats = after_20_s(Some(target), make()).stats();
+            assert!(left_out.contains(&stats.frames_left_out), "{stats:?}");
+            assert_eq!(stats.frames + stats.frames_left_out, 600);
+            let ratio = stats.bitrate_bps / target as f64;
+            assert!((ratio - 1.0).abs() < 0.1, "{stats:?}");
+            assert_eq!(stats.quality.get(), 30, "quality does not swing");
+            assert!(stats.quality_changes <= 2, "{stats:?}");
+        }
+        let enough = after_20_s(Some(2_200_000), make()).stats();
+        assert_eq!(enough.frames_left_out, 0, "{enough:?}");
     }
 }
 

@@ -42,16 +42,17 @@ impl Link {
     /// One frame, and the time until the next. 40 kB at quality 70, 9.6 Mbit/s.
     fn frame(&mut self, capacity_bps: f64) {
         self.client.follow(&self.target);
-        let quality = self.client.next_quality();
-        let bytes = (40_000.0 * 2_f64.powf((f64::from(quality.get()) - 70.0) / 22.0)) as usize;
-        self.client.sent(SentFrame {
-            frame: FrameId(self.frames),
-            at: self.now,
-            bytes,
-            quality,
-        });
-        self.queue.written_bytes += bytes as u64;
-        self.queue.queued_bytes += bytes as u64;
+        if let Some(quality) = self.client.next_quality(self.now) {
+            let bytes = (40_000.0 * 2_f64.powf((f64::from(quality.get()) - 70.0) / 22.0)) as usize;
+            self.client.sent(SentFrame {
+                frame: FrameId(self.frames),
+                at: self.now,
+                bytes,
+                quality,
+            });
+            self.queue.written_bytes += bytes as u64;
+            self.queue.queued_bytes += bytes as u64;
+        }
         self.frames += 1;
         self.now += Duration::from_micros(33_333);
         let drained = (capacity_bps / 8.0 * 0.033_333) as u64;

@@ -105,7 +105,9 @@ fn bitrates_are_read_and_checked() {
         assert_eq!(text.parse::<Bitrate>().unwrap().bps(), bps, "{text}");
     }
     for got_bps in [0, 9_999, 1_000_000_001, 10_000_000_000, u64::MAX] {
-        let refused = Err(BitrateError::OutOfRange { got_bps });
+        let refused = Err(BitrateError::OutOfRange {
+            got_bps: got_bps.into(),
+        });
         assert_eq!(Bitrate::new(got_bps), refused);
     }
     assert!(Bitrate::from_kbps(u64::MAX).is_err());

@@ -3,12 +3,13 @@
 //! Fed by the fan-out with what was sent and by [`crate::target`] with what may be; feeds it with the quality of the
 //! next frame.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 
 use super::meter::{FrameWindow, Seconds};
 use super::mixer::Mixer;
+use super::thinning::Thinning;
 use super::{Goal, QualityPolicy, SentFrame};
 use crate::{Bitrate, Quality, QualityLadder, QualityRange, TargetBitrate};
 
@@ -38,6 +39,8 @@ pub struct ClientStats {
     pub quality: Quality,
     /// Frames whose quality was not that of the one before.
     pub quality_changes: u64,
+    /// Frames left out because even the worst quality cost more than the target.
+    pub frames_left_out: u64,
     /// Frames sent.
     pub frames: u64,
     /// Bytes sent.
@@ -55,10 +58,12 @@ pub struct ClientQuality {
     floor: Quality,
     rungs: Vec<Quality>,
     mixer: Mixer,
+    thinning: Thinning,
     window: FrameWindow,
     seconds: Seconds,
     sent: Option<Quality>,
     changes: u64,
+    left_out: u64,
     frames: u64,
     bytes: u64,
     latency: Duration,
@@ -74,10 +79,12 @@ impl ClientQuality {
             policy,
             target: None,
             mixer: Mixer::default(),
+            thinning: Thinning::default(),
             window: FrameWindow::default(),
             seconds: Seconds::default(),
             sent: None,
             changes: 0,
+            left_out: 0,
             frames: 0,
             bytes: 0,
             latency: Duration::ZERO,
@@ -114,22 +121,34 @@ impl ClientQuality {
         }
     }
 
-    /// The quality to send the next frame with.
-    pub fn next_quality(&mut self) -> Quality {
+    /// The quality to send the next frame with; `None`: leave it out, for even the worst quality is too much for the
+    /// target.
+    pub fn next_quality(&mut self, now: Instant) -> Option<Quality> {
         let Some(target) = self.target else {
             let snapped = self.config.ladder.snap(self.config.quality);
-            return snapped.clamp(self.config.range.floor(), self.config.range.ceiling());
+            let (floor, ceiling) = (self.config.range.floor(), self.config.range.ceiling());
+            return Some(snapped.clamp(floor, ceiling));
         };
         let goal = Goal {
             target,
             rungs: &self.rungs,
         };
         let wanted = self.policy.wanted(&goal);
-        self.mixer.next(wanted, goal.rungs)
+        let (worst, _) = goal.ends();
+        if wanted > f64::from(worst.get()) {
+            self.thinning.rest();
+        } else if !self.thinning.takes(now, target) {
+            self.policy
+                .left_out(now, self.thinning.frame_bytes(), &goal);
+            self.left_out += 1;
+            return None;
+        }
+        Some(self.mixer.next(wanted, goal.rungs))
     }
 
     /// A frame was handed to the client's transport.
     pub fn sent(&mut self, frame: SentFrame) {
+        self.thinning.sent(frame.bytes);
         self.window.push(frame.at, frame.bytes);
         self.seconds.push(frame.at, frame.bytes);
         let changed = self.sent.is_some_and(|last| last != frame.quality);
@@ -155,6 +174,7 @@ impl ClientQuality {
             bitrate_variance_ratio: self.seconds.spread_ratio(),
             quality: self.sent.unwrap_or(self.config.quality),
             quality_changes: self.changes,
+            frames_left_out: self.left_out,
             frames: self.frames,
             bytes: self.bytes,
             latency_ms: self.latency.as_secs_f64() * 1e3,

@@ -48,6 +48,24 @@ impl ModelBased {
         }
     }
 
+    fn account(&mut self, at: Instant, bytes: usize, target: Bitrate) {
+        self.follow(target);
+        let last = self.last.replace(at);
+        match last.map(|last| at.saturating_duration_since(last)) {
+            Some(passed) if passed < PAUSE => {
+                let rate = target.bytes_per_second();
+                let owed = self.owed_bytes + rate * passed.as_secs_f64() - bytes as f64;
+                let bound = MAX_OWED_SECONDS * rate;
+                self.owed_bytes = owed.clamp(-bound, bound);
+            }
+            _ => {
+                self.window.clear();
+                self.owed_bytes = 0.0;
+            }
+        }
+        self.window.push(at, bytes);
+    }
+
     fn budget_bytes(&self, target: Bitrate) -> f64 {
         let interval = self.window.interval().unwrap_or(USUAL_INTERVAL);
         let share = target.bytes_per_second() * interval.as_secs_f64();
@@ -74,25 +92,12 @@ impl QualityPolicy for ModelBased {
     }
 
     fn observe(&mut self, frame: SentFrame, goal: &Goal<'_>) {
-        self.follow(goal.target);
         self.model.learn(frame.frame, frame.quality, frame.bytes);
-        let passed = self
-            .last
-            .replace(frame.at)
-            .map(|last| frame.at.saturating_duration_since(last));
-        match passed {
-            Some(passed) if passed < PAUSE => {
-                let rate = goal.target.bytes_per_second();
-                let owed = self.owed_bytes + rate * passed.as_secs_f64() - frame.bytes as f64;
-                let bound = MAX_OWED_SECONDS * rate;
-                self.owed_bytes = owed.clamp(-bound, bound);
-            }
-            _ => {
-                self.window.clear();
-                self.owed_bytes = 0.0;
-            }
-        }
-        self.window.push(frame.at, frame.bytes);
+        self.account(frame.at, frame.bytes, goal.target);
+    }
+
+    fn left_out(&mut self, at: Instant, bytes: usize, goal: &Goal<'_>) {
+        self.account(at, bytes, goal.target);
     }
 
     fn wanted(&mut self, goal: &Goal<'_>) -> f64 {

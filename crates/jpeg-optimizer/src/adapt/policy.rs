@@ -51,6 +51,10 @@ pub trait QualityPolicy: fmt::Debug + Send {
     /// Learns from a frame that was sent.
     fn observe(&mut self, frame: SentFrame, goal: &Goal<'_>);
 
+    /// A frame was left out at the worst rung, where it would have cost about `bytes`: so that the bitrate, which is
+    /// then the target, is not taken for a reason to raise the quality.
+    fn left_out(&mut self, at: Instant, bytes: usize, goal: &Goal<'_>);
+
     /// The quality that would be right now, between the worst and the best rung; what lies between two rungs is made by
     /// sending some frames with the one and some with the other.
     fn wanted(&mut self, goal: &Goal<'_>) -> f64;

@@ -5,6 +5,8 @@
 //! around is half as long as those before it, and once the bitrate is right it moves again only when it has left a
 //! somewhat wider band.
 
+use std::time::Instant;
+
 use crate::Bitrate;
 use crate::adapt::meter::{FrameWindow, WINDOW_FRAMES};
 use crate::adapt::{Goal, QualityPolicy, SentFrame};
@@ -72,6 +74,22 @@ impl Stepwise {
         }
     }
 
+    fn account(&mut self, at: Instant, bytes: usize, goal: &Goal<'_>) {
+        self.follow(goal.target);
+        self.window.push(at, bytes);
+        if self.window.intervals() < COARSE_FRAMES {
+            return;
+        }
+        let Some(bps) = self.window.bps() else {
+            return;
+        };
+        let ratio = bps / goal.target.bps() as f64;
+        match self.step_for(ratio) {
+            Some(step) => self.take_step(step, goal),
+            None => self.holds |= self.window.intervals() >= WINDOW_FRAMES,
+        }
+    }
+
     fn take_step(&mut self, step: f64, goal: &Goal<'_>) {
         let direction = step.signum();
         if self.direction * direction < 0.0 {
@@ -100,19 +118,11 @@ impl QualityPolicy for Stepwise {
     }
 
     fn observe(&mut self, frame: SentFrame, goal: &Goal<'_>) {
-        self.follow(goal.target);
-        self.window.push(frame.at, frame.bytes);
-        if self.window.intervals() < COARSE_FRAMES {
-            return;
-        }
-        let Some(bps) = self.window.bps() else {
-            return;
-        };
-        let ratio = bps / goal.target.bps() as f64;
-        match self.step_for(ratio) {
-            Some(step) => self.take_step(step, goal),
-            None => self.holds |= self.window.intervals() >= WINDOW_FRAMES,
-        }
+        self.account(frame.at, frame.bytes, goal);
+    }
+
+    fn left_out(&mut self, at: Instant, bytes: usize, goal: &Goal<'_>) {
+        self.account(at, bytes, goal);
     }
 
     fn wanted(&mut self, goal: &Goal<'_>) -> f64 {

@@ -51,14 +51,16 @@ pub(crate) fn play(clip: &Clip, policy: Box<dyn QualityPolicy>) -> Vec<Phase> {
         let changes = client.stats().quality_changes;
         let mut sent = Vec::new();
         for _ in 0..frames {
-            let quality = client.next_quality();
-            let bytes = clip.bytes(number, quality);
-            client.sent(SentFrame {
-                frame: FrameId(number),
-                at: now,
-                bytes,
-                quality,
-            });
+            let mut bytes = 0;
+            if let Some(quality) = client.next_quality(now) {
+                bytes = clip.bytes(number, quality);
+                client.sent(SentFrame {
+                    frame: FrameId(number),
+                    at: now,
+                    bytes,
+                    quality,
+                });
+            }
             sent.push(bytes as f64 * 8.0);
             number += 1;
             now += interval;

@@ -71,12 +71,15 @@ impl PictureFeed {
         let late = self.room().await?;
         loop {
             let released = self.newest().await?;
-            let Some(jpeg) = self.encoded(&released).await? else {
+            let Some(quality) = self.client.wants(Instant::now(), self.stream.rate()) else {
+                continue;
+            };
+            let Some(jpeg) = self.encoded(&released, quality).await? else {
                 continue;
             };
             let now = Instant::now();
             if !self.same.takes(now, &jpeg) {
-                self.client.left_out();
+                self.client.shows_the_same();
                 continue;
             }
             self.client.sent(now, released.frame.id, &jpeg, late);
@@ -120,8 +123,7 @@ impl PictureFeed {
     }
 
     /// `Some(None)`: this frame cannot be encoded, the next one may be.
-    async fn encoded(&self, released: &Released) -> Option<Option<EncodedJpeg>> {
-        let quality: Quality = self.client.wants(self.stream.rate());
+    async fn encoded(&self, released: &Released, quality: Quality) -> Option<Option<EncodedJpeg>> {
         if let Some(jpeg) = encoded_for(&self.stream, released, quality) {
             return Some(Some(jpeg));
         }

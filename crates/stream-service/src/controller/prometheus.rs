@@ -98,7 +98,7 @@ const GAUGES: [Series<f64>; 11] = [
     ),
 ];
 
-const COUNTERS: [Series<u64>; 15] = [
+const COUNTERS: [Series<u64>; 17] = [
     ("frames_decoded", "Frames decoded", |m| {
         m.performance.frames_decoded
     }),
@@ -132,6 +132,11 @@ const COUNTERS: [Series<u64>; 15] = [
         |m| m.network.totals.frames_dropped,
     ),
     (
+        "frames_left_out",
+        "Frames never offered, for even the worst quality is too much for a viewer's bitrate",
+        |m| m.network.totals.frames_left_out,
+    ),
+    (
         "quality_changes",
         "Frames sent at another quality than the one before, over all viewers",
         |m| m.optimizer.quality_changes,
@@ -146,6 +151,11 @@ const COUNTERS: [Series<u64>; 15] = [
         "mjpeg_same_frames",
         "Frames left out, for their client saw the same already",
         |m| m.mjpeg.totals.same_frames,
+    ),
+    (
+        "mjpeg_frames_left_out",
+        "Frames left out, for even the worst quality is too much for an MJPEG client's bitrate",
+        |m| m.mjpeg.totals.frames_left_out,
     ),
     (
         "mjpeg_stalled",

@@ -37,6 +37,8 @@ pub(crate) struct PictureTotals {
     pub(crate) bytes_sent: u64,
     /// Frames left out, for they show what the client sees already.
     pub(crate) same_frames: u64,
+    /// Frames left out, for even the worst quality is too much for the client's bitrate.
+    pub(crate) frames_left_out: u64,
     /// Frames whose quality was not that of the one before.
     pub(crate) quality_changes: u64,
     /// Clients closed because they had stopped reading.
@@ -48,6 +50,7 @@ impl PictureTotals {
         self.frames_sent += other.frames_sent;
         self.bytes_sent += other.bytes_sent;
         self.same_frames += other.same_frames;
+        self.frames_left_out += other.frames_left_out;
         self.quality_changes += other.quality_changes;
         self.stalled += other.stalled;
     }
@@ -78,9 +81,9 @@ impl PictureClient {
         lock(&self.state)
     }
 
-    /// The quality of its next frame.
-    pub(crate) fn wants(&self, of_stream: StreamRate) -> Quality {
-        self.state().rate.next(of_stream)
+    /// The quality of its next frame; `None`: its bitrate has no room for this one.
+    pub(crate) fn wants(&self, now: Instant, of_stream: StreamRate) -> Option<Quality> {
+        self.state().rate.next(now, of_stream)
     }
 
     /// A look at its socket.
@@ -103,8 +106,8 @@ impl PictureClient {
         state.totals.bytes_sent += bytes as u64;
     }
 
-    /// A frame was left out.
-    pub(crate) fn left_out(&self) {
+    /// A frame was left out that shows what the one before showed.
+    pub(crate) fn shows_the_same(&self) {
         self.state().totals.same_frames += 1;
     }
 
@@ -115,8 +118,10 @@ impl PictureClient {
 
     pub(crate) fn totals(&self) -> PictureTotals {
         let state = self.state();
+        let rate = state.rate.stats();
         PictureTotals {
-            quality_changes: state.rate.stats().quality_changes,
+            quality_changes: rate.quality_changes,
+            frames_left_out: rate.frames_left_out,
             ..state.totals
         }
     }

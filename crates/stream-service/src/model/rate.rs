@@ -76,8 +76,8 @@ impl ClientRate {
         }
     }
 
-    /// The quality of the next frame.
-    pub(crate) fn next(&mut self, of_stream: StreamRate) -> Quality {
+    /// The quality of the next frame; `None`: leave it out, for the client's bitrate has no room for it.
+    pub(crate) fn next(&mut self, now: Instant, of_stream: StreamRate) -> Option<Quality> {
         self.target.configure(of_stream.kbps.or(self.configured));
         self.quality.follow(&self.target);
         match self.wish.choice(of_stream.quality) {
@@ -87,10 +87,10 @@ impl ClientRate {
                     false => QualityChoice::Auto.fixed_level(),
                 };
                 self.quality.set_quality(level.quality());
-                self.quality.next_quality()
+                self.quality.next_quality(now)
             }
-            QualityWish::Named(choice) => self.fixed(choice.fixed_level().quality()),
-            QualityWish::Number(quality) => self.fixed(self.config.ladder.snap(quality)),
+            QualityWish::Named(choice) => Some(self.fixed(choice.fixed_level().quality())),
+            QualityWish::Number(quality) => Some(self.fixed(self.config.ladder.snap(quality))),
         }
     }
 

@@ -151,7 +151,8 @@ impl Viewer {
         lane.seat.clone()
     }
 
-    /// The quality of this viewer's next frame, given its stream's; `None` while its page is not ready.
+    /// The quality of this viewer's next frame, given its stream's; `None` while its page is not ready, and where its
+    /// bitrate has no room for this one.
     pub(crate) fn wants(&self, now: Instant, of_stream: StreamRate) -> Option<Quality> {
         let mut link = self.link();
         if !link.ready {
@@ -161,7 +162,7 @@ impl Viewer {
         if let Some(sample) = link.acks.sample(now, acked_bytes) {
             link.rate.observe(now, sample);
         }
-        Some(link.rate.next(of_stream))
+        link.rate.next(now, of_stream)
     }
 
     /// Offers a frame, which replaces the oldest that waits where too many do. False when this viewer had it already or is gone.
@@ -243,6 +244,8 @@ pub(crate) struct Totals {
     pub(crate) frames_acked: u64,
     /// Frames that a newer one replaced before they were sent, or that got lost with their lane.
     pub(crate) frames_dropped: u64,
+    /// Frames never offered, for even the worst quality is too much for the viewer's bitrate.
+    pub(crate) frames_left_out: u64,
     /// Frames whose quality was not that of the one before.
     pub(crate) quality_changes: u64,
 }
@@ -254,6 +257,7 @@ impl Totals {
         self.frames_acked += other.frames_acked;
         self.frames_dropped += other.frames_dropped;
         self.quality_changes += other.quality_changes;
+        self.frames_left_out += other.frames_left_out;
     }
 }
 
@@ -356,6 +360,7 @@ impl Viewer {
                     + count.frames_dropped_passed_over
                     + count.frames_dropped_refused,
                 quality_changes: rate.quality_changes,
+                frames_left_out: rate.frames_left_out,
             },
             send_ms: stats.send_ms,
             ack_ms: stats.ack_ms,

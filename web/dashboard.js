@@ -17,7 +17,7 @@ const FIGURES = /** @type {[string, string, (all: Known) => string][]} */ ([
   ['Frame age p50 / p95', 'From leaving the server’s buffer to being drawn here, over 10 s: half of the frames are younger, 95 % are', ({ page }) => `${milliseconds(page.age_ms.p50)} / ${milliseconds(page.age_ms.p95)}`],
   ['Frames drawn', 'By this page, since it was opened', ({ page }) => number(page.frames.drawn)],
   ['Dropped here', 'Frames that this page was too slow to draw', ({ page }) => number(page.frames.dropped + page.frames.undecodable)],
-  ['Dropped at server', 'Frames not sent to this viewer because its connection was busy', ({ viewer }) => number(viewer?.frames_dropped)],
+  ['Not sent', 'Frames that the server replaced while the connection of this viewer was busy, or left out to keep to its bitrate', ({ viewer }) => number(viewer && viewer.frames_dropped + viewer.frames_left_out)],
   ['Resolution', 'Of the frames as they arrive', ({ page, stream }) => resolution(page.frame ?? stream?.video)],
   ['Source', 'Codec and container', ({ stream }) => (stream?.video ? [stream.video.codec, stream.video.container].filter(Boolean).join(' in ') : UNKNOWN)],
   ['Source rate', 'Frames per second of the source, as measured', ({ metrics, stream }) => (metrics || stream?.video ? `${number(metrics?.performance?.source_fps ?? stream?.video?.frame_rate, 1)} fps` : UNKNOWN)],

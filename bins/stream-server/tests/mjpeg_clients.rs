@@ -57,6 +57,34 @@ async fn a_client_gets_the_bitrate_it_asks_for_and_follows_a_change_while_it_wat
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_client_that_asks_for_less_than_the_worst_quality_costs_gets_fewer_frames() {
+    let server = Server::serve(&PATTERN);
+    let mut medium = Mjpeg::open(&server, "/streams/one.mjpg?quality=medium").await;
+    let usual = bitrate_bps(&medium.parts(60).await);
+    let kbps = (usual * 0.15 / 1000.0).round();
+    let mut client = Mjpeg::open(&server, &format!("/streams/one.mjpg?kbps={kbps}")).await;
+    client.parts(20).await;
+    let parts = client.parts(20).await;
+    let share = bitrate_bps(&parts) / (1000.0 * kbps);
+    figure("of the target", share);
+    assert!((share - 1.0).abs() < 0.1, "{share} of {kbps} kbit/s");
+    assert!(parts.iter().all(|part| part.quality() == 30));
+    let gaps: Vec<_> = parts
+        .windows(2)
+        .map(|it| it[1].frame() - it[0].frame())
+        .collect();
+    let (least, most) = (gaps.iter().min().unwrap(), gaps.iter().max().unwrap());
+    assert!(*least > 1 && most - least <= 2, "evenly: {gaps:?}");
+    let clients = &server.get(METRICS).await.json()["mjpeg"]["clients"];
+    let left_out = count(&clients[1], "/rate/frames_left_out");
+    assert!(
+        left_out >= gaps.iter().map(|gap| gap - 1).sum(),
+        "{left_out}"
+    );
+    assert_eq!(count(&clients[0], "/rate/frames_left_out"), 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn twenty_clients_on_mixed_links_share_most_encodes() {
     // Half the usual rate: a machine that is busy with other tests must not be what makes clients pass frames over.
     let server = Server::serve(&["--source", "one=test:?size=320x240&fps=15", "--loop"]);

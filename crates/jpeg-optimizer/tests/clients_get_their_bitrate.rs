@@ -54,11 +54,11 @@ fn a_target_out_of_reach_gets_the_nearest_there_is() {
     }
 }
 
-/// 20,000 B at quality 70 are 8,000 at 30: 1.9 Mbit/s at 30 fps.
+/// 20,000 B at quality 70 are 8,000 at 30: 1.9 Mbit/s at 30 fps. The stepwise policy takes a second to get there.
 #[test]
 fn below_the_worst_quality_frames_are_left_out_and_the_bitrate_is_the_target() {
     for make in POLICIES {
-        for (target, left_out) in [(1_000_000, 255..=300), (100_000, 550..=585)] {
+        for (target, left_out) in [(1_000_000, 255..=300), (100_000, 530..=575)] {
             let stats = after_20_s(Some(target), make()).stats();
             assert!(left_out.contains(&stats.frames_left_out), "{stats:?}");
             assert_eq!(stats.frames + stats.frames_left_out, 600);

@@ -5,13 +5,13 @@
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 /// A bitrate in bits per second: 10 kbit/s to 1 Gbit/s.
 ///
 /// In configuration it is a number of bits per second, or text with a suffix: `800k`, `2.5M`, `4 Mbit/s`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
-#[serde(transparent)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(into = "u64", try_from = "RawBitrate")]
 pub struct Bitrate(u64);
 
 /// Not a bitrate that a client can be given.
@@ -115,18 +115,39 @@ impl FromStr for Bitrate {
     }
 }
 
-impl<'de> Deserialize<'de> for Bitrate {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        #[derive(Deserialize)]
-        #[serde(untagged)]
-        enum Written {
-            Bps(u64),
-            Text(String),
-        }
-        match Written::deserialize(deserializer)? {
-            Written::Bps(bps) => Self::new(bps),
-            Written::Text(text) => text.parse(),
-        }
-        .map_err(serde::de::Error::custom)
+/// A bitrate as it was written.
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+#[serde(
+    untagged,
+    expecting = "no bitrate: write bits per second, or 800k, or 2.5M"
+)]
+pub enum RawBitrate {
+    /// Bits per second.
+    Number(i64),
+    /// Bits per second, as `5e6`.
+    Float(f64),
+    /// With a suffix.
+    Text(String),
+}
+
+impl From<Bitrate> for u64 {
+    fn from(bitrate: Bitrate) -> Self {
+        bitrate.0
+    }
+}
+
+impl TryFrom<RawBitrate> for Bitrate {
+    type Error = BitrateError;
+
+    fn try_from(written: RawBitrate) -> Result<Self, BitrateError> {
+        let got_bps = match written {
+            RawBitrate::Number(bps) => i128::from(bps),
+            // What is no number becomes 0, and what does not fit the most: neither is in range.
+            RawBitrate::Float(bps) => bps.round() as i128,
+            RawBitrate::Text(text) => return text.parse(),
+        };
+        u64::try_from(got_bps)
+            .map_err(|_| BitrateError::OutOfRange { got_bps })
+            .and_then(Self::new)
     }
 }

@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::{
     Bitrate, BitrateError, CacheConfig, ClientConfig, IdentifyBy, LadderError, Quality,
-    QualityLadder, QualityRange, RangeError, TargetConfig,
+    QualityLadder, QualityRange, RangeError, RawBitrate, TargetConfig,
 };
 
 /// Most frames that a cache may be told to hold: at 1280x720 they come to 100 MB.
@@ -58,16 +58,6 @@ pub struct RawStreamingConfig {
     /// Each client's bitrate: bits per second, or `800k`, `2.5M`; default: what its link carries.
     #[serde(rename = "TARGET_BITRATE", alias = "target_bitrate")]
     pub target_bitrate: Option<RawBitrate>,
-}
-
-/// A bitrate as it was written.
-#[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(untagged)]
-pub enum RawBitrate {
-    /// Bits per second.
-    Number(i64),
-    /// With a suffix.
-    Text(String),
 }
 
 /// Checked settings.
@@ -174,7 +164,7 @@ impl RawStreamingConfig {
             range,
             target: self
                 .target_bitrate
-                .map(bitrate)
+                .map(Bitrate::try_from)
                 .transpose()
                 .map_err(E::Target)?,
         })
@@ -259,16 +249,5 @@ fn ladder(levels: &[i64], range: QualityRange) -> Result<QualityLadder, Streamin
             ceiling,
         }),
         None => Ok(ladder),
-    }
-}
-
-fn bitrate(written: RawBitrate) -> Result<Bitrate, BitrateError> {
-    match written {
-        RawBitrate::Number(bps) => {
-            let got_bps = bps.into();
-            let bps = u64::try_from(bps).map_err(|_| BitrateError::OutOfRange { got_bps })?;
-            Bitrate::new(bps)
-        }
-        RawBitrate::Text(text) => text.parse(),
     }
 }

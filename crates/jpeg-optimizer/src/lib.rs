@@ -23,14 +23,14 @@ pub use adapt::{
     ClientConfig, ClientQuality, ClientStats, Goal, ModelBased, QualityPolicy, SentFrame,
     SizeModel, Stepwise, WINDOW_FRAMES, WINDOW_SECONDS,
 };
-pub use bitrate::{Bitrate, BitrateError};
+pub use bitrate::{Bitrate, BitrateError, RawBitrate};
 pub use cache::{
     CacheConfig, DEFAULT_MAX_BYTES, DEFAULT_MAX_FRAMES, EncodeCache, EncodeParams, EncodedJpeg,
     StreamKey,
 };
 pub use config::{
-    MAX_CACHE_BYTES, MAX_CACHE_FRAMES, MIN_CACHE_BYTES, RawBitrate, RawStreamingConfig,
-    StreamingConfig, StreamingConfigError, StreamingDocument,
+    MAX_CACHE_BYTES, MAX_CACHE_FRAMES, MIN_CACHE_BYTES, RawStreamingConfig, StreamingConfig,
+    StreamingConfigError, StreamingDocument,
 };
 pub use decode::{
     ChromaSampling, DecodeLimits, DecodeScale, JpegDecoder, JpegError, JpegHeader,

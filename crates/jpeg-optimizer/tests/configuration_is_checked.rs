@@ -95,6 +95,13 @@ fn what_cannot_be_taken_is_named() {
         one("TARGET_BITRATE: fast"),
         E::Target(BitrateError::Unreadable { .. })
     ));
+    let rounded = E::Target(BitrateError::OutOfRange { got_bps: 3 });
+    assert_eq!(one("TARGET_BITRATE: 2.5"), rounded);
+    let list = serde_saphyr::from_str::<StreamingDocument>("Streaming: {TARGET_BITRATE: [1]}");
+    let told = list.unwrap_err().to_string();
+    assert!(told.contains("800k"), "{told}");
+    let five = read("Streaming: {TARGET_BITRATE: 5e6}").unwrap().target;
+    assert_eq!(five.map(Bitrate::bps), Some(5_000_000));
     for got in [0, (1 << 30) + 1] {
         assert_eq!(one(&format!("CACHE_BYTES: {got}")), E::CacheBytes { got });
     }

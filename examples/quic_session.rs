@@ -70,6 +70,7 @@ impl SessionHandler for Sender {
     fn on_channel_open(&mut self, now: Instant, channel: ChannelInfo) -> ChannelUse {
         let limits = LaneLimits {
             max_message_bytes: channel.max_message_bytes,
+            ..LaneLimits::default()
         };
         match self.link.lane_opened(now, LANE, limits) {
             Ok(()) => ChannelUse::Accept,
@@ -117,6 +118,7 @@ impl SessionHandler for Receiver {
     fn on_channel_open(&mut self, now: Instant, channel: ChannelInfo) -> ChannelUse {
         let limits = LaneLimits {
             max_message_bytes: channel.max_message_bytes,
+            ..LaneLimits::default()
         };
         match self.link.lane_opened(now, LANE, limits) {
             Ok(()) => ChannelUse::Accept,

@@ -46,6 +46,7 @@ impl SessionHandler for Viewer {
                 LANE,
                 LaneLimits {
                     max_message_bytes: channel.max_message_bytes,
+                    ..LaneLimits::default()
                 },
             )
             .unwrap();

@@ -53,7 +53,10 @@ impl Viewer {
     }
 
     fn opened(&mut self, now: Instant, max_message_bytes: usize) {
-        let limits = LaneLimits { max_message_bytes };
+        let limits = LaneLimits {
+            max_message_bytes,
+            ..LaneLimits::default()
+        };
         self.link.lane_opened(now, LANE, limits).unwrap();
     }
 

@@ -75,6 +75,7 @@ struct Ending {
 #[derive(Debug)]
 struct SenderLane {
     max_message_bytes: usize,
+    fragment_bytes: usize,
     peer_max_message_bytes: Option<usize>,
     hello_sent: bool,
     eof_sent: bool,
@@ -211,6 +212,7 @@ impl FrameSender {
         let interval = self.config.ping_interval;
         self.lanes.open(id, limits, |max_message_bytes| SenderLane {
             max_message_bytes,
+            fragment_bytes: limits.fragment_bytes.max(1),
             peer_max_message_bytes: None,
             hello_sent: false,
             eof_sent: false,

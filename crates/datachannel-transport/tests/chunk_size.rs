@@ -1,4 +1,4 @@
-//! How a frame is cut: into equal messages, shorter ones where the path is slow.
+//! How a frame is cut: into equal messages or whole fragments, shorter ones where the path is slow.
 #![allow(clippy::unwrap_used, clippy::panic)]
 
 mod support;
@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use datachannel_transport::limits::MIN_PATH_MESSAGE_BYTES;
 use datachannel_transport::wire::{Message, decode};
 use datachannel_transport::{
-    FrameReceiver, FrameSender, LaneLimits, Offer, ReceiverConfig, SenderConfig,
+    FrameReceiver, FrameSender, LaneId, LaneLimits, Offer, ReceiverConfig, SenderConfig,
 };
 use support::{EPOCH, LANE, Link, frame};
 
@@ -39,6 +39,36 @@ fn a_frame_goes_whole_or_in_equal_messages() {
         cut(2, 100_000),
         [14_286, 14_286, 14_286, 14_286, 14_286, 14_285, 14_285]
     );
+}
+
+/// Messages of 11 datagrams, and the rest; with less room, of as many datagrams as there is room for.
+#[test]
+fn where_datagrams_carry_one_message_each_none_but_the_last_is_short() {
+    const FRAGMENT_BYTES: usize = 1412;
+    const OTHER: LaneId = LaneId(1);
+    let mut link = Link::every_frame();
+    link.sender.lane_closed(link.now, LANE);
+    let limits = LaneLimits {
+        fragment_bytes: FRAGMENT_BYTES,
+        ..LaneLimits::default()
+    };
+    link.open_with(OTHER, limits);
+    assert_eq!(link.offer(0, 100_000), Offer::Queued);
+    let messages = link.pull_all(OTHER);
+    let lengths: Vec<_> = messages.iter().map(Vec::len).collect();
+    let (last, whole) = lengths.split_last().unwrap();
+    assert_eq!(whole, [11 * FRAGMENT_BYTES; 6]);
+    assert!(*last < 11 * FRAGMENT_BYTES);
+    assert_eq!(payload_lengths(&messages).iter().sum::<usize>(), 100_000);
+
+    assert_eq!(link.offer(1, 100_000), Offer::Queued);
+    let mut pull = |room| {
+        let mut out = Vec::new();
+        assert!(link.sender.poll_message(link.now, OTHER, room, &mut out));
+        out.len()
+    };
+    assert_eq!(pull(10_000), 7 * FRAGMENT_BYTES);
+    assert_eq!(pull(16_000), 11 * FRAGMENT_BYTES);
 }
 
 /// A lane of a given rate and one-way delay, in steps of a millisecond.

@@ -61,6 +61,7 @@ fn the_smallest_of_three_limits_holds() {
         let mut link = Link::of(sender, receiver, now);
         let limits = LaneLimits {
             max_message_bytes: of_lane,
+            ..LaneLimits::default()
         };
         link.sender.lane_closed(now, LANE);
         link.receiver.lane_closed(now, LANE);

@@ -63,7 +63,14 @@ fn message_bytes() {
 fn lane_message_bytes() {
     let mut sender = quiet_sender(SenderConfig::every_frame(EPOCH, Instant::now()));
     let mut open = |id, max_message_bytes| {
-        sender.lane_opened(Instant::now(), LaneId(id), LaneLimits { max_message_bytes })
+        sender.lane_opened(
+            Instant::now(),
+            LaneId(id),
+            LaneLimits {
+                max_message_bytes,
+                ..LaneLimits::default()
+            },
+        )
     };
     assert_eq!(open(0, MIN_LANE_MESSAGE_BYTES), Ok(()));
     let below = open(1, MIN_LANE_MESSAGE_BYTES - 1);

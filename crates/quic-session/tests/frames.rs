@@ -71,6 +71,7 @@ impl Sends {
 fn limits(channel: &ChannelInfo) -> LaneLimits {
     LaneLimits {
         max_message_bytes: channel.max_message_bytes,
+        ..LaneLimits::default()
     }
 }
 

@@ -126,6 +126,7 @@ impl Session {
             protocol,
             ordered,
             max_message_bytes,
+            fragment_bytes: self.config.fragment_bytes(),
         })
     }
 

@@ -70,6 +70,8 @@ const LARGEST_DATAGRAM_BYTES: usize = 12_000;
 const LARGEST_ETHERNET_MTU_BYTES: usize = 1472;
 /// IPv6's header and UDP's, bytes.
 const HEADER_BYTES: usize = 48;
+/// What str0m keeps of a datagram for DTLS (48) and SCTP (40), bytes.
+const DATAGRAM_OVERHEAD_BYTES: usize = 88;
 
 /// Settings of one session.
 #[derive(Debug, Clone)]
@@ -156,6 +158,11 @@ impl SessionConfig {
             mtu_bytes: LARGEST_MTU_BYTES,
             ..Self::own_peer()
         }
+    }
+
+    /// Bytes of a message in each full datagram: what str0m leaves of the MTU for DTLS and SCTP.
+    pub(crate) fn fragment_bytes(&self) -> usize {
+        self.mtu_bytes.saturating_sub(DATAGRAM_OVERHEAD_BYTES)
     }
 
     /// What loopback's own MTU leaves of the settings for it, where somebody has made that smaller than Ethernet's.

@@ -69,6 +69,9 @@ pub struct ChannelInfo {
     pub ordered: bool,
     /// The largest message that can be sent on it, bytes: what the peer takes, and what fits the send buffer.
     pub max_message_bytes: usize,
+    /// Bytes of a message that one datagram carries. Messages that are multiples of it leave no datagram short, and equal
+    /// datagrams share a system call (UDP GSO).
+    pub fragment_bytes: usize,
 }
 
 /// The handler's word on a channel that the peer opened.

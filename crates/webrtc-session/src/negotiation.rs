@@ -231,6 +231,7 @@ impl Session {
         }
         if let Some(twin) = twin {
             self.rtc = *twin;
+            self.config.mtu_bytes = self.config.loopback_mtu_bytes;
         }
         let told = self.negotiation.max_datagram_bytes;
         self.joined.limit_bytes = told.min(self.config.loopback_datagram_bytes);

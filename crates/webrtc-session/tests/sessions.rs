@@ -7,9 +7,11 @@ mod support;
 use std::time::Duration;
 
 use support::{
-    Seen, connect, connect_with_offer, loopback, numbered, pair, scripted, scripted_refusing,
+    Peer, Seen, connect, connect_with_offer, loopback, numbered, pair, scripted, scripted_refusing,
 };
-use webrtc_session::{AcceptError, ChannelSpec, CloseReason, Endpoint, SessionError, SessionState};
+use webrtc_session::{
+    AcceptError, ChannelSpec, CloseReason, Endpoint, SessionError, SessionId, SessionState,
+};
 
 #[tokio::test]
 async fn messages_arrive_whole_and_in_order_both_ways() {
@@ -419,4 +421,50 @@ async fn a_restart_that_cannot_be_used_leaves_the_session_as_it_was() {
     assert!(matches!(refused, Err(SessionError::Sdp(_))), "{refused:?}");
     pair.server_peer.send(None, [b"still here".to_vec()]);
     assert_eq!(pair.client_peer.message().await.1, b"still here");
+}
+
+/// Packets that a message of so many bytes takes, on either side of a session.
+async fn packets_for(
+    peer: &mut Peer,
+    other: &mut Peer,
+    end: (&Endpoint, SessionId),
+    bytes: usize,
+) -> f64 {
+    const MESSAGES: u32 = 100;
+    let (endpoint, session) = end;
+    let before = endpoint.stats(session).await.unwrap().packets_sent;
+    peer.send(None, (0..MESSAGES).map(|number| numbered(number, bytes)));
+    for number in 0..MESSAGES {
+        assert_eq!(other.message().await.1, numbered(number, bytes));
+    }
+    let sent = endpoint.stats(session).await.unwrap().packets_sent - before;
+    sent as f64 / f64::from(MESSAGES)
+}
+
+#[tokio::test]
+async fn messages_of_whole_fragments_leave_no_datagram_short() {
+    let server = Endpoint::bind(loopback()).unwrap();
+    let client = Endpoint::bind(loopback()).unwrap();
+    let (client_handler, mut client_peer) = scripted();
+    let (server_handler, mut server_peer) = scripted();
+    let channels = [ChannelSpec::reliable("frames")];
+    let (offer, pending) = client.connect(client_handler, &channels).await.unwrap();
+    let accepted = server.accept(&offer, server_handler).await.unwrap();
+    let client_session = pending.accept_answer(&accepted.answer_sdp).await.unwrap();
+    // The one that answers knows that its peer is on this machine, the one that offers does not.
+    let small = client_peer.channel("frames").await.fragment_bytes;
+    let large = server_peer.channel("frames").await.fragment_bytes;
+    assert!(small < large, "{small} and {large}");
+
+    let end = (&client, client_session);
+    let whole = packets_for(&mut client_peer, &mut server_peer, end, 8 * small).await;
+    let more = packets_for(&mut client_peer, &mut server_peer, end, 8 * small + 1).await;
+    assert!((8.0..8.5).contains(&whole), "{whole} packets each");
+    assert!(more >= 9.0, "{more} packets each");
+
+    let end = (&server, accepted.session);
+    let whole = packets_for(&mut server_peer, &mut client_peer, end, 8 * large).await;
+    let more = packets_for(&mut server_peer, &mut client_peer, end, 8 * large + 1).await;
+    assert!((8.0..8.5).contains(&whole), "{whole} packets each");
+    assert!(more >= 9.0, "{more} packets each");
 }

@@ -47,7 +47,7 @@ pub(crate) const FIGURES: [&str; 22] = [
     "quic-tcp-5",
 ];
 
-const RUNS: usize = 3;
+const RUNS: usize = 7;
 /// 2,000 frames of 100 kB, as the peers were measured.
 const GOODPUT_INPUT: &str = "opaque:?bytes=100000&frames=2000";
 const ONE_DATA_LANE: [&str; 2] = ["--lanes", "data:1"];

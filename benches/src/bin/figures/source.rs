@@ -95,7 +95,10 @@ impl Source {
         if let Some(pace) = &mut self.pace {
             pace.began = Some((now, SystemTime::now()));
         }
-        let limits = LaneLimits { max_message_bytes };
+        let limits = LaneLimits {
+            max_message_bytes,
+            ..LaneLimits::default()
+        };
         self.link.lane_opened(now, LANE, limits).is_ok()
     }
 

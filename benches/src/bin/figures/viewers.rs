@@ -47,7 +47,10 @@ impl Viewer {
     }
 
     fn opened(&mut self, now: Instant, max_message_bytes: usize) -> bool {
-        let limits = LaneLimits { max_message_bytes };
+        let limits = LaneLimits {
+            max_message_bytes,
+            ..LaneLimits::default()
+        };
         self.link.lane_opened(now, LANE, limits).is_ok()
     }
 

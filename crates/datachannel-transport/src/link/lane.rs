@@ -25,13 +25,18 @@ pub struct LaneLimits {
     /// For a data channel, the smaller of both sides' `max-message-size` (RFC 8841 §6). The room a lane offers
     /// when it is empty must not be less than 4 KiB and less than a quarter of this.
     pub max_message_bytes: usize,
+    /// Bytes of a message that one of the lane's datagrams carries, where none carries bytes of two messages, as on a data
+    /// channel: messages that are multiples of it leave no datagram short, and equal ones can go out in one system call.
+    /// Default 1, which cuts frames into equal pieces; 0 is taken for 1.
+    pub fragment_bytes: usize,
 }
 
 impl Default for LaneLimits {
-    /// 16 KiB, which every data-channel implementation carries.
+    /// 16 KiB, which every data-channel implementation carries, and no fragments.
     fn default() -> Self {
         Self {
             max_message_bytes: crate::limits::DEFAULT_CHUNK_MESSAGE_BYTES,
+            fragment_bytes: 1,
         }
     }
 }

@@ -93,9 +93,21 @@ pub(crate) struct ChunkSize {
     pub(crate) most: usize,
     /// What can be taken now.
     pub(crate) room: usize,
+    /// Messages that do not end their frame are multiples of this, where they can be; 1: equal pieces.
+    pub(crate) fragment: usize,
 }
 
-/// Appends a chunk of `frame` from `position.offset` on: one of equal pieces, or what there is room for. Returns how
+impl ChunkSize {
+    /// The longest message now that is whole fragments; of one too short for that, as long as it may be.
+    fn whole_fragments(self, longest: usize) -> usize {
+        match longest - longest % self.fragment {
+            0 => longest,
+            whole => whole,
+        }
+    }
+}
+
+/// Appends a chunk of `frame` from `position.offset` on: one of equal pieces or of whole fragments, or what there is room for. Returns how
 /// many payload bytes it took; `None`, with `out` as it was, when the message would be shorter than `size.least` and not
 /// the rest of the frame.
 pub(crate) fn encode_chunk_within(
@@ -112,8 +124,16 @@ pub(crate) fn encode_chunk_within(
     let longest = size.most.min(size.room);
     let header = writer.0.as_slice().len() - start + bin_header_bytes(longest);
     let rest = frame.get(position.offset as usize..).unwrap_or_default();
-    let later = size.most.saturating_sub(MAX_LATER_HEADER_BYTES);
-    let share = equal_share(rest.len(), size.most.saturating_sub(header), later);
+    let (longest, share) = if header + rest.len() <= longest {
+        (longest, rest.len())
+    } else if size.fragment > 1 {
+        let most = size.whole_fragments(size.most).saturating_sub(header);
+        (size.whole_fragments(longest), most.min(rest.len()))
+    } else {
+        let later = size.most.saturating_sub(MAX_LATER_HEADER_BYTES);
+        let most = size.most.saturating_sub(header);
+        (longest, equal_share(rest.len(), most, later))
+    };
     let taken = longest.checked_sub(header).map(|room| room.min(share));
     let taken = taken.filter(|&taken| {
         taken == rest.len() || taken > 0 && (taken == share || header + taken >= size.least)

@@ -123,12 +123,12 @@ impl Link {
     }
 
     pub fn open(&mut self, lane: LaneId) {
-        self.sender
-            .lane_opened(self.now, lane, LaneLimits::default())
-            .unwrap();
-        self.receiver
-            .lane_opened(self.now, lane, LaneLimits::default())
-            .unwrap();
+        self.open_with(lane, LaneLimits::default());
+    }
+
+    pub fn open_with(&mut self, lane: LaneId, limits: LaneLimits) {
+        self.sender.lane_opened(self.now, lane, limits).unwrap();
+        self.receiver.lane_opened(self.now, lane, limits).unwrap();
         self.deliver_all(lane);
         self.answer_all(lane);
     }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use datachannel_transport::LaneId;
+use datachannel_transport::{LaneId, LaneLimits};
 use webrtc_session::driver::SessionWaker;
 use webrtc_session::{
     ChannelId, ChannelInfo, ChannelUse, MessageKind, SessionHandler, SessionState,
@@ -40,10 +40,15 @@ impl<L: LinkEnd> SessionHandler for DataLane<L> {
             label,
             protocol,
             max_message_bytes,
+            fragment_bytes,
             ..
         } = info;
-        let (most, best) = (max_message_bytes, DATA_MESSAGE_BYTES);
-        match self.0.open(now, id, &label, &protocol, most, best) {
+        let limits = LaneLimits {
+            max_message_bytes: max_message_bytes.min(DATA_MESSAGE_BYTES),
+            fragment_bytes,
+        };
+        let opened = (label.as_str(), protocol.as_str());
+        match self.0.open(now, id, opened, max_message_bytes, limits) {
             true => ChannelUse::Accept,
             false => ChannelUse::Refuse,
         }

@@ -130,10 +130,9 @@ impl<L: LinkEnd, C: Copy + PartialEq> LaneEnd<L, C> {
         &mut self,
         now: Instant,
         id: C,
-        label: &str,
-        protocol: &str,
+        (label, protocol): (&str, &str),
         max_message_bytes: usize,
-        best_message_bytes: usize,
+        limits: LaneLimits,
     ) -> bool {
         let Some(channel) = self.link.channel(label) else {
             return false;
@@ -145,9 +144,7 @@ impl<L: LinkEnd, C: Copy + PartialEq> LaneEnd<L, C> {
         };
         let opened = Opened {
             channel,
-            limits: LaneLimits {
-                max_message_bytes: max_message_bytes.min(best_message_bytes),
-            },
+            limits,
             max_message_bytes,
             protocol,
         };

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use datachannel_transport::LaneId;
+use datachannel_transport::{LaneId, LaneLimits};
 use quic_session::{
     ChannelId, ChannelInfo, ChannelUse, SessionConfig, SessionHandler, SessionState, SessionWaker,
 };
@@ -62,8 +62,12 @@ impl<L: LinkEnd> SessionHandler for QuicLane<L> {
             max_message_bytes,
             ..
         } = info;
-        let (most, best) = (max_message_bytes, QUIC_MESSAGE_BYTES);
-        match self.0.open(now, id, &label, &protocol, most, best) {
+        let limits = LaneLimits {
+            max_message_bytes: max_message_bytes.min(QUIC_MESSAGE_BYTES),
+            ..LaneLimits::default()
+        };
+        let opened = (label.as_str(), protocol.as_str());
+        match self.0.open(now, id, opened, max_message_bytes, limits) {
             true => ChannelUse::Accept,
             false => ChannelUse::Refuse,
         }

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use datachannel_transport::LaneId;
+use datachannel_transport::{LaneId, LaneLimits};
 use futures_util::{Sink, SinkExt as _, Stream, StreamExt as _};
 use serde::{Deserialize, Serialize};
 use tokio::sync::Notify;
@@ -74,8 +74,11 @@ impl<L: LinkEnd> Shared<L> {
         let mut open = Vec::new();
         for (id, channel) in (0..).zip(channels.iter().take(MAX_CHANNELS)) {
             let SocketChannel { label, protocol } = channel;
-            let most = MAX_MESSAGE_BYTES;
-            if end.open(now, id, label, protocol, most, most) {
+            let limits = LaneLimits {
+                max_message_bytes: MAX_MESSAGE_BYTES,
+                ..LaneLimits::default()
+            };
+            if end.open(now, id, (label, protocol), MAX_MESSAGE_BYTES, limits) {
                 open.push(id);
             }
         }

@@ -62,7 +62,10 @@ impl SimLane {
         };
         Self {
             id,
-            limits: LaneLimits { max_message_bytes },
+            limits: LaneLimits {
+                max_message_bytes,
+                fragment_bytes: 1 + rng.below(3) as usize * 600,
+            },
             dies_at: after(weather.life_ms),
             cut_at: after(weather.cut_every_ms * 2),
             cut_until: None,

@@ -75,6 +75,7 @@ fn opened(channel: Channel, protocol: &str) -> Opened<'_> {
         channel,
         limits: LaneLimits {
             max_message_bytes: 2048,
+            ..LaneLimits::default()
         },
         max_message_bytes: 4096,
         protocol,

@@ -92,6 +92,7 @@ mod tests {
         let mut plain = PlainResults::default();
         let limits = LaneLimits {
             max_message_bytes: 2048,
+            ..LaneLimits::default()
         };
         plain.opened(&Opened {
             channel: Channel::Results,

@@ -44,6 +44,7 @@ impl Client {
                 channel,
                 limits: LaneLimits {
                     max_message_bytes: ROOM_BYTES,
+                    ..LaneLimits::default()
                 },
                 max_message_bytes: ROOM_BYTES,
                 protocol: "",

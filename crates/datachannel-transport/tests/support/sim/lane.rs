@@ -51,6 +51,7 @@ impl End {
 impl SimLane {
     pub fn new(id: LaneId, weather: &Weather, rng: &mut Rng, now: Instant) -> Self {
         let max_message_bytes = 2048 << rng.below(5);
+        let fragment_bytes = 1 + 600 * rng.below(3) as usize;
         let delay = Duration::from_millis(rng.below(40));
         let mut link = || {
             let config = Weather::link(rng, delay, max_message_bytes);
@@ -64,7 +65,7 @@ impl SimLane {
             id,
             limits: LaneLimits {
                 max_message_bytes,
-                fragment_bytes: 1 + rng.below(3) as usize * 600,
+                fragment_bytes,
             },
             dies_at: after(weather.life_ms),
             cut_at: after(weather.cut_every_ms * 2),

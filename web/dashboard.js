@@ -49,7 +49,7 @@ export class Dashboard {
   show(known) {
     FIGURES.forEach(([, , value], index) => setText(this.values[index], value(known)));
     this.#glance(known);
-    this.#buffer(known.metrics?.buffer);
+    this.#buffer(known.metrics?.buffer, known.metrics?.state);
     if (this.more.open) this.#tables(known);
   }
 
@@ -60,9 +60,12 @@ export class Dashboard {
     setText(byId('glance-frame'), number(page.frame?.source_id));
   }
 
-  /** @param {any} buffer */
-  #buffer(buffer) {
-    const { label, tone, words } = describeHealth(buffer?.health);
+  /**
+   * @param {any} buffer
+   * @param {string | undefined} state the stream's
+   */
+  #buffer(buffer, state) {
+    const { label, tone, words } = describeHealth(buffer?.health, state);
     const badge = byId('health');
     setText(badge, label);
     badge.className = `badge ${tone}`;

@@ -147,8 +147,12 @@ const HEALTH = {
   empty: { label: 'Empty', tone: 'bad', words: 'No frame waits: the last one is repeated until the source catches up.' },
 };
 
-/** @param {string | undefined} health as in the metrics */
-export function describeHealth(health) {
+/**
+ * @param {string | undefined} health as in the metrics
+ * @param {string | undefined} state the stream's, as in the metrics
+ */
+export function describeHealth(health, state) {
+  if (state === 'ended' && health === 'empty') return { label: 'Ended', tone: 'info', words: 'The video has ended: all its frames have left the buffer.' };
   return HEALTH[health ?? ''] ?? { label: 'Unknown', tone: 'info', words: 'No figures from the server yet.' };
 }
 

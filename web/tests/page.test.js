@@ -9,7 +9,7 @@ import { EventParser } from '../events.js';
 import { bitrate, milliseconds, size, timestamp, UNKNOWN } from '../format.js';
 import { Rate, Spread } from '../meter.js';
 import { offering } from '../sdp.js';
-import { describe, describeError } from '../text.js';
+import { describe, describeError, describeHealth } from '../text.js';
 import { parseIceServers } from '../whep.js';
 
 test('the clock offset is that of the least delayed exchange', () => {
@@ -120,4 +120,11 @@ test('an offer of Chromium says what datagrams it takes, for all sections; other
   const sdp = 'v=0\r\no=- 1 2 IN IP4 127.0.0.1\r\ns=-\r\nt=0 0\r\nm=application 9 UDP/DTLS/SCTP webrtc-datachannel\r\na=mid:0\r\n';
   assert.equal(offering(sdp, true), sdp.replace('t=0 0\r\n', 't=0 0\r\na=x-max-datagram-size:12000\r\n'));
   assert.equal(offering(sdp, false), sdp);
+});
+
+test('an empty buffer is a fault only while there is more to come', () => {
+  assert.equal(describeHealth('empty', 'playing').tone, 'bad');
+  assert.equal(describeHealth('empty', 'ended').label, 'Ended');
+  assert.equal(describeHealth('full', 'ended').label, 'Full');
+  assert.equal(describeHealth(undefined, undefined).label, 'Unknown');
 });

@@ -257,6 +257,33 @@ async fn a_server_that_says_when_to_come_back_is_left_alone_until_then() {
 }
 
 #[tokio::test]
+async fn a_server_that_is_busy_when_it_is_opened_is_asked_again_unless_it_asks_for_long() {
+    let busy_at_first = |seconds: u64| {
+        faulty(0, move |_| {
+            let mut busy = status("429 Too Many Requests");
+            let told = format!("\r\nRetry-After: {seconds}\r\n\r\n");
+            busy.head = busy.head.replace("\r\n\r\n", &told);
+            busy
+        })
+    };
+    let (server, content) = busy_at_first(1).await;
+    let asked = Instant::now();
+    let source = source(&server).await.unwrap();
+    assert!(asked.elapsed() >= Duration::from_secs(1));
+    assert_eq!(source.read_range(0..10).await.unwrap(), content[..10]);
+
+    let (server, _) = busy_at_first(20).await;
+    let refused = self::source(&server).await.unwrap_err();
+    assert!(
+        matches!(
+            &refused,
+            OpenError::Read(ReadError::Status { status: 429, .. })
+        ),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
 async fn an_unknown_size_is_a_typed_error() {
     let chunked = |_: &Request| Reply {
         head: "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n".into(),

@@ -176,7 +176,7 @@ pub struct HttpOptions {
     /// a server must not send this machine's requests into its own network.
     pub allow_private_redirects: bool,
     /// How often to ask for the rest of a range whose body broke off, in a row without a byte of
-    /// progress: 0 to 100. Default 3.
+    /// progress, and for the first bytes of a server that is busy: 0 to 100. Default 5.
     pub max_resumes: u32,
     /// How much of a body to read and throw away to get to a range, when the server ignores `Range`.
     /// Default 64 MiB. It is network traffic, not memory.
@@ -191,7 +191,7 @@ impl Default for HttpOptions {
             idle_timeout: Duration::from_secs(10),
             max_redirects: 5,
             allow_private_redirects: false,
-            max_resumes: 3,
+            max_resumes: 5,
             max_discard_bytes: 64 << 20,
         }
     }

@@ -99,6 +99,22 @@ impl RangeClient {
         self.check(range, response)
     }
 
+    /// Whether the server has not asked to be left alone for longer than that.
+    pub(super) fn is_welcome_within(&self, wait: Duration) -> bool {
+        let welcome = self.hold_off().until(now());
+        welcome.is_none_or(|at| at <= now() + wait)
+    }
+
+    /// Why opening failed.
+    pub(super) fn open_error(&self, error: RequestError) -> OpenError {
+        let name = self.name.clone();
+        match error {
+            RequestError::UnknownSize => OpenError::UnknownSize { name },
+            RequestError::Redirect(reason) => OpenError::Redirect { name, reason },
+            RequestError::Read(error) => OpenError::Read(error),
+        }
+    }
+
     fn check(&self, range: &Range<u64>, response: Response) -> Result<Opened, RequestError> {
         let head = head_of(&response);
         if let (400.., Some(wait)) = (head.status, retry_after(response.headers())) {

@@ -4,6 +4,7 @@
 //! without progress; a body that starts before the range (the server ignores `Range`) is read up to
 //! it and thrown away, up to a bound.
 
+use super::again::{Again, worth_repeating};
 use super::source::Shared;
 use crate::error::{Phase, ReadError};
 use bytes::Bytes;
@@ -12,7 +13,6 @@ use futures_util::stream::{self, BoxStream};
 use reqwest::Response;
 use std::ops::Range;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A body that is being read.
 #[derive(Debug)]
@@ -24,18 +24,12 @@ pub(super) struct Body {
     pub(super) response: Response,
 }
 
-/// The first pause before asking again; doubled each time.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-/// The longest pause: a stream cannot wait longer for one source.
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-
 struct Pull {
     shared: Arc<Shared>,
     range: Range<u64>,
     position: u64,
     body: Option<Body>,
-    /// Attempts in a row that brought no byte.
-    attempts: u32,
+    again: Again,
     over: bool,
 }
 
@@ -45,12 +39,13 @@ pub(super) fn stream_range(
     range: Range<u64>,
 ) -> BoxStream<'static, Result<Bytes, ReadError>> {
     let position = range.start;
+    let again = Again::new(shared.client.options.max_resumes);
     let pull = Pull {
         shared,
         range,
         position,
         body: None,
-        attempts: 0,
+        again,
         over: false,
     };
     stream::unfold(pull, |mut pull| async move {
@@ -74,7 +69,7 @@ impl Pull {
                 continue;
             };
             if let Some(wanted) = self.cut(piece) {
-                self.attempts = 0;
+                self.again.progressed();
                 return Ok(Some(wanted));
             }
         }
@@ -88,12 +83,12 @@ impl Pull {
             return Ok(());
         }
         let asked = self.position..self.range.end;
-        match self.shared.request(&asked, self.attempts + 1).await {
+        match self.shared.request(&asked, self.again.attempt()).await {
             Ok(body) => {
                 self.body = Some(body);
                 Ok(())
             }
-            Err(error) if worth_repeating(&error) => self.again(error).await,
+            Err(error) if worth_repeating(&error) => self.again.after(error).await,
             Err(error) => Err(error),
         }
     }
@@ -109,7 +104,7 @@ impl Pull {
         let limit = self.shared.client.options.idle_timeout;
         let outcome = tokio::time::timeout(limit, body.response.chunk()).await;
         let name = || self.shared.client.name.clone();
-        let attempts = self.attempts + 1;
+        let attempts = self.again.attempt();
         let error = match outcome {
             Ok(Ok(Some(piece))) => return Ok(Some(piece)),
             // The end that the server announced: the range goes on in another request.
@@ -129,7 +124,7 @@ impl Pull {
             },
         };
         self.body = None;
-        self.again(error).await?;
+        self.again.after(error).await?;
         Ok(None)
     }
 
@@ -155,18 +150,6 @@ impl Pull {
         self.position += take;
         (take > 0).then(|| piece.slice(skip as usize..))
     }
-
-    /// Counts a failed attempt, and pauses before the next one; gives up when there were too many.
-    async fn again(&mut self, error: ReadError) -> Result<(), ReadError> {
-        self.attempts += 1;
-        if self.attempts > self.shared.client.options.max_resumes {
-            return Err(error);
-        }
-        tracing::debug!(%error, position = self.position, "asking for the rest of a range again");
-        let pause = FIRST_PAUSE.saturating_mul(1 << (self.attempts - 1).min(10));
-        tokio::time::sleep(pause.min(LONGEST_PAUSE)).await;
-        Ok(())
-    }
 }
 
 impl Drop for Pull {
@@ -176,14 +159,6 @@ impl Drop for Pull {
         if let Some(body) = self.body.take() {
             self.shared.park(body);
         }
-    }
-}
-
-fn worth_repeating(error: &ReadError) -> bool {
-    match error {
-        ReadError::Status { status, .. } => matches!(status, 408 | 429 | 500 | 502 | 503 | 504),
-        ReadError::Timeout { .. } | ReadError::Transport { .. } => true,
-        _ => false,
     }
 }
 

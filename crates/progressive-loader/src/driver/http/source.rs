@@ -4,6 +4,7 @@
 //! size, whether the server does ranges, and what identifies this version; its body waits for the
 //! first read, so that nothing is fetched twice.
 
+use super::again::{Again, is_busy};
 use super::client::{Opened, RangeClient, RequestError};
 use super::pull::{self, Body};
 use crate::driver::clock::now;
@@ -48,26 +49,15 @@ pub(super) struct Shared {
 }
 
 impl HttpSource {
-    /// Asks the server for the first bytes of `url`.
+    /// Asks the server for the first bytes of `url`; again where it is busy for a moment, as long as it does not ask to be
+    /// left alone for longer than [`HttpOptions::first_byte_timeout`].
     ///
     /// # Errors
     /// [`OpenError::UnknownSize`], [`OpenError::Redirect`], [`OpenError::Client`], or
     /// [`OpenError::Read`] for what else the server or the network did.
     pub async fn open(url: &Url, options: &HttpOptions) -> Result<Self, OpenError> {
         let client = RangeClient::new(url, options)?;
-        let opened = client
-            .request(&(0..OPENING_BYTES), 1)
-            .await
-            .map_err(|error| match error {
-                RequestError::UnknownSize => OpenError::UnknownSize {
-                    name: client.name.clone(),
-                },
-                RequestError::Redirect(reason) => OpenError::Redirect {
-                    name: client.name.clone(),
-                    reason,
-                },
-                RequestError::Read(error) => OpenError::Read(error),
-            })?;
+        let opened = first_answer(&client).await?;
         let Opened {
             answer,
             validators,
@@ -113,6 +103,23 @@ impl HttpSource {
             range: range.clone(),
             size_bytes,
         })
+    }
+}
+
+/// The answer to the first request.
+async fn first_answer(client: &RangeClient) -> Result<Opened, OpenError> {
+    let options = &client.options;
+    let mut again = Again::new(options.max_resumes);
+    loop {
+        match client.request(&(0..OPENING_BYTES), again.attempt()).await {
+            Ok(opened) => return Ok(opened),
+            Err(RequestError::Read(error))
+                if is_busy(&error) && client.is_welcome_within(options.first_byte_timeout) =>
+            {
+                again.after(error).await.map_err(OpenError::Read)?;
+            }
+            Err(error) => return Err(client.open_error(error)),
+        }
     }
 }
 

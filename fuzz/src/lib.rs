@@ -26,7 +26,10 @@ impl Lane {
     /// Limits that follow from the name.
     pub fn limits(self) -> LaneLimits {
         let max_message_bytes = 2048 << (self.0 % 3);
-        LaneLimits { max_message_bytes }
+        LaneLimits {
+            max_message_bytes,
+            fragment_bytes: 1 + 600 * usize::from(self.0 / 3 % 3),
+        }
     }
 }
 

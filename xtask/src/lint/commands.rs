@@ -25,6 +25,14 @@ pub(super) const CLIPPY: Check = Check {
     run: clippy,
 };
 
+pub(super) const FUZZ: Check = Check {
+    name: "fuzz",
+    about: "the fuzz targets compile",
+    remedy: "mend what is printed above: fuzz/ is a workspace of its own, which the project's builds know nothing of",
+    compiles: true,
+    run: fuzz_targets,
+};
+
 pub(super) const RUSTDOC: Check = Check {
     name: "rustdoc",
     about: "the docs build, and every link in them leads somewhere",
@@ -83,6 +91,13 @@ fn clippy(context: &Context) -> Result<Outcome> {
         "-D",
         "warnings",
     ]);
+    passes(&mut command)
+}
+
+fn fuzz_targets(context: &Context) -> Result<Outcome> {
+    let mut command = context.workspace.cargo();
+    command.args(["check", "--locked", "--manifest-path", "fuzz/Cargo.toml"]);
+    command.args(["--target-dir", "target/fuzz-check"]);
     passes(&mut command)
 }
 

@@ -59,6 +59,7 @@ static CHECKS: &[Check] = &[
     deny::RULES,
     deny::ADVISORIES,
     commands::CLIPPY,
+    commands::FUZZ,
     commands::RUSTDOC,
     packaging::CHECK,
 ];

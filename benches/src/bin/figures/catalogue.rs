@@ -223,8 +223,8 @@ pub(crate) const FIGURES: [Figure; 48] = [
     at_least(
         "process-bare",
         85.0,
-        "% of bare sessions",
-        "the same against two sessions with nothing around them",
+        "% of bare str0m",
+        "the same against str0m in a plain loop, two ends in one process",
     ),
     at_most(
         "process-memory",

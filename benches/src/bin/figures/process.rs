@@ -95,10 +95,11 @@ fn listed(values: &[f64]) -> String {
     texts.join(", ")
 }
 
-/// Ours, libdatachannel and bare sessions, in turn.
+/// Ours, libdatachannel, str0m in a plain loop and our bare sessions, in turn.
 fn goodput(args: &Args, binaries: &Binaries, table: &mut Table) -> Result<()> {
-    let peer = peer(args);
-    let (mut ours, mut theirs, mut bare) = (Vec::new(), Vec::new(), Vec::new());
+    let (peer, str0m) = (peer(args), built_peer("peer-str0m"));
+    let (mut ours, mut theirs) = (Vec::new(), Vec::new());
+    let (mut plain, mut bare) = (Vec::new(), Vec::new());
     let mut cpu = (0.0, 0.0);
     for _ in 0..SHORT_RUNS {
         let outcome = binaries.run(&["--processor", "none"], GOODPUT_INPUT, &ONE_DATA_LANE)?;
@@ -107,23 +108,32 @@ fn goodput(args: &Args, binaries: &Binaries, table: &mut Table) -> Result<()> {
         if let Some(peer) = &peer {
             theirs.push(peer_run(peer)?);
         }
+        if let Some(str0m) = &str0m {
+            plain.push(peer_run(str0m)?);
+        }
         bare.push(bare_run()?);
     }
     let (ours_at, bare_at) = (median(&mut ours), median(&mut bare));
     let gigabytes = 0.2;
     let detail = format!(
-        "{} MB/s beside {} MB/s; {:.1} and {:.1} s of CPU a GB (sender, worker)",
+        "{} MB/s beside {} MB/s; {:.0} % of our own bare sessions ({} MB/s); {:.1} and {:.1} s of CPU a GB (sender, worker)",
         listed(&ours),
+        listed(&plain),
+        100.0 * ours_at / bare_at,
         listed(&bare),
         cpu.0 / gigabytes,
         cpu.1 / gigabytes
     );
-    table.measured("process-bare", 100.0 * ours_at / bare_at, &detail)?;
+    match plain.is_empty() {
+        true => table.skipped("process-bare", &format!("{detail}; {}", how_to_build("str0m")))?,
+        false => {
+            let share = 100.0 * ours_at / median(&mut plain);
+            table.measured("process-bare", share, &detail)?;
+        }
+    }
     if theirs.is_empty() {
-        let reason = format!(
-            "ours {ours_at:.0} MB/s; no peer to compare with: build it with \
-             `cargo build --release --manifest-path benches/peers/libdatachannel/Cargo.toml --target-dir target/peers`"
-        );
+        let how = how_to_build("libdatachannel");
+        let reason = format!("ours {ours_at:.0} MB/s; {how}");
         return Ok(table.skipped("process-peer", &reason)?);
     }
     let theirs_at = median(&mut theirs);
@@ -131,16 +141,24 @@ fn goodput(args: &Args, binaries: &Binaries, table: &mut Table) -> Result<()> {
     Ok(table.measured("process-peer", ours_at / theirs_at, &detail)?)
 }
 
-/// The peer's program, if it is built.
+/// libdatachannel's program, if it is built.
 fn peer(args: &Args) -> Option<PathBuf> {
-    let built = || {
-        let target = std::env::current_exe().ok()?.parent()?.parent()?.to_owned();
-        Some(target.join("peers/release/peer-libdatachannel"))
-    };
-    args.libdatachannel
-        .clone()
-        .or_else(built)
-        .filter(|path| path.is_file())
+    let named = args.libdatachannel.clone().filter(|path| path.is_file());
+    named.or_else(|| built_peer("peer-libdatachannel"))
+}
+
+/// A program of benches/peers, if it is built.
+fn built_peer(name: &str) -> Option<PathBuf> {
+    let target = std::env::current_exe().ok()?.parent()?.parent()?.to_owned();
+    let path = target.join("peers/release").join(name);
+    path.is_file().then_some(path)
+}
+
+fn how_to_build(peer: &str) -> String {
+    format!(
+        "no peer to compare with: build it with `cargo build --release --manifest-path benches/peers/{peer}/Cargo.toml \
+         --target-dir target/peers`"
+    )
 }
 
 fn peer_run(peer: &Path) -> Result<f64> {

@@ -125,7 +125,10 @@ fn goodput(args: &Args, binaries: &Binaries, table: &mut Table) -> Result<()> {
         cpu.1 / gigabytes
     );
     match plain.is_empty() {
-        true => table.skipped("process-bare", &format!("{detail}; {}", how_to_build("str0m")))?,
+        true => table.skipped(
+            "process-bare",
+            &format!("{detail}; {}", how_to_build("str0m")),
+        )?,
         false => {
             let share = 100.0 * ours_at / median(&mut plain);
             table.measured("process-bare", share, &detail)?;

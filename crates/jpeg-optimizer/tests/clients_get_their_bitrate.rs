@@ -26,7 +26,10 @@ fn after_20_s(target: Option<u64>, policy: Box<dyn QualityPolicy>) -> ClientQual
 }
 
 fn send_20_s(client: &mut ClientQuality) {
-    let start = std::time::Instant::now();
+    send_20_s_from(client, std::time::Instant::now());
+}
+
+fn send_20_s_from(client: &mut ClientQuality, start: std::time::Instant) {
     for number in 0..600 {
         let at = start + std::time::Duration::from_micros(33_333 * number);
         let Some(quality) = client.next_quality(at) else {
@@ -70,6 +73,22 @@ fn below_the_worst_quality_frames_are_left_out_and_the_bitrate_is_the_target() {
         let enough = after_20_s(Some(2_200_000), make()).stats();
         assert_eq!(enough.frames_left_out, 0, "{enough:?}");
     }
+}
+
+/// What a client got before it had a target is no debt: it would see nothing for seconds. The stream's sizes are known, as
+/// they are where others watch it.
+#[test]
+fn a_first_target_below_the_worst_quality_leaves_no_gap() {
+    let sizes = Arc::new(SizeModel::new());
+    sizes.learn(FrameId(0), Quality::default(), 20_000);
+    let policy = Box::new(ModelBased::new(sizes));
+    let mut client = ClientQuality::new(ClientConfig::default(), policy);
+    let start = std::time::Instant::now();
+    send_20_s_from(&mut client, start);
+    client.set_target(Some(Bitrate::new(1_000_000).unwrap()));
+    send_20_s_from(&mut client, start + std::time::Duration::from_secs(20));
+    let stats = client.stats();
+    assert!(stats.frames >= 600 + 290, "{stats:?}");
 }
 
 #[test]

@@ -93,6 +93,10 @@ impl ClientQuality {
 
     /// From now on; `None`: the configured quality, whatever it costs.
     pub fn set_target(&mut self, target: Option<Bitrate>) {
+        if self.target.is_none() {
+            // What went out while nothing limited it is not owed.
+            self.thinning.rest();
+        }
         if self.target != target {
             self.target = target;
             self.mixer.reset();

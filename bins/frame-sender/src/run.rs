@@ -29,7 +29,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode, Failure> {
         .context("cannot start the runtime")?;
     runtime.block_on(async {
         let (stopping, stopped) = watch::channel(false);
-        let stop = stop_signal()?;
+        // Not everything has its result then.
+        let stop = stop_signal(1)?;
         tokio::spawn(async move {
             stop.await;
             let _ = stopping.send(true);

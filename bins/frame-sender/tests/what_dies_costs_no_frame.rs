@@ -3,7 +3,8 @@
 
 mod support;
 
-use support::{Run, Worker};
+use support::{DEADLINE, Run, Worker};
+use testkit::driver::wait_until;
 
 const FRAMES: u64 = 1_500;
 
@@ -70,4 +71,51 @@ fn an_interrupted_sender_finishes_what_is_under_way_and_can_go_on() {
     assert!(frames < FRAMES);
     run.complete().assert_whole(FRAMES);
     run.assert_each_frame_once(FRAMES);
+}
+
+#[test]
+fn an_interrupted_sender_does_not_wait_for_a_worker_that_is_away() {
+    // Nobody has answered yet.
+    let nobody = Run::new("http://127.0.0.1:9", "opaque:?bytes=1000&frames=10", &[]);
+    let running = nobody.start();
+    nobody.has_begun();
+    running.signal("TERM");
+    let stopped = running.finish();
+    assert_eq!(stopped.code, Some(1), "{stopped:?}");
+    let told = "stopped while the worker could not be reached";
+    assert!(stopped.stderr.contains(told), "{stopped:?}");
+
+    // In the middle of a run.
+    let worker = Worker::start(&["--processor", "sleep:2ms", "--workers", "2"]);
+    let run = Run::new(worker.address(), &input(), &[]);
+    let running = run.start();
+    run.reached(100);
+    drop(worker);
+    running.signal("TERM");
+    let stopped = running.finish();
+    assert_eq!(stopped.code, Some(1), "{stopped:?}");
+    assert!(stopped.stderr.contains(told), "{stopped:?}");
+    // Another worker at another address will do.
+    let worker = Worker::start(&["--processor", "none"]);
+    let run = run.to(worker.address());
+    run.complete().assert_whole(FRAMES);
+    run.assert_each_frame_once(FRAMES);
+}
+
+#[test]
+fn a_second_interrupt_ends_the_sender_as_a_failure() {
+    let worker = Worker::start(&["--processor", "sleep:60s"]);
+    let run = Run::new(worker.address(), "opaque:?bytes=1000&frames=10", &[]);
+    let mut running = run.start();
+    worker.metric_reaches("frameway_worker_frames_processing", 1);
+    // Two that come at the same moment are one.
+    let ended = wait_until(DEADLINE, || {
+        running.has_ended() || {
+            running.signal("INT");
+            false
+        }
+    });
+    assert!(ended);
+    let stopped = running.finish();
+    assert_eq!(stopped.code, Some(1), "{stopped:?}");
 }

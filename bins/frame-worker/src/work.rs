@@ -22,7 +22,7 @@ pub(crate) fn run(args: Args) -> Result<(), Failure> {
             WorkerError::Service(ServiceError::Certificate(error)) => Failure::Usage(error.into()),
             error => error.into(),
         })?;
-        let stop = stop_signal()?;
+        let stop = stop_signal(0)?;
         let mut stdout = std::io::stdout();
         writeln!(stdout, "{}", worker.url())?;
         stdout.flush()?;

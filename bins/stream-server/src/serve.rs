@@ -85,7 +85,7 @@ fn run(config: ServiceConfig, streams: Vec<StreamParams>) -> Result<(), Failure>
             let started = service.add_stream(params).await;
             started.with_context(|| format!("the stream {name:?} ({uri}) cannot be started"))?;
         }
-        let stop = stop_signal()?;
+        let stop = stop_signal(0)?;
         announce(&service)?;
         service.run(stop).await?;
         Ok(())

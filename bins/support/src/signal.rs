@@ -1,10 +1,12 @@
 //! Ctrl-C and SIGTERM.
 
-/// Done at the first Ctrl-C or SIGTERM; a second one ends the process at once.
+/// Done at the first Ctrl-C or SIGTERM; a second one ends the process at once, with `code_at_once`.
 ///
 /// # Errors
 /// The handlers cannot be installed.
-pub fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+pub fn stop_signal(
+    code_at_once: i32,
+) -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
     use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
@@ -16,7 +18,7 @@ pub fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'stati
         tracing::info!("stopping; once more to stop at once");
         tokio::spawn(async move {
             tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
-            std::process::exit(0);
+            std::process::exit(code_at_once);
         });
     })
 }

@@ -249,6 +249,24 @@ fn are_gone(folder: &Path) -> bool {
 }
 
 #[test]
+fn a_command_that_cannot_run_is_told_before_the_first_frame() {
+    for (command, told) in [
+        ("no-such-program --fast", "no program \"no-such-program\""),
+        ("/nowhere/model", "no program \"/nowhere/model\""),
+        ("while true; do", "cannot be read"),
+    ] {
+        let processor = builtin(&format!("exec:{command}")).unwrap();
+        let error = processor.make().err().unwrap().to_string();
+        assert!(error.contains(told), "{error}");
+    }
+    // Of what begins otherwise only running it tells.
+    for command in ["MODEL=small cat", "cd / && cat", "while true; do cat; done"] {
+        let processor = builtin(&format!("exec:{command}")).unwrap();
+        assert!(processor.make().is_ok(), "{command}");
+    }
+}
+
+#[test]
 fn the_command_is_killed_when_the_pipeline_is_dropped() {
     let folder = tempfile::tempdir().unwrap();
     let rig = rig(1, &hanging(folder.path()));

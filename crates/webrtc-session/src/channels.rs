@@ -26,6 +26,8 @@ pub(crate) struct Channels {
     max_message_bytes: usize,
     opened: u32,
     refused: usize,
+    /// Of these, not told to the endpoint's counters yet.
+    refused_untold: u64,
     /// Which channel is asked first, so that none is always last.
     rotation: usize,
     pull_wanted: bool,
@@ -48,6 +50,7 @@ impl Channels {
             max_message_bytes: 0,
             opened: 0,
             refused: 0,
+            refused_untold: 0,
             rotation: 0,
             pull_wanted: false,
             short_of_room: false,
@@ -69,6 +72,11 @@ impl Channels {
 
     pub(crate) fn buffered_bytes(&self) -> usize {
         self.ledger.buffered_bytes()
+    }
+
+    /// Channels refused since it was asked last.
+    pub(crate) fn take_refused(&mut self) -> u64 {
+        std::mem::take(&mut self.refused_untold)
     }
 
     /// Something happened that may give the handler something to send.
@@ -133,6 +141,7 @@ impl Session {
     fn refuse_channel(&mut self, now: Instant, rtc: RtcChannelId, outbox: &mut impl Outbox) {
         self.rtc.direct_api().close_data_channel(rtc);
         self.channels.refused += 1;
+        self.channels.refused_untold += 1;
         if self.channels.refused > MAX_REFUSED_CHANNELS {
             let max_channels = self.config.max_channels;
             self.finish(now, CloseReason::TooManyChannels { max_channels }, outbox);

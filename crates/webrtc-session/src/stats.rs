@@ -3,7 +3,7 @@
 use core::net::SocketAddr;
 use std::time::Duration;
 
-use crate::SessionState;
+use crate::{CloseReason, SessionState};
 
 /// A snapshot of one session.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,4 +68,39 @@ pub struct EndpointStats {
     pub dropped_malformed: u64,
     /// Datagrams not sent: the system refused them, or too many waited for a full socket.
     pub dropped_unsent: u64,
+    /// Channels that peers opened and that were closed again: too many, or the handler's refusal.
+    pub channels_refused: u64,
+    /// Sessions closed because they never connected.
+    pub closed_not_connected: u64,
+    /// Sessions closed because their peer was silent for too long.
+    pub closed_silent: u64,
+    /// Sessions closed because their transport failed: a certificate of somebody else's, an association that broke.
+    pub closed_transport: u64,
+    /// Sessions closed because their peer kept opening channels beyond the limit.
+    pub closed_too_many_channels: u64,
+    /// Sessions discarded because of a bug here: their code panicked.
+    pub closed_internal: u64,
+}
+
+impl EndpointStats {
+    /// Datagrams received and dropped: of no session, unverified or malformed.
+    #[must_use]
+    pub fn datagrams_dropped(&self) -> u64 {
+        self.dropped_unknown_address
+            + self.dropped_unknown_ufrag
+            + self.dropped_unverified
+            + self.dropped_malformed
+    }
+
+    /// A session ended. What either side wished is nothing to count.
+    pub(crate) fn count_closed(&mut self, reason: &CloseReason) {
+        match reason {
+            CloseReason::ConnectTimeout(_) => self.closed_not_connected += 1,
+            CloseReason::Silent(_) => self.closed_silent += 1,
+            CloseReason::Transport(_) => self.closed_transport += 1,
+            CloseReason::TooManyChannels { .. } => self.closed_too_many_channels += 1,
+            CloseReason::Internal => self.closed_internal += 1,
+            CloseReason::Local | CloseReason::Peer | CloseReason::EndpointClosed => {}
+        }
+    }
 }

@@ -137,12 +137,25 @@ pub(crate) fn metric_in(text: &str, name: &str) -> u64 {
 
 /// A request without a body, and what comes back: status and body.
 pub(crate) fn request(to: SocketAddr, method: &str, path: &str) -> (u16, String) {
+    request_with(to, method, path, "text/plain", "")
+}
+
+/// The same with a body of that kind.
+pub(crate) fn request_with(
+    to: SocketAddr,
+    method: &str,
+    path: &str,
+    kind: &str,
+    body: &str,
+) -> (u16, String) {
     let mut stream = TcpStream::connect(to).unwrap();
     stream.set_read_timeout(Some(DEADLINE)).unwrap();
-    let head = format!(
-        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    let length = body.len();
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: {to}\r\nContent-Type: {kind}\r\nContent-Length: {length}\r\n\
+         Connection: close\r\n\r\n{body}"
     );
-    stream.write_all(head.as_bytes()).unwrap();
+    stream.write_all(request.as_bytes()).unwrap();
     let mut response = String::new();
     stream.read_to_string(&mut response).unwrap();
     let (head, body) = response.split_once("\r\n\r\n").unwrap();
@@ -196,8 +209,20 @@ impl Run {
         Self::new(&format!("http://{}", link.address()), input, extra)
     }
 
+    /// Goes on at another worker.
+    pub(crate) fn to(mut self, worker: &str) -> Self {
+        worker.clone_into(&mut self.to);
+        self
+    }
+
     fn path(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
+    }
+
+    /// Waits until the run has begun its ledger.
+    pub(crate) fn has_begun(&self) {
+        let begun = wait_until(DEADLINE, || self.path("ledger.jsonl").exists());
+        assert!(begun, "no ledger");
     }
 
     fn command(&self) -> Command {
@@ -291,6 +316,10 @@ impl Running {
     /// Sends the process a signal, by its name without SIG.
     pub(crate) fn signal(&self, name: &str) {
         send_signal(self.0.as_ref().unwrap().id(), name);
+    }
+
+    pub(crate) fn has_ended(&mut self) -> bool {
+        self.0.as_mut().unwrap().try_wait().unwrap().is_some()
     }
 
     pub(crate) fn finish(mut self) -> Done {

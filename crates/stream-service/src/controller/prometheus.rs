@@ -11,7 +11,6 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::{Registry, Unit};
-use quic_session::EndpointStats;
 use std::sync::atomic::AtomicU64;
 
 use super::routes::App;
@@ -35,9 +34,7 @@ pub(super) async fn metrics(State(app): State<App>) -> Response {
     }
     register_streams(&mut registry, &streams);
     register_endpoint(&mut registry, &app);
-    if let Some(quic) = &app.registry.endpoints().quic {
-        register_quic(&mut registry, &quic.totals());
-    }
+    register_figures(&mut registry, figures(app.registry.endpoints()));
     let mut text = String::new();
     // Writing to a String does not fail.
     let _ = encode(&mut text, &registry);
@@ -204,8 +201,8 @@ struct ForReason {
     reason: &'static str,
 }
 
-fn register_quic(registry: &mut Registry, stats: &EndpointStats) {
-    for Figure { name, help, value } in figures(stats) {
+fn register_figures(registry: &mut Registry, figures: Vec<Figure>) {
+    for Figure { name, help, value } in figures {
         match value {
             FigureValue::Gauge(value) => {
                 let gauge: Gauge = Gauge::default();
@@ -254,14 +251,6 @@ fn register_endpoint(registry: &mut Registry, app: &App) {
             "send_calls",
             "System calls that sent datagrams",
             stats.send_calls,
-        ),
-        (
-            "datagrams_dropped",
-            "UDP datagrams received and dropped: of no session, unverified or malformed",
-            stats.dropped_unknown_address
-                + stats.dropped_unknown_ufrag
-                + stats.dropped_unverified
-                + stats.dropped_malformed,
         ),
         (
             "datagrams_unsent",

@@ -1,8 +1,10 @@
-//! What a QUIC endpoint let in, refused and closed, as `GET /metrics` of the server and of the worker say it.
+//! What the endpoints of QUIC and of data channels let in, refused and closed, as `GET /metrics` of the server and of the worker say it.
 //!
-//! Fed by the endpoint's counters. No label takes a value that a peer chooses.
+//! Fed by the endpoints' counters. No label takes a value that a peer chooses.
 
 use quic_session::EndpointStats;
+
+use super::seat::Endpoints;
 
 /// A figure by itself or by reason.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +24,45 @@ pub(crate) enum FigureValue {
     ByReason(Vec<(&'static str, u64)>),
 }
 
-/// All of an endpoint's.
-pub(crate) fn figures(stats: &EndpointStats) -> Vec<Figure> {
+/// All of what they count.
+pub(crate) fn figures(endpoints: &Endpoints) -> Vec<Figure> {
+    let mut figures = data_figures(&endpoints.data.totals());
+    if let Some(quic) = &endpoints.quic {
+        figures.extend(quic_figures(&quic.totals()));
+    }
+    figures
+}
+
+/// What the endpoint of data channels refused and closed.
+fn data_figures(stats: &webrtc_session::EndpointStats) -> Vec<Figure> {
+    let closed = [
+        ("not_connected", stats.closed_not_connected),
+        ("silent", stats.closed_silent),
+        ("transport", stats.closed_transport),
+        ("channels", stats.closed_too_many_channels),
+        ("internal", stats.closed_internal),
+    ];
+    vec![
+        counter(
+            "datagrams_dropped",
+            "UDP datagrams received and dropped: of no session, unverified or malformed",
+            stats.datagrams_dropped(),
+        ),
+        counter(
+            "channels_refused",
+            "Data channels closed again: too many, or of no use here",
+            stats.channels_refused,
+        ),
+        by_reason(
+            "sessions_closed",
+            "WebRTC sessions closed for what their peer did, or for a bug (internal)",
+            closed,
+        ),
+    ]
+}
+
+/// All of a QUIC endpoint's.
+fn quic_figures(stats: &EndpointStats) -> Vec<Figure> {
     [sessions(stats), refusals(stats)]
         .into_iter()
         .flatten()

@@ -15,7 +15,7 @@ use super::wake::WakeBoard;
 use crate::deadlines::Deadlines;
 use crate::demux::Demux;
 use crate::session::Session;
-use crate::{CloseReason, EndpointStats};
+use crate::{CloseReason, EndpointStats, SessionState};
 
 /// Requests served in one turn.
 const REQUESTS_PER_TURN: usize = 16;
@@ -184,9 +184,10 @@ impl Driver {
 
     /// After a session's turn: frees it if it closed, else notes when it wants to be called.
     fn settle(&mut self, slot: usize, now: Instant) {
-        let Some(session) = self.sessions.get(slot) else {
+        let Some(session) = self.sessions.get_mut(slot) else {
             return;
         };
+        self.stats.channels_refused += session.channels.take_refused();
         let deadline = session.deadline(now);
         self.deadlines.set(slot, deadline);
         if session.is_closed() {
@@ -197,6 +198,11 @@ impl Driver {
     fn release(&mut self, slot: usize) {
         self.demux.forget(slot);
         self.deadlines.set(slot, None);
+        if let Some(SessionState::Closed { reason }) =
+            self.sessions.get(slot).map(|session| &session.state)
+        {
+            self.stats.count_closed(reason);
+        }
         let socket = self.sessions.socket(slot);
         if socket > 0 {
             // Its last words must leave by it.

@@ -38,12 +38,44 @@ impl ProcessorFactory for Exec {
             process: Arc::default(),
             pipes: None,
         };
-        let started = processor.start();
+        let started = can_run(&self.command).and_then(|()| processor.start());
         started.map_err(|reason| ProcessorError::Start {
             name: NAME.to_owned(),
             reason,
         })?;
         Ok(Box::new(processor))
+    }
+}
+
+/// What a shell can tell of a command without running it: whether it can be read, and whether the program that it begins with
+/// is there.
+fn can_run(command: &str) -> Result<(), String> {
+    ask_shell(&["-n", "-c", command])
+        .map_err(|said| format!("the command {command:?} cannot be read: {said}"))?;
+    let Some(program) = first_program(command) else {
+        return Ok(());
+    };
+    ask_shell(&["-c", "command -v \"$1\" >/dev/null", "sh", program])
+        .map_err(|_| format!("there is no program {program:?}: give its path, or install it"))
+}
+
+/// The word that a command begins with, where that can only be a program: no assignment, nothing that the shell would expand.
+fn first_program(command: &str) -> Option<&str> {
+    let word = command.split_ascii_whitespace().next()?;
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"_./+-".contains(&byte);
+    word.bytes().all(is_plain).then_some(word)
+}
+
+/// Runs `sh` with these arguments; what it said, if it was not content.
+fn ask_shell(arguments: &[&str]) -> Result<(), String> {
+    let asked = Command::new("sh")
+        .args(arguments)
+        .stdin(Stdio::null())
+        .output()
+        .map_err(|error| format!("cannot run sh: {error}"))?;
+    match asked.status.success() {
+        true => Ok(()),
+        false => Err(String::from_utf8_lossy(&asked.stderr).trim().to_owned()),
     }
 }
 

@@ -124,7 +124,11 @@ impl Connections {
         stop: impl Future<Output = ()> + Send,
     ) -> Result<Summary, SendError> {
         let quality = check(&options)?;
-        let opened = Payloads::open(&options, quality).await;
+        let mut stop = std::pin::pin!(stop);
+        let opened = tokio::select! {
+            opened = Payloads::open(&options, quality) => opened,
+            () = &mut stop => return Err(SendError::Stopped),
+        };
         let payloads = opened.map_err(SendError::Input)?;
         let (ledger, resumed) = Ledger::open(&options).map_err(SendError::Ledger)?;
         if resumed.ended && options.skip_finished {
@@ -147,7 +151,10 @@ impl Connections {
             Arc::clone(&reading),
         );
         let lanes_before = self.lanes_opened();
-        let outcome = self.carry(&options, &link).await;
+        let outcome = tokio::select! {
+            outcome = self.carry(&options, &link) => outcome,
+            () = &mut stop => Err(SendError::Stopped),
+        };
         let (lanes, keepers) = match outcome {
             Ok(open) => (Arc::clone(&open.lanes), &mut open.keepers),
             Err(error) => {

@@ -11,7 +11,7 @@ use jpeg_optimizer::Quality;
 use super::dial::check_address;
 use super::lanes::{Keepers, Lanes};
 use super::ledger::{End, Ledger, LedgerError, Resumed, Tally};
-use super::link::{SendLink, Start};
+use super::link::{LinkFailure, SendLink, Start};
 use super::options::{LaneWish, Progress, SendOptions, SendTiming, Summary};
 use super::payloads::{PayloadError, Payloads};
 use super::reading::Reading;
@@ -23,6 +23,8 @@ const TELL_EVERY: Duration = Duration::from_millis(100);
 const LONG_ROUND_TRIP: Duration = Duration::from_millis(5);
 /// Where no lane opens for this long, or none is open any more, UDP may not pass.
 const NOTHING_OPENS_AFTER: Duration = Duration::from_millis(1500);
+/// What is under way when a run is to stop is given this long while the worker cannot be reached.
+const STOP_WITHOUT_LANE_AFTER: Duration = Duration::from_secs(5);
 /// Lanes where the round trip is long.
 const LANES_OF_A_LONG_PATH: u8 = 8;
 
@@ -39,6 +41,9 @@ pub enum SendError {
     /// The ledger or the results cannot be used.
     #[error(transparent)]
     Ledger(LedgerError),
+    /// Told to stop before there was anything to sum up.
+    #[error("stopped before the video and its connections were open")]
+    Stopped,
     /// The UDP socket cannot be had.
     #[error(transparent)]
     Socket(#[from] webrtc_session::BindError),
@@ -148,6 +153,7 @@ impl Run<'_> {
     pub(super) async fn wait(&self, stop: impl Future<Output = ()> + Send, keepers: &mut Keepers) {
         let mut stop = std::pin::pin!(stop);
         let mut stopping = false;
+        let mut without_lane_since = None;
         while !self.link.is_over() {
             tokio::select! {
                 () = &mut stop, if !stopping => {
@@ -160,8 +166,25 @@ impl Run<'_> {
                     self.suit_lanes(keepers);
                 }
             }
+            if stopping {
+                self.stop_without_lane(&mut without_lane_since);
+            }
         }
         self.tell();
+    }
+
+    /// A run that is to stop does not wait for a worker that is away: nothing is lost that the ledger would not ask for again.
+    fn stop_without_lane(&self, since: &mut Option<Instant>) {
+        if self.link.has_lane() {
+            *since = None;
+            return;
+        }
+        let waited = since.get_or_insert_with(Instant::now).elapsed();
+        let never = self.lanes.opened.load(Ordering::Relaxed) == 0;
+        if never || waited >= STOP_WITHOUT_LANE_AFTER {
+            let why = "stopped while the worker could not be reached; with --ledger the same command goes on from there";
+            self.link.fail(LinkFailure::Gone(why.to_owned()));
+        }
     }
 
     /// `auto`: a path that lets no lane through is tried with a WebSocket, and a long one gets more lanes, once its length

@@ -1,20 +1,18 @@
-//! What `GET /metrics` of a worker says: its links, and what its QUIC endpoint let in, refused and closed.
+//! What `GET /metrics` of a worker says: its links, and what its endpoints let in, refused and closed.
 //!
 //! Fed by `routes` with snapshots. Prometheus' text format; no label takes a value that a peer chooses.
 
 use std::fmt::Write as _;
 
-use quic_session::EndpointStats;
-
 use super::link::LinkSnapshot;
-use crate::lanes::figures::{Figure, FigureValue, figures};
+use crate::lanes::figures::{Figure, FigureValue};
 
-/// All of it. `(sessions, made)`: sessions that were given a lane, and links that were made, since the start.
+/// All of it; `endpoints` is what they count. `(sessions, made)`: sessions that were given a lane, and links that were made, since the start.
 pub(super) fn exposition(
     links: &[LinkSnapshot],
     (sessions, made): (u64, u64),
     broken: u64,
-    quic: Option<&EndpointStats>,
+    endpoints: Vec<Figure>,
 ) -> String {
     let mut text = Text::default();
     links_of(&mut text, links);
@@ -33,8 +31,8 @@ pub(super) fn exposition(
         "Links ended because their sender broke the protocol, or their pipeline failed.",
         &[("", broken)],
     );
-    if let Some(quic) = quic {
-        quic_of(&mut text, quic);
+    for figure in endpoints {
+        endpoint_figure(&mut text, figure);
     }
     text.0
 }
@@ -63,17 +61,15 @@ fn links_of(text: &mut Text, links: &[LinkSnapshot]) {
     );
 }
 
-fn quic_of(text: &mut Text, quic: &EndpointStats) {
-    for Figure { name, help, value } in figures(quic) {
-        let (name, help) = (format!("frameway_worker_{name}"), format!("{help}."));
-        match value {
-            FigureValue::Gauge(value) => text.gauge(&name, &help, value),
-            FigureValue::Counter(value) => {
-                text.counter(&format!("{name}_total"), &help, &[("", value)]);
-            }
-            FigureValue::ByReason(values) => {
-                text.counter(&format!("{name}_total"), &help, &values);
-            }
+fn endpoint_figure(text: &mut Text, Figure { name, help, value }: Figure) {
+    let (name, help) = (format!("frameway_worker_{name}"), format!("{help}."));
+    match value {
+        FigureValue::Gauge(value) => text.gauge(&name, &help, value),
+        FigureValue::Counter(value) => {
+            text.counter(&format!("{name}_total"), &help, &[("", value)]);
+        }
+        FigureValue::ByReason(values) => {
+            text.counter(&format!("{name}_total"), &help, &values);
         }
     }
 }

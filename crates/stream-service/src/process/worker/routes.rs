@@ -19,6 +19,7 @@ use super::socket::socket;
 use crate::controller::{Problem, Token, content_type, read_body, require_token};
 use crate::lanes::data::DataLane;
 use crate::lanes::end::LinkEnd as _;
+use crate::lanes::figures::figures;
 use crate::lanes::seat::{Endpoints, Seat};
 use crate::process::protocol::{LinkQuery, NEXT_PATH, OFFER_PATH, QUIC_PATH, SOCKET_PATH};
 
@@ -185,14 +186,10 @@ async fn ready(State(app): State<App>) -> Response {
 
 /// Prometheus' text format.
 async fn metrics(State(app): State<App>) -> Response {
-    let quic = app
-        .endpoints
-        .quic
-        .as_ref()
-        .map(quic_session::Endpoint::totals);
     let links = app.links.snapshots(Instant::now());
     let made = app.links.made();
-    let text = exposition(&links, made, app.links.broken(), quic.as_ref());
+    let endpoints = figures(&app.endpoints);
+    let text = exposition(&links, made, app.links.broken(), endpoints);
     let kind = [(
         header::CONTENT_TYPE,
         "text/plain; version=0.0.4; charset=utf-8",

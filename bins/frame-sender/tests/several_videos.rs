@@ -172,6 +172,23 @@ fn three_videos_go_over_one_connection() {
 }
 
 #[test]
+fn the_way_that_carries_stays_from_video_to_video() {
+    let worker = Worker::start(&["--processor", "sleep:2ms", "--processor", "none"]);
+    // The first is long enough for QUIC to take over from whatever opened first.
+    let videos = Videos::new(worker.address(), &[600, 100, 100], &["--lanes", "auto"]);
+    let ended = videos.complete();
+    ended.assert_whole(&videos);
+    let opened: Vec<_> = ended.lines.iter().map(|it| &it["lanes_opened"]).collect();
+    assert_eq!(opened, [2, 0, 0, 2]);
+    for video in &ended.lines[..3] {
+        assert_eq!(video["carrier"], "quic", "{video}");
+    }
+    for video in &ended.lines[1..3] {
+        assert_eq!(video["carrier_changes"], 0, "{video}");
+    }
+}
+
+#[test]
 fn a_cut_in_the_second_video() {
     let worker = Worker::start(&["--processor", "sleep:2ms", "--processor", "none"]);
     let http = worker.address().trim_start_matches("http://");

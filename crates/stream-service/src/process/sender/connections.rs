@@ -226,6 +226,7 @@ impl Connections {
                 open.lanes.end_idling();
                 link.choose_as(&open.lanes.port.link());
                 take_over(&open.lanes, link).await;
+                link.begin_choosing(Instant::now());
                 Ok(self.open.insert(open))
             }
             None => Ok(self.open.insert(Open::new(options, link, idle_limit)?)),

@@ -55,6 +55,8 @@ struct State {
     mode: ProcessMode,
     lanes: Vec<Lane>,
     choice: LaneChoice,
+    /// The lanes of the link before it are being handed over.
+    takes_over: bool,
     carrier_changes: u64,
     open: VecDeque<OpenFrame>,
     next_sequence: u64,
@@ -109,6 +111,7 @@ impl SendLink {
                 mode: options.mode,
                 lanes: Vec::new(),
                 choice: LaneChoice::default(),
+                takes_over: false,
                 carrier_changes: 0,
                 open: VecDeque::new(),
                 next_sequence: start.point.next_sequence,

@@ -31,10 +31,23 @@ pub(super) struct Lane {
 }
 
 impl SendLink {
-    /// Which kind of lane carries, as the link before this one on the same lanes had it.
+    /// Which kind of lane carries, as the link before this one on the same lanes had it. It stays so while they are handed
+    /// over, one after another and for a while muted, until [`begin_choosing`](Self::begin_choosing).
     pub(in crate::process::sender) fn choose_as(&self, former: &Self) {
         let choice = former.lock().choice.clone();
-        self.lock().choice = choice;
+        let mut state = self.lock();
+        state.choice = choice;
+        state.takes_over = true;
+    }
+
+    /// The lanes are handed over; none of them had anything to say before now.
+    pub(in crate::process::sender) fn begin_choosing(&self, now: Instant) {
+        let mut state = self.lock();
+        state.takes_over = false;
+        for lane in &mut state.lanes {
+            lane.last_heard = now;
+        }
+        state.choose(now);
     }
 
     /// Whether all of the lane's channels carry.
@@ -82,7 +95,7 @@ impl State {
     /// Lets the best kind of lane that works carry the frames. Those of one that fell silent are given up, and with them
     /// what they held goes to the others.
     pub(super) fn choose(&mut self, now: Instant) {
-        if self.is_done() {
+        if self.is_done() || self.takes_over {
             return;
         }
         let before = self.choice.active();

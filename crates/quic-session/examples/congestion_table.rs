@@ -169,6 +169,21 @@ fn eight(control: CongestionControl) {
     }
 }
 
+/// One beside four of TCP: a fair share is 10 Mbit/s.
+fn among_tcp(control: CongestionControl) {
+    for queue in [0.25, 1.0, 4.0] {
+        let tcp = (0..4).fold(Scene::bottleneck(50e6, RTT, queue), |scene, i| {
+            scene.flow(Duration::from_millis(700 * i), Flow::Tcp)
+        });
+        let rates = share(tcp.flow(seconds(0), bulk(control)));
+        let (ours, tcp) = rates.split_last().unwrap();
+        let mean = tcp.iter().sum::<f64>() / tcp.len() as f64;
+        println!(
+            "{control:5} beside four of TCP on 50 Mbit/s, queue {queue} BDP: {ours:.1} Mbit/s, TCP {mean:.1} each"
+        );
+    }
+}
+
 fn main() {
     let wanted: Vec<CongestionControl> = std::env::args()
         .skip(1)
@@ -181,6 +196,7 @@ fn main() {
             shared(control);
             policed(control);
             eight(control);
+            among_tcp(control);
         }
     }
 }

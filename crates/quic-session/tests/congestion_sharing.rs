@@ -50,6 +50,17 @@ fn beside_tcp_each_has_its_share() {
 }
 
 #[test]
+fn who_comes_to_a_full_queue_gets_a_share_within_a_minute() {
+    for queue in [1.0, 4.0] {
+        let scene = Scene::bottleneck(20e6, RTT, queue)
+            .flow(Duration::from_secs(5), bulk(Fair))
+            .flow(Duration::ZERO, Flow::Tcp);
+        let share = share(scene);
+        assert!((0.35..=0.65).contains(&share), "queue {queue}: {share:.2}");
+    }
+}
+
+#[test]
 fn two_of_its_own_have_the_same() {
     for queue in [0.25, 0.5, 1.0, 4.0] {
         let scene = Scene::bottleneck(20e6, RTT, queue)

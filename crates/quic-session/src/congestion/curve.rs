@@ -13,6 +13,13 @@ const ALPHA: f64 = 3.0 * (1.0 - BETA) / (1.0 + BETA);
 /// Growth of one round at most, as a factor (RFC 9438 §4.4).
 const MOST_PER_ROUND: f64 = 1.5;
 
+/// What a window that was just cut from this size grows by in its first second, at the pace it begins with, in bytes: the slope of
+/// CUBIC's curve at its beginning.
+pub(super) fn steepest_growth(before: f64, mtu: f64) -> f64 {
+    let k = (before * (1.0 - BETA) / mtu / C).cbrt();
+    3.0 * C * k.powi(2) * mtu
+}
+
 #[derive(Clone, Debug)]
 pub(super) struct Curve {
     /// The window at the last cut, in bytes: where the curve is flat.
@@ -34,11 +41,11 @@ impl Curve {
         }
     }
 
-    /// The window was cut from one size to another.
-    pub(super) fn cut(&mut self, from: f64) {
+    /// The window was cut from this size to that share of it.
+    pub(super) fn cut(&mut self, from: f64, beta: f64) {
         // Fast convergence (RFC 9438 §4.7): who had more before makes room.
         self.plateau = if from < self.plateau {
-            from * (1.0 + BETA) / 2.0
+            from * (1.0 + beta) / 2.0
         } else {
             from
         };

@@ -12,6 +12,8 @@ const SAMPLES: u32 = 4;
 pub(super) struct Drain {
     /// RTT before.
     before: Duration,
+    /// What was in flight before, in bytes.
+    full: f64,
     /// The window meanwhile.
     target: f64,
     /// When no more than that was in flight.
@@ -21,9 +23,10 @@ pub(super) struct Drain {
 }
 
 impl Drain {
-    pub(super) fn new(before: Duration, target: f64) -> Self {
+    pub(super) fn new(before: Duration, full: f64, target: f64) -> Self {
         Self {
             before,
+            full,
             target,
             low_since: None,
             samples: 0,
@@ -42,6 +45,18 @@ impl Drain {
         if waited > 0.0 { shorter / waited } else { 0.0 }
     }
 
+    /// Our share of what the bottleneck carries. What left its queue with us tells how fast it is: with a wait that is shorter by Δ
+    /// for `full - target` bytes less, it takes `(full - target) / Δ` bytes a second, of which `full / before` were ours.
+    pub(super) fn rate_share(&self, rtt: Duration) -> f64 {
+        let shorter = self.before.saturating_sub(rtt).as_secs_f64();
+        let before = self.before.as_secs_f64();
+        let left = self.full - self.target;
+        if left <= 0.0 || before <= 0.0 {
+            return 1.0;
+        }
+        (self.full / left * shorter / before).min(1.0)
+    }
+
     /// The newest acked packet was sent then; so much remains in flight. The path's RTT, once it is known.
     pub(super) fn acked(
         &mut self,
@@ -57,5 +72,31 @@ impl Drain {
             self.least = self.least.min(now.saturating_duration_since(newest));
         }
         (self.samples >= SAMPLES).then_some(self.least)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_share_of_the_rate_is_told_whatever_is_left_in_flight() {
+        // 20 Mbit/s, 50 ms, a queue of 125 kB that is full: of 250 kB in flight so many are ours.
+        let millis = |ms: f64| Duration::from_secs_f64(ms / 1e3);
+        for (ours, left) in [(125e3, 31e3), (75e3, 18e3), (40e3, 35e3), (200e3, 100e3)] {
+            let drain = Drain::new(millis(100.0), ours, left);
+            let rtt = millis((250e3 - ours + left) / 2.5e6 * 1e3);
+            let share = drain.rate_share(rtt);
+            assert!((share - ours / 250e3).abs() < 0.01, "{share} of {ours}");
+        }
+        // Nothing was left out, or nothing became shorter.
+        assert_eq!(
+            Drain::new(millis(100.0), 5e3, 5e3).rate_share(millis(90.0)),
+            1.0
+        );
+        assert_eq!(
+            Drain::new(millis(100.0), 9e3, 5e3).rate_share(millis(110.0)),
+            0.0
+        );
     }
 }

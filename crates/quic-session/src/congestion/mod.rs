@@ -13,6 +13,7 @@ mod drain;
 mod fair;
 mod loss;
 mod queue;
+mod share;
 mod window;
 
 pub use choice::{CongestionControl, UnknownControl};

@@ -9,6 +9,7 @@ use super::delivery::Delivery;
 use super::drain::Drain;
 use super::loss::{LossRatio, Verdict};
 use super::queue::Queue;
+use super::share::Share;
 
 /// Packets that must fit: three later ones tell of a loss (RFC 9002 §6.1.1), so four keep acks coming.
 const LEAST_PACKETS: u64 = 4;
@@ -76,6 +77,7 @@ pub struct FairWindow {
     cuts: u32,
     /// The window before them.
     before_cuts: f64,
+    share: Share,
     /// What a cut for excessive loss undid.
     before_trial: Option<(f64, Phase)>,
 }
@@ -121,6 +123,7 @@ impl FairWindow {
             drain: None,
             cuts: 0,
             before_cuts: 0.0,
+            share: Share::new(),
             before_trial: None,
         };
         window.bound();
@@ -198,7 +201,7 @@ impl FairWindow {
         } else if self.cut_at.is_none_or(|cut| sent > cut) {
             match loss {
                 Loss::Mark => self.cut(now, BETA_MARK, CLEAR_AFTER_QUEUE),
-                _ if self.queue.stands() => self.cut(now, BETA, CLEAR_AFTER_QUEUE),
+                _ if self.queue.stands() => self.cut_for_queue(now),
                 _ if self.loss.is_excessive(now, self.mtu as f64) => {
                     self.cut_for_excess(now);
                 }
@@ -206,6 +209,11 @@ impl FairWindow {
             }
         }
         self.bound();
+    }
+
+    fn cut_for_queue(&mut self, now: Instant) {
+        self.share.lost(self.queue.delay());
+        self.cut(now, self.share.beta(), CLEAR_AFTER_QUEUE);
     }
 
     /// Begins a drain when one is due, ends the one that has seen enough.
@@ -216,12 +224,13 @@ impl FairWindow {
         match &mut self.drain {
             None if due && full => {
                 let target = (self.pipe() * DRAIN_SHARE).max(self.least() as f64);
-                self.drain = Some(Drain::new(self.queue.recent(), target));
+                self.drain = Some(Drain::new(self.queue.recent(), self.used(), target));
             }
             None => {}
             Some(drain) => {
                 if let Some(rtt) = drain.acked(now, newest, in_flight) {
                     let share = drain.share(self.queue.base(), rtt);
+                    self.share.drained(drain.rate_share(rtt));
                     self.drain = None;
                     self.end_drain(now, rtt, share);
                 }
@@ -296,13 +305,20 @@ impl FairWindow {
                 if let Some(gain) = self.clear_gain(now) {
                     self.window += acked * gain;
                     self.curve.restart();
-                } else {
-                    let (rtt, mtu) = (self.queue.recent(), self.mtu as f64);
-                    self.window = self.curve.grow(now, self.window, acked, rtt, mtu);
+                } else if !self.share.leaves_the_rest(self.queue.delay()) {
+                    self.grow_beside_others(now, acked);
                 }
             }
             _ => {}
         }
+    }
+
+    fn grow_beside_others(&mut self, now: Instant, acked: f64) {
+        let (rtt, mtu) = (self.queue.recent(), self.mtu as f64);
+        let by_curve = self.curve.grow(now, self.window, acked, rtt, mtu);
+        let rounds = acked / self.window;
+        let least = self.share.least_growth(self.window, mtu) * rtt.as_secs_f64() * rounds;
+        self.window = by_curve.max(self.window + least);
     }
 
     /// The most that was in flight in the last round or two.
@@ -331,7 +347,7 @@ impl FairWindow {
         if self.cuts == 0 {
             self.before_cuts = self.window;
         }
-        self.curve.cut(self.window);
+        self.curve.cut(self.window, beta);
         // Much less than the path holds would leave it idle.
         self.window = (self.window * beta).max((self.pipe() * HEADROOM).min(self.window));
         self.cut_at = Some(now);

@@ -7,8 +7,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::sync_channel;
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+use futures_util::TryFutureExt as _;
 use quic_session::CongestionControl;
 use webrtc_session::driver::Endpoint;
 use webrtc_session::{EndpointConfig, SessionConfig};
@@ -125,11 +127,8 @@ impl Connections {
     ) -> Result<Summary, SendError> {
         let quality = check(&options)?;
         let mut stop = std::pin::pin!(stop);
-        let opened = tokio::select! {
-            opened = Payloads::open(&options, quality) => opened,
-            () = &mut stop => return Err(SendError::Stopped),
-        };
-        let payloads = opened.map_err(SendError::Input)?;
+        let opening = Payloads::open(&options, quality).map_err(SendError::Input);
+        let payloads = unless(&mut stop, opening).await?;
         let (ledger, resumed) = Ledger::open(&options).map_err(SendError::Ledger)?;
         if resumed.ended && options.skip_finished {
             return Ok(finished(&resumed.tally));
@@ -151,16 +150,11 @@ impl Connections {
             Arc::clone(&reading),
         );
         let lanes_before = self.lanes_opened();
-        let outcome = tokio::select! {
-            outcome = self.carry(&options, &link) => outcome,
-            () = &mut stop => Err(SendError::Stopped),
-        };
-        let (lanes, keepers) = match outcome {
+        let (lanes, keepers) = match unless(&mut stop, self.carry(&options, &link)).await {
             Ok(open) => (Arc::clone(&open.lanes), &mut open.keepers),
             Err(error) => {
-                link.stop_reading();
                 link.fail(LinkFailure::Gone(error.to_string()));
-                let _ = tokio::task::spawn_blocking(move || reader.join()).await;
+                stop_reading(&link, reader).await;
                 let _ = writing.finish();
                 return Err(error);
             }
@@ -177,9 +171,7 @@ impl Connections {
         };
         run.wait(stop, keepers).await;
         lanes.begin_idling();
-        link.stop_reading();
-        // Ends by itself: the link takes no more frames.
-        let _ = tokio::task::spawn_blocking(move || reader.join()).await;
+        stop_reading(&link, reader).await;
         let summary = run.sum_up(writing.finish());
         if link.failure().is_some() && !reading.broke() {
             self.close().await;
@@ -241,6 +233,23 @@ impl std::fmt::Debug for Connections {
             .field("to", &kind)
             .finish_non_exhaustive()
     }
+}
+
+/// What comes of it, unless it is to be stopped first.
+async fn unless<T>(
+    stop: impl Future<Output = ()>,
+    outcome: impl Future<Output = Result<T, SendError>>,
+) -> Result<T, SendError> {
+    tokio::select! {
+        outcome = outcome => outcome,
+        () = stop => Err(SendError::Stopped),
+    }
+}
+
+/// Until the reading thread has ended, which it does by itself: the link takes no more frames.
+async fn stop_reading(link: &SendLink, reader: JoinHandle<()>) {
+    link.stop_reading();
+    let _ = tokio::task::spawn_blocking(move || reader.join()).await;
 }
 
 /// Until the worker has the next link, or cannot be asked for too long.

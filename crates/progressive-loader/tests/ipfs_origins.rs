@@ -15,6 +15,7 @@ use progressive_loader::{
     ByteSource, Leaf, LeafSpan, Location, OpenError, Origin, OriginError, Phase, Profile,
     ReadError, Url,
 };
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -114,6 +115,31 @@ async fn ranges_that_are_asked_for_start_and_end_with_a_leaf() {
 }
 
 #[tokio::test]
+async fn a_long_span_is_asked_for_in_archives_of_eight_mebibytes() {
+    let dag = Dag::new(20_000_000, Leaves::Raw);
+    let served = dag.clone();
+    let (server, url) = serve(move |request| served.trustless(request)).await;
+    let origin = TrustlessOrigin::new(&url, &HttpOptions::default()).unwrap();
+    let blocks: Vec<_> = origin.leaves(span_of(&dag, 0..400)).collect().await;
+    let read: Vec<u8> = blocks.into_iter().flat_map(Result::unwrap).collect();
+    assert!(read == dag.content);
+    let requests = server.requests.lock().unwrap();
+    let bytes_of = |path: &str| {
+        let (_, bytes) = path.split_once("entity-bytes=")?;
+        let (first, last) = bytes.split_once(':')?;
+        Some(first.parse::<u64>().ok()?..last.parse::<u64>().ok()? + 1)
+    };
+    let archives: Vec<_> = requests.iter().filter_map(|r| bytes_of(&r.path)).collect();
+    let leaf = Dag::LEAF as u64;
+    let most = (8 << 20) / leaf * leaf;
+    assert_eq!(
+        archives,
+        [0..most, most..2 * most, 2 * most..20_000_000],
+        "{leaf} B a leaf"
+    );
+}
+
+#[tokio::test]
 async fn what_a_gateway_gives_is_asked_once() {
     let dag = Dag::new(SIZE, Leaves::Raw);
     for trustless in [true, false] {
@@ -184,17 +210,21 @@ async fn an_archive_may_name_each_block_once_or_in_another_order() {
 }
 
 /// What an origin over `answer` says to the first two leaves of `dag`, in order.
-async fn leaves_of(dag: &Dag, origin: &dyn Origin) -> Vec<Result<usize, OriginError>> {
-    let leaves = dag.leaves[1..3].iter().map(|(block, range)| Leaf {
+fn span_of(dag: &Dag, leaves: Range<usize>) -> LeafSpan {
+    let leaves = dag.leaves[leaves].iter().map(|(block, range)| Leaf {
         cid: block.cid,
         range: range.clone(),
     });
-    let span = LeafSpan {
+    LeafSpan {
         root: dag.directory,
         path: dag.path().into(),
         file: dag.file,
         leaves: leaves.collect(),
-    };
+    }
+}
+
+async fn leaves_of(dag: &Dag, origin: &dyn Origin) -> Vec<Result<usize, OriginError>> {
+    let span = span_of(dag, 1..3);
     assert_eq!(span.range(), 50_000..150_000);
     let items = origin
         .leaves(span)

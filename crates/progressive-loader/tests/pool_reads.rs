@@ -387,6 +387,38 @@ async fn two_slow_origins_together_keep_up_with_a_fast_reader() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_cannot_keep_up_is_helped_in_the_middle_of_a_long_span() {
+    let file = File::new(192, 256 * KIB);
+    let slow = |name| Arc::new(Fake::new(name, &file).speed(Duration::from_millis(50), 1 << 20));
+    let (a, b) = (slow("a"), slow("b"));
+    let pool = pool(&[&a, &b]);
+    // Both are known from before.
+    for start in [0, 8] {
+        read(&pool, file.part(start..start + 8)).await.unwrap();
+    }
+    let before = [a.sent_bytes(), b.sent_bytes()];
+    let started = Instant::now();
+    let mut leaves = pool.leaves(file.span.clone());
+    let mut blocks = Vec::new();
+    while let Some(block) = leaves.next().await {
+        blocks.push(block.unwrap());
+        // Nobody was in a hurry when it began; who is says so again and again.
+        if blocks.len() >= 4 {
+            pool.demand(Demand {
+                bytes_per_second: Some(1_600_000),
+                dry_in: None,
+            });
+        }
+    }
+    assert_whole(&file, &blocks);
+    let brought = [a.sent_bytes() - before[0], b.sent_bytes() - before[1]];
+    // 48 s by one; 8 MiB by one and the rest by both are 28.
+    let seconds = started.elapsed().as_secs_f64();
+    assert!(seconds < 34.0, "{seconds} s, {brought:?}");
+    assert!(brought.iter().all(|bytes| *bytes > 16 << 20), "{brought:?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_slow_origin_is_left_in_the_middle_of_its_answer() {
     let file = File::new(96, 256 * KIB);
     let fast = Arc::new(Fake::new("fast", &file));

@@ -7,7 +7,7 @@ mod raw_channels;
 mod support;
 
 use raw_channels::{RawPeer, Says};
-use support::{DEADLINE, Run, Running, Worker};
+use support::{DEADLINE, Run, Scene};
 use testkit::driver::wait_until;
 use webrtc_session::MessageKind;
 
@@ -19,42 +19,9 @@ fn closed(reason: &str) -> String {
     format!("frameway_worker_sessions_closed_total{{reason=\"{reason}\"}}")
 }
 
-/// A worker with an honest sender's frames under way over a data channel.
-struct Scene {
-    worker: Worker,
-    run: Run,
-    running: Running,
-    frames: u64,
-}
-
-impl Scene {
-    fn begin(frames: u64) -> Self {
-        let worker = Worker::start(&["--processor", "sleep:4ms", "--workers", "1"]);
-        let input = format!("opaque:?bytes=20000&frames={frames}");
-        let run = Run::new(worker.address(), &input, &["--lanes", "data:1"]);
-        let running = run.start();
-        run.reached(50);
-        Self {
-            worker,
-            run,
-            running,
-            frames,
-        }
-    }
-
-    /// The honest sender noticed nothing.
-    fn end(self) {
-        let done = self.running.finish();
-        done.assert_whole(self.frames);
-        self.run.assert_each_frame_once(self.frames);
-        assert_eq!(done.summary["resumed"], 0, "{done:?}");
-        assert_eq!(done.summary["repeated"], 0, "{done:?}");
-    }
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_breaks_the_protocol_ends_that_link_alone() {
-    let scene = Scene::begin(1_500);
+    let scene = Scene::begin(1_500, "data:1");
     let binary = |bytes: &[u8]| (MessageKind::Binary, bytes.to_vec());
     let nonsense = [
         binary(&[0xc1]),                                        // no message at all
@@ -79,7 +46,7 @@ async fn what_breaks_the_protocol_ends_that_link_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_that_never_end_never_read_or_fall_silent_are_held_to_their_limits() {
-    let scene = Scene::begin(7_500);
+    let scene = Scene::begin(7_500, "data:1");
     let worker = &scene.worker;
 
     // One that sends frames and takes no result: as many are held as a link's window has, and no more are taken.

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use quinn::{Connection, ConnectionError, VarInt};
 use raw_quic::{Place, RawClient, framed, opening};
-use support::{Run, Worker};
+use support::{Run, Scene, Worker};
 use tokio::net::UdpSocket;
 use tokio::time::timeout;
 use web_transport_quinn::proto::Settings;
@@ -28,42 +28,6 @@ fn refused(reason: &str) -> String {
 
 fn closed(reason: &str) -> String {
     format!("{CLOSED}{{reason=\"{reason}\"}}")
-}
-
-/// A worker with an honest sender's frames under way over QUIC.
-struct Scene {
-    worker: Worker,
-    run: Run,
-    running: support::Running,
-    frames: u64,
-}
-
-impl Scene {
-    fn begin(frames: u64) -> Self {
-        let worker = Worker::start(&["--processor", "sleep:4ms", "--workers", "1"]);
-        let input = format!("opaque:?bytes=20000&frames={frames}");
-        let run = Run::new(worker.address(), &input, &["--lanes", "quic"]);
-        let running = run.start();
-        run.reached(50);
-        Self {
-            worker,
-            run,
-            running,
-            frames,
-        }
-    }
-
-    /// The honest sender noticed nothing, and another one is welcome.
-    fn end(self) {
-        let done = self.running.finish();
-        done.assert_whole(self.frames);
-        self.run.assert_each_frame_once(self.frames);
-        assert_eq!(done.summary["resumed"], 0, "{done:?}");
-        assert_eq!(done.summary["repeated"], 0, "{done:?}");
-        let input = "opaque:?bytes=20000&frames=20";
-        let next = Run::new(self.worker.address(), input, &["--lanes", "quic"]);
-        next.complete().assert_whole(20);
-    }
 }
 
 /// A session with the channels of a link, that says what no link says.
@@ -90,7 +54,7 @@ fn was_told(reason: &ConnectionError) -> bool {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn garbage_and_nonsense_are_refused_with_a_count() {
-    let scene = Scene::begin(1_500);
+    let scene = Scene::begin(1_500, "quic");
     let worker = &scene.worker;
     let client = RawClient::new();
     let place = Place::ask(worker, 7);
@@ -160,7 +124,7 @@ async fn garbage_and_nonsense_are_refused_with_a_count() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn streams_that_break_the_framing_or_the_link_end_that_session_alone() {
-    let scene = Scene::begin(1_500);
+    let scene = Scene::begin(1_500, "quic");
     let worker = &scene.worker;
     let client = RawClient::new();
     let beginnings: [&[u8]; 6] = [
@@ -195,7 +159,7 @@ async fn streams_that_break_the_framing_or_the_link_end_that_session_alone() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_that_never_end_and_never_read_are_held_to_their_limits() {
-    let scene = Scene::begin(6_500);
+    let scene = Scene::begin(6_500, "quic");
     let worker = &scene.worker;
     let address = Place::ask(worker, 10).address;
 

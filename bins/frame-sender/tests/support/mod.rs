@@ -336,6 +336,45 @@ impl Drop for Running {
     }
 }
 
+/// A worker with an honest sender's frames under way, beside which others misbehave.
+pub(crate) struct Scene {
+    pub(crate) worker: Worker,
+    run: Run,
+    running: Running,
+    frames: u64,
+    lanes: &'static str,
+}
+
+impl Scene {
+    /// Over lanes of that kind.
+    pub(crate) fn begin(frames: u64, lanes: &'static str) -> Self {
+        let worker = Worker::start(&["--processor", "sleep:4ms", "--workers", "1"]);
+        let input = format!("opaque:?bytes=20000&frames={frames}");
+        let run = Run::new(worker.address(), &input, &["--lanes", lanes]);
+        let running = run.start();
+        run.reached(50);
+        Self {
+            worker,
+            run,
+            running,
+            frames,
+            lanes,
+        }
+    }
+
+    /// The honest sender noticed nothing, and another one is welcome.
+    pub(crate) fn end(self) {
+        let done = self.running.finish();
+        done.assert_whole(self.frames);
+        self.run.assert_each_frame_once(self.frames);
+        assert_eq!(done.summary["resumed"], 0, "{done:?}");
+        assert_eq!(done.summary["repeated"], 0, "{done:?}");
+        let input = "opaque:?bytes=20000&frames=20";
+        let next = Run::new(self.worker.address(), input, &["--lanes", self.lanes]);
+        next.complete().assert_whole(20);
+    }
+}
+
 /// How it ended.
 #[derive(Debug)]
 pub(crate) struct Done {

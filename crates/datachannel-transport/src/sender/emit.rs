@@ -18,9 +18,8 @@ impl FrameSender {
     /// Appends the lane's next message to `out`, if there is one and it fits into `room_bytes`; returns
     /// whether it did. A frame is cut into equal chunks, as few as limits and path allow, or where the lane has fragments
     /// into chunks that make whole ones, and a rest; where room is short a chunk is what fits, but not tiny: with less than
-    /// 4 KiB of room (or a quarter of the lane's limit, or what suits
-    /// the path, if that is less) a longer remainder waits. So an empty lane must offer at least that much, or declare a
-    /// smaller limit.
+    /// 4 KiB of room (or a quarter of the lane's limit, or what suits the path, if that is less) a longer remainder waits. So
+    /// an empty lane must offer at least that much, or declare a smaller limit.
     pub fn poll_message(
         &mut self,
         now: Instant,

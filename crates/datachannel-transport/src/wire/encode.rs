@@ -108,9 +108,8 @@ impl ChunkSize {
 }
 
 /// Appends a chunk of `frame` from `position.offset` on: one of equal pieces or of whole fragments, or what there is room
-/// for. Returns how
-/// many payload bytes it took; `None`, with `out` as it was, when the message would be shorter than `size.least` and not
-/// the rest of the frame.
+/// for. Returns how many payload bytes it took; `None`, with `out` as it was, when the message would be shorter than
+/// `size.least` and not the rest of the frame.
 pub(crate) fn encode_chunk_within(
     epoch: u32,
     position: &ChunkPosition,

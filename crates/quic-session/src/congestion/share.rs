@@ -1,9 +1,8 @@
 //! Our share of a bottleneck, and what one does who has too little of it.
 //!
 //! Fed by `window` with what drains show and with the wait at a queue's losses. CUBIC's curve alone leaves a small flow small: a large one, on
-//! the flat of its curve, keeps the queue full without growing, so that the packet too many is always one of the small flow's,
-//! which is cut again before it has grown back. (Measured beside Linux' CUBIC: cut five times for each time that it was, 18 to 41 %
-//! of the bottleneck from run to run.) So who is small grows as quickly as the other does after a cut, leaves the last of the room
+//! the flat of its curve, keeps the queue full without growing, so that the packet too many is mostly one of the small flow's,
+//! which is cut again before it has grown back. (Measured beside Linux' CUBIC: 18 to 41 % of the bottleneck from run to run.) So who is small grows as quickly as the other does after a cut, leaves the last of the room
 //! to it, whose packet is then the one too many, and gives up less when it is hit nevertheless.
 
 use std::time::Duration;

@@ -6,7 +6,7 @@
 
 use std::io::{BufReader, Write};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 
 use super::super::exec_message::{frame_message, read_answer};
@@ -17,13 +17,25 @@ const NAME: &str = "exec";
 /// Makes processors that run a command.
 pub(in crate::processors) struct Exec {
     command: String,
+    /// Found to be one that can run.
+    found: OnceLock<()>,
 }
 
 impl Exec {
     pub(in crate::processors) fn new(command: &str) -> Self {
         Self {
             command: command.to_owned(),
+            found: OnceLock::new(),
         }
+    }
+
+    /// Looks for the command, until it was there once.
+    fn find(&self) -> Result<(), String> {
+        if self.found.get().is_none() {
+            can_run(&self.command)?;
+            self.found.get_or_init(|| ());
+        }
+        Ok(())
     }
 }
 
@@ -38,7 +50,7 @@ impl ProcessorFactory for Exec {
             process: Arc::default(),
             pipes: None,
         };
-        let started = can_run(&self.command).and_then(|()| processor.start());
+        let started = self.find().and_then(|()| processor.start());
         started.map_err(|reason| ProcessorError::Start {
             name: NAME.to_owned(),
             reason,

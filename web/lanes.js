@@ -41,6 +41,7 @@ const SOCKET_IDLE_TICKS = 20;
  * @property {string} link what this link is called, a random number of 64 bits
  * @property {AbortSignal} signal
  * @property {(viewer: string | null) => void} onViewer what the server calls this viewer
+ * @property {(epoch: number) => Uint8Array} greetingOf says hello in the link's epoch, where the server has told it
  *
  * @typedef {object} LaneHandlers
  * @property {(bytes: Uint8Array) => void} onMessage
@@ -65,6 +66,7 @@ const SOCKET_IDLE_TICKS = 20;
  * @property {ServerClock} clock
  *
  * @typedef {object} LaneSetHandlers
+ * @property {(epoch: number) => Uint8Array} greetingOf
  * @property {(slot: Slot) => void} onOpen
  * @property {(slot: Slot, bytes: Uint8Array) => void} onMessage
  * @property {(slot: Slot, frame: import('./framestream.js').WholeFrame) => void} onFrame
@@ -83,7 +85,7 @@ export class LaneSet {
   constructor(stream, choice, handlers) {
     this.choice = choice;
     this.handlers = handlers;
-    this.way = { ...stream, link: String(crypto.getRandomValues(new BigUint64Array(1))[0]) };
+    this.way = { ...stream, greetingOf: handlers.greetingOf, link: String(crypto.getRandomValues(new BigUint64Array(1))[0]) };
     /** @type {Slot[]} */
     this.slots = KINDS.map((kind) => ({ kind, state: 'off', problem: null, lane: null, attempt: null, failures: 0, timer: 0, silentTicks: 0, frames: 0, clock: new ServerClock() }));
     this.over = false;

@@ -61,6 +61,7 @@ export class FrameLink {
     /** @type {string | null} the last message that could not be read */
     this.lastFault = null;
     this.lanes = new LaneSet(stream, choice, {
+      greetingOf: (epoch) => this.#greetingOf(epoch),
       onOpen: (slot) => this.#opened(slot),
       onMessage: (slot, bytes) => this.#take(slot, () => this.receiver.handleMessage(bytes, performance.now())),
       onFrame: (slot, frame) => this.#take(slot, () => this.receiver.handleFrame(frame, performance.now())),
@@ -104,13 +105,26 @@ export class FrameLink {
     this.handlers.onLost(problem);
   }
 
+  /**
+   * Signalling has told the epoch: lanes that are open need not wait for the server's hello either.
+   * @param {number} epoch
+   */
+  #greetingOf(epoch) {
+    const isNews = this.receiver.epoch === null;
+    const greeting = this.receiver.greetingOf(epoch);
+    if (isNews) for (const slot of this.lanes.open) slot.lane?.send(this.receiver.greeting());
+    if (isNews && this.wasOpen) this.#pingEarly();
+    return greeting;
+  }
+
   /** @param {Slot} slot */
   #opened(slot) {
     const first = !this.wasOpen;
     this.wasOpen = true;
     if (this.receiver.epoch !== null) {
       slot.lane?.send(this.receiver.greeting());
-      this.#ping(slot);
+      if (first) this.#pingEarly();
+      else this.#ping(slot);
     } else {
       this.timers.push(setTimeout(() => this.receiver.epoch === null && slot.lane?.send(this.receiver.greeting()), GREETING_DELAY_MS));
     }

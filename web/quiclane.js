@@ -40,16 +40,17 @@ export function quicHost(hostname, hashes, loopback) {
  * @returns {Promise<import('./lanes.js').Lane>}
  * @throws {LaneError | DOMException}
  */
-export async function openQuicLane({ streamId, link, signal, onViewer }, handlers) {
+export async function openQuicLane({ streamId, link, signal, onViewer, greetingOf }, handlers) {
   const unavailable = quicUnavailable();
   if (unavailable) throw unavailable;
   const worker = takeEarlyWorker() ?? newWorker();
   try {
     const url = `/lanes/webtransport/${encodeURIComponent(streamId)}?link=${link}`;
     const response = await request(url, { method: 'POST', signal });
-    const { port, path, certificate_hashes: hashes, loopback_host: loopback } = await response.json();
+    const { port, path, certificate_hashes: hashes, loopback_host: loopback, epoch } = await response.json();
     onViewer(response.headers.get('Location')?.split('/').pop() ?? null);
-    worker.postMessage({ open: `https://${quicHost(window.location.hostname, hashes, loopback)}:${port}${path}`, hashes: hashes.map(bytesOf) });
+    const open = `https://${quicHost(window.location.hostname, hashes, loopback)}:${port}${path}`;
+    worker.postMessage({ open, hashes: hashes.map(bytesOf), greeting: epoch === undefined ? null : greetingOf(epoch) });
     await opened(worker, handlers, signal);
     return {
       send: (message) => worker.postMessage({ send: message }, [message.buffer]),

@@ -6,7 +6,7 @@
  * Fed by: quiclane.js, which says where to connect and what to send. Feeds: quiclane.js.
  *
  * ```text
- *  to here    {open: url, hashes: [bytes]}   {send: bytes}   {close: reason}
+ *  to here    {open: url, hashes: [bytes], greeting: bytes or null}   {send: bytes}   {close: reason}
  *  from here  {opened: true}   {message: bytes}   {frame: WholeFrame}   {closed: text}
  * ```
  */
@@ -31,7 +31,7 @@ let transport = null;
 let control = null;
 
 scope.onmessage = ({ data }) => {
-  if (data.open) void open(data.open, data.hashes);
+  if (data.open) void open(data.open, data.hashes, data.greeting ?? null);
   else if (data.send) say(data.send);
   else if (data.close !== undefined) close(0, data.close);
 };
@@ -39,8 +39,9 @@ scope.onmessage = ({ data }) => {
 /**
  * @param {string} url
  * @param {Uint8Array[]} hashes
+ * @param {Uint8Array | null} greeting goes in one packet with the channel's opening, so that frames need not wait for it
  */
-async function open(url, hashes) {
+async function open(url, hashes, greeting) {
   try {
     const trusted = hashes.map((value) => ({ algorithm: 'sha-256', value }));
     transport = new (/** @type {any} */ (self)).WebTransport(url, trusted.length > 0 ? { serverCertificateHashes: trusted } : {});
@@ -48,7 +49,7 @@ async function open(url, hashes) {
     await transport.ready;
     const { readable, writable } = await transport.createBidirectionalStream();
     control = writable.getWriter();
-    control?.write(OPENING).catch(() => { /* told by the session's end */ });
+    write(greeting ? joined(OPENING, framed(greeting)) : OPENING);
     scope.postMessage({ opened: true });
     void readControl(readable);
     await readFrames(transport.incomingUnidirectionalStreams);
@@ -58,11 +59,29 @@ async function open(url, hashes) {
 }
 
 /** @param {Uint8Array} message */
-function say(message) {
-  const framed = new Uint8Array(4 + message.length);
-  new DataView(framed.buffer).setUint32(0, message.length);
-  framed.set(message, 4);
-  control?.write(framed).catch(() => { /* told by the session's end */ });
+const say = (message) => write(framed(message));
+
+/** @param {Uint8Array} bytes */
+function write(bytes) {
+  control?.write(bytes).catch(() => { /* told by the session's end */ });
+}
+
+/** @param {Uint8Array} message its length before it */
+function framed(message) {
+  const length = new Uint8Array(4);
+  new DataView(length.buffer).setUint32(0, message.length);
+  return joined(length, message);
+}
+
+/**
+ * @param {Uint8Array} first
+ * @param {Uint8Array} second
+ */
+function joined(first, second) {
+  const both = new Uint8Array(first.length + second.length);
+  both.set(first);
+  both.set(second, first.length);
+  return both;
 }
 
 /**

@@ -103,6 +103,12 @@ export class FrameReceiver {
     return hello(this.epoch ?? 0, LIMITS.maxMessageBytes, WINDOW, this.nextSequence);
   }
 
+  /** The same where signalling has told the link's epoch. @param {number} epoch */
+  greetingOf(epoch) {
+    this.epoch ??= epoch;
+    return this.greeting();
+  }
+
   /**
    * @param {import('./protocol.js').Message | null} message
    * @param {number} epoch

@@ -37,6 +37,14 @@ test('greets back in the epoch of the sender, with its window', () => {
   assert.ok(replies[0][5] > 0 && replies[0][6] > 0);
 });
 
+test('greets in the epoch that signalling told, and takes no other', () => {
+  const receiver = new FrameReceiver();
+  const [, kind, epoch, role] = /** @type {any[]} */ (decode(receiver.greetingOf(EPOCH + 1)));
+  assert.deepEqual([kind, epoch, role], [KIND.hello, EPOCH + 1, 1]);
+  assert.deepEqual(feed(receiver, [hello()]).replies, [], 'of another link');
+  assert.equal(receiver.stats.otherEpoch, 1);
+});
+
 test('puts a frame together and acknowledges it', () => {
   const { frames, replies } = feed(new FrameReceiver(), [hello(), ...chunks(0, 250)]);
   assert.equal(frames.length, 1);

@@ -42,9 +42,12 @@ struct Viewer {
 }
 
 impl Viewer {
-    fn new() -> (Self, Seen) {
+    /// Takes frames of that epoch alone, where it is known beforehand.
+    fn new(epoch: Option<u32>) -> (Self, Seen) {
         let seen = Seen::default();
-        let link = FrameReceiver::new(ReceiverConfig::realtime(Instant::now())).unwrap();
+        let mut config = ReceiverConfig::realtime(Instant::now());
+        config.epoch = epoch;
+        let link = FrameReceiver::new(config).unwrap();
         let viewer = Self {
             link,
             seen: Arc::clone(&seen),
@@ -112,7 +115,9 @@ async fn by_quic(endpoint: &Endpoint, server: &Server, wish: &str) -> Seen {
     };
     let (port, path) = (&place["port"], place["path"].as_str().unwrap());
     let url = format!("https://127.0.0.1:{port}{path}");
-    let (viewer, seen) = Viewer::new();
+    // Told by signalling, so that this side greets first.
+    let epoch = place["epoch"].as_u64().unwrap();
+    let (viewer, seen) = Viewer::new(Some(epoch.try_into().unwrap()));
     let channels = [ChannelSpec::new("frames")];
     let connected = endpoint.connect(&url, config, Box::new(viewer), &channels);
     connected.await.unwrap();
@@ -136,7 +141,7 @@ async fn by_websocket(server: &Server, wish: &str) -> Result<Seen, u16> {
     };
     let open = json!({ "channels": [{ "label": "frames" }] });
     socket.send(Message::text(open.to_string())).await.unwrap();
-    let (mut viewer, seen) = Viewer::new();
+    let (mut viewer, seen) = Viewer::new(None);
     viewer.opened(Instant::now(), SOCKET_MESSAGE_BYTES);
     tokio::spawn(async move {
         loop {

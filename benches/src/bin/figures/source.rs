@@ -16,6 +16,9 @@ use webrtc_session::{
     ChannelId, ChannelInfo, ChannelUse, MessageKind, SessionHandler, SessionState,
 };
 
+/// Of the link.
+pub(crate) const EPOCH: u32 = 1;
+
 const LANE: LaneId = LaneId(0);
 /// The largest message of a QUIC lane, as the product has it.
 const QUIC_MESSAGE_BYTES: usize = 64 << 10;
@@ -49,13 +52,13 @@ impl Pace {
 impl Source {
     /// `acked` counts the frames that the other side has confirmed.
     pub(crate) fn new(payload: Bytes, frames: u64, acked: Arc<AtomicU64>) -> Result<Self> {
-        let config = SenderConfig::every_frame(1, Instant::now());
+        let config = SenderConfig::every_frame(EPOCH, Instant::now());
         Self::with(config, payload, frames, acked)
     }
 
     /// The same by QUIC, in messages as large as the product's are there.
     pub(crate) fn by_quic(payload: Bytes, frames: u64, acked: Arc<AtomicU64>) -> Result<Self> {
-        let mut config = SenderConfig::every_frame(1, Instant::now());
+        let mut config = SenderConfig::every_frame(EPOCH, Instant::now());
         config.max_message_bytes = QUIC_MESSAGE_BYTES;
         Self::with(config, payload, frames, acked)
     }

@@ -49,7 +49,6 @@ async function byQuic() {
   const send = (replies) => replies.forEach((reply) => worker.postMessage({ send: reply }, [reply.buffer]));
   worker.onmessage = ({ data }) => {
     if (data.closed !== undefined) seen.closed = data.closed;
-    if (data.opened) send([receiver.greeting()]);
     if (!data.frame && !data.message) return;
     began();
     if (data.frame) note(data.frame.sequence, data.frame);
@@ -57,9 +56,9 @@ async function byQuic() {
     send((data.frame ? receiver.handleFrame(data.frame, now) : receiver.handleMessage(data.message, now)).replies);
   };
   const response = await fetch('/lanes/webtransport/bench', { method: 'POST' });
-  const { port, path, certificate_hashes: hashes } = await response.json();
+  const { port, path, certificate_hashes: hashes, epoch } = await response.json();
   const bytes = hashes.map((/** @type {string} */ hex) => Uint8Array.from(hex.match(/../g) ?? [], (byte) => parseInt(byte, 16)));
-  worker.postMessage({ open: `https://${window.location.hostname}:${port}${path}`, hashes: bytes });
+  worker.postMessage({ open: `https://${window.location.hostname}:${port}${path}`, hashes: bytes, greeting: receiver.greetingOf(epoch) });
 }
 
 await (window.location.search === '?data' ? byData() : byQuic());

@@ -27,7 +27,7 @@ use crate::browser::{self, Browser};
 use crate::goodput::incompressible;
 use crate::procfs::CpuTimes;
 use crate::server::Server;
-use crate::source::Source;
+use crate::source::{self, Source};
 use crate::table::Table;
 use crate::watch;
 
@@ -325,7 +325,7 @@ async fn invite(State(bench): State<Arc<Bench>>) -> Result<impl IntoResponse, St
     let own = bench.quic.local_addr().map_err(|error| error.to_string())?;
     let hashes = bench.quic.certificate_hashes();
     let place = serde_json::json!({
-        "port": own.port(), "path": invitation.path,
+        "port": own.port(), "path": invitation.path, "epoch": source::EPOCH,
         "certificate_hashes": hashes.iter().map(ToString::to_string).collect::<Vec<_>>(),
     });
     Ok((StatusCode::CREATED, axum::Json(place)))

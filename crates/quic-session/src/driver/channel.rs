@@ -30,6 +30,13 @@ pub(super) mod code {
 
 /// Control messages go before frames that wait beside them.
 const CONTROL_PRIORITY: i32 = 1;
+
+/// Frames go in the order in which they were begun, and what was lost of an older one before anything of a newer one: among streams of
+/// one priority quinn sends it after all that waits, which on a path that is catching up is every frame until now.
+fn frame_priority(stream: &SendStream) -> i32 {
+    let begun_before = stream.quic_id().index();
+    i32::try_from(begun_before).map_or(i32::MIN, |begun_before| -1 - begun_before)
+}
 /// Stale frames taken from a handler in one go: as many as can be named.
 const MAX_STALE: usize = MAX_SENT_FRAMES;
 /// Dropped messages after which a channel is left alone until the next turn.
@@ -197,6 +204,8 @@ impl Channel {
                 Waiting::Opening(opening, ..) => {
                     let opened = ready!(Pin::new(opening).poll(cx));
                     let stream = opened.map_err(|_| SendFault::SessionLost)?;
+                    // Fails for a closed stream only, which the next write finds out.
+                    let _ = stream.set_priority(frame_priority(&stream));
                     self.current = Some(stream);
                     self.opened();
                     false

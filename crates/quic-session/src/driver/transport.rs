@@ -34,8 +34,6 @@ fn transport(config: &EndpointConfig) -> TransportConfig {
         .stream_receive_window(varint(config.stream_window_bytes))
         .receive_window(STRANGERS_WINDOW_BYTES.into())
         .send_window(u64::from(STRANGERS_WINDOW_BYTES))
-        // The oldest frame first, and whole: half of each of two frames is of use to nobody.
-        .send_fairness(false)
         .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES))
         .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES)
         .max_concurrent_uni_streams(HTTP3_STREAMS.into());

@@ -86,7 +86,6 @@ fn transport(factory: Arc<dyn ControllerFactory + Send + Sync>) -> Arc<Transport
         .max_concurrent_uni_streams(VarInt::from_u32(10_000))
         .stream_receive_window(VarInt::from_u32(4 << 20))
         .send_window(32 << 20)
-        .send_fairness(false)
         .max_idle_timeout(None);
     Arc::new(config)
 }
@@ -196,6 +195,9 @@ impl QuicPair {
                         return;
                     };
                     self.frames.pop_front();
+                    // The oldest frame first, as in the session's driver.
+                    let priority = -1 - id.index() as i32;
+                    connection.send_stream(id).set_priority(priority).unwrap();
                     (id, bytes)
                 }
             };

@@ -124,7 +124,7 @@ pub(super) async fn invite(
         viewer.closed(Instant::now(), lane, "nobody could be invited");
         busy(error.to_string())
     })?;
-    let place = QuicPlace::new(quic, own, &invitation.path);
+    let place = QuicPlace::new(quic, own, &invitation.path).of_link(viewer.epoch);
     take_seat(
         &app,
         &stream,

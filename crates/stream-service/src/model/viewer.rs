@@ -38,7 +38,7 @@ const PING_INTERVAL: Duration = Duration::from_millis(400);
 pub(crate) struct Viewer {
     pub(crate) id: ViewerId,
     /// Its link's (docs/wire.md).
-    epoch: u32,
+    pub(crate) epoch: u32,
     /// What its page calls its link, so that further lanes find it.
     key: Option<u64>,
     stream: Weak<Stream>,

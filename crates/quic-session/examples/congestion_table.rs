@@ -22,10 +22,7 @@ fn seconds(s: u64) -> Duration {
 fn transfer(control: CongestionControl, scene: Scene, bytes: u64) -> f64 {
     let limit = seconds(40);
     let outcome = scene
-        .flow(
-            Duration::ZERO,
-            Flow::Quic(control.factory(), Source::bulk(bytes)),
-        )
+        .flow(Duration::ZERO, Flow::Quic(control, Source::bulk(bytes)))
         .run(limit)
         .remove(0);
     match outcome.finished {
@@ -70,7 +67,7 @@ fn share(scene: Scene) -> Vec<f64> {
 }
 
 fn bulk(control: CongestionControl) -> Flow {
-    Flow::Quic(control.factory(), Source::bulk(200_000_000))
+    Flow::Quic(control, Source::bulk(200_000_000))
 }
 
 fn shared(control: CongestionControl) {
@@ -128,7 +125,7 @@ fn frames(control: CongestionControl) {
     for loss in [0.0, 0.01, 0.05, 0.15] {
         let source = Source::frames(100_000, Duration::from_micros(33_333), 900);
         let outcome = Scene::open(RTT, Loss::Random(loss))
-            .flow(Duration::ZERO, Flow::Quic(control.factory(), source))
+            .flow(Duration::ZERO, Flow::Quic(control, source))
             .run(seconds(60))
             .remove(0);
         let age = |share| outcome.age(share).as_secs_f64() * 1e3;

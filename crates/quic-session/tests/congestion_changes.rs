@@ -17,7 +17,7 @@ fn secs(seconds: u64) -> Duration {
 
 fn run(scene: Scene, source: Source, until: Duration) -> Outcome {
     scene
-        .flow(Duration::ZERO, Flow::Quic(Fair.factory(), source))
+        .flow(Duration::ZERO, Flow::Quic(Fair, source))
         .run(until)
         .remove(0)
 }
@@ -67,7 +67,7 @@ fn a_shorter_path_is_used_as_well() {
 
 #[test]
 fn frames_arrive_young_though_they_do_not_fill_the_window() {
-    let limits = [(0.0, 40), (0.01, 90), (0.05, 150), (0.15, 270)];
+    let limits = [(0.0, 40), (0.01, 90), (0.05, 150), (0.15, 250)];
     for (loss, most) in limits {
         let source = Source::frames(100_000, Duration::from_micros(33_333), 600);
         let outcome = run(Scene::open(RTT, Loss::Random(loss)), source, secs(40));
@@ -102,5 +102,6 @@ fn a_sender_of_little_does_not_grow_a_window_it_does_not_use() {
     let source = Source::frames(20_000, Duration::from_millis(100), 300);
     let outcome = run(Scene::open(RTT, Loss::Random(0.0)), source, secs(40));
     let window = outcome.window(secs(30));
-    assert!(window <= 100_000, "{window} B for 20 kB in flight");
+    // Five times that, what the last round of growth added, and the first window is 93 kB.
+    assert!(window <= 150_000, "{window} B for 20 kB in flight");
 }

@@ -14,7 +14,7 @@ const RTT: Duration = Duration::from_millis(50);
 /// MB/s of this many bytes, the handshake included; no more than a minute.
 fn transfer(control: CongestionControl, scene: Scene, bytes: u64) -> f64 {
     let limit = Duration::from_secs(60);
-    let flow = Flow::Quic(control.factory(), Source::bulk(bytes));
+    let flow = Flow::Quic(control, Source::bulk(bytes));
     let outcome = scene.flow(Duration::ZERO, flow).run(limit).remove(0);
     match outcome.finished {
         Some(at) => bytes as f64 / at.as_secs_f64() / 1e6,
@@ -70,7 +70,7 @@ fn reordering_that_looks_like_loss_costs_nothing() {
 fn a_bottleneck_that_also_loses_is_kept_busy() {
     for queue in [0.25, 0.5, 1.0, 4.0] {
         for (loss, least) in [(0.01, 17.0), (0.05, 15.0)] {
-            let flow = Flow::Quic(Fair.factory(), Source::bulk(200_000_000));
+            let flow = Flow::Quic(Fair, Source::bulk(200_000_000));
             let outcome = Scene::bottleneck(20e6, RTT, queue)
                 .loss(Loss::Random(loss))
                 .flow(Duration::ZERO, flow)

@@ -14,7 +14,7 @@ const FROM: Duration = Duration::from_secs(10);
 const TO: Duration = Duration::from_secs(60);
 
 fn bulk(control: CongestionControl) -> Flow {
-    Flow::Quic(control.factory(), Source::bulk(200_000_000))
+    Flow::Quic(control, Source::bulk(200_000_000))
 }
 
 /// Mbit/s of each flow.
@@ -87,6 +87,23 @@ fn many_of_its_own_do_not_take_a_full_queue_for_none() {
             "queue {queue}: {rates:.1?}"
         );
     }
+}
+
+#[test]
+fn sixteen_of_its_own_find_the_queue_that_none_has_seen_empty() {
+    let mut scene = Scene::bottleneck(50e6, RTT, 1.0);
+    for i in 0..16 {
+        scene = scene.flow(Duration::from_millis(700 * i), bulk(Fair));
+    }
+    let outcomes = scene.run(TO);
+    let drops = outcomes[0].drop_ratio;
+    // Most of it before all have joined. 0.38, to the end, when each looked for itself.
+    assert!(drops < 0.1, "{drops:.3} dropped");
+    let rates = rates(&outcomes);
+    assert!(
+        rates.iter().all(|rate| (1.5..6.0).contains(rate)),
+        "{rates:.1?}"
+    );
 }
 
 #[test]

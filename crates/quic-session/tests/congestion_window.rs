@@ -53,7 +53,7 @@ proptest! {
     ) {
         let epoch = Instant::now();
         let mut now = epoch + Duration::from_secs(1);
-        let mut window = FairWindow::new(initial, most, mtu);
+        let mut window = FairWindow::new(initial, most, mtu, epoch);
         for step in steps {
             let sent = |ago| now.checked_sub(Duration::from_micros(ago)).unwrap_or(epoch);
             match step {

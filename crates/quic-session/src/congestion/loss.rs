@@ -17,6 +17,8 @@ const MOST: f64 = 0.25;
 const MOST_OWN: f64 = 0.2;
 /// The same on a suspected path, above its usual loss: BBRv2's threshold (draft-cardwell-iccrg-bbr-congestion-control §2.7).
 const SUSPECT_MARGIN: f64 = 0.02;
+/// Flows of ours that see their queue lose less than half of that in it.
+const NOTICEABLE: f64 = 0.02;
 /// A period has at least this many packets: with fewer, a single burst would be a ratio.
 const LEAST_PACKETS: f64 = 256.0;
 /// A loss that stays above this part of what it was before a cut goes on.
@@ -227,6 +229,13 @@ impl LossRatio {
 
     fn packets(&self, mtu: f64) -> f64 {
         self.acked.saturating_add(self.lost) as f64 / mtu
+    }
+
+    /// More is lost than in a bottleneck that is shared well.
+    pub(super) fn is_noticeable(&self, mtu: f64) -> bool {
+        let packets = self.packets(mtu);
+        let latest = self.periods[0].unwrap_or(0.0);
+        latest > NOTICEABLE || packets >= LEAST_PACKETS / 4.0 && self.ratio() > 2.0 * NOTICEABLE
     }
 
     /// Hardly more is lost at present than the path's own loss.

@@ -11,6 +11,7 @@ mod curve;
 mod delivery;
 mod drain;
 mod fair;
+mod looks;
 mod loss;
 mod queue;
 mod share;

@@ -39,6 +39,11 @@ impl Share {
         self.ours = f64::midpoint(self.ours, ours.clamp(LEAST, 1.0));
     }
 
+    /// Of the bottleneck's rate.
+    pub(super) fn ours(&self) -> f64 {
+        self.ours
+    }
+
     /// The queue lost a packet of ours when others waited so long.
     pub(super) fn lost(&mut self, delay: Duration) {
         self.full = Some(delay);

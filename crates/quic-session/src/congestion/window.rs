@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use super::curve::{BETA, Curve};
 use super::delivery::Delivery;
 use super::drain::Drain;
+use super::looks::Looks;
 use super::loss::{LossRatio, Verdict};
 use super::queue::Queue;
 use super::share::Share;
@@ -15,6 +16,9 @@ use super::share::Share;
 const LEAST_PACKETS: u64 = 4;
 /// What remains after a mark: a queue that marks is short (RFC 8511).
 const BETA_MARK: f64 = 0.85;
+/// A window of which so little is used is not known to be too small (RFC 7661 §4.1). Not half: a frame goes out at 1.25 windows a
+/// round trip, so that of a window that is twice as large as the frame, it takes 0.4 round trips to leave.
+const BURST: f64 = 5.0;
 /// Growth of a round on a path without a queue, as a share.
 const CLEAR_GAIN: f64 = 0.25;
 /// Rounds after which the growth of a clear path doubles, up to a startup's.
@@ -28,9 +32,7 @@ const CLEAR_AFTER_EXCESS: u32 = 8;
 const HEADROOM: f64 = 0.85;
 /// What remains in flight while the path is drained, as a share of what it holds. BBRv2 has the same for its `ProbeRTT`.
 const DRAIN_SHARE: f64 = 0.5;
-/// A drain that shortens the wait by less than this share shows that the path is longer, and one by more than that, that it is
-/// as it was; between them stands the queue of others.
-const LEAST_SHARE: f64 = 0.1;
+/// A drain that shortens the wait by more than this share shows that the path is as it was; by less, and it stands in the queue of others.
 const MOST_SHARE: f64 = 0.9;
 /// Cuts one after another, none of which shortened the queue.
 const VAIN_CUTS: u32 = 4;
@@ -78,6 +80,9 @@ pub struct FairWindow {
     /// The window before them.
     before_cuts: f64,
     share: Share,
+    looks: Looks,
+    /// A drain may have shown a longer path, or the queue of many others.
+    in_doubt: bool,
     /// What a cut for excessive loss undid.
     before_trial: Option<(f64, Phase)>,
 }
@@ -99,9 +104,9 @@ struct Batch {
 }
 
 impl FairWindow {
-    /// A window of so many bytes at first and at most.
+    /// A window of so many bytes at first and at most; looks at the path at the moments that count from `looks_from`.
     #[must_use]
-    pub fn new(initial_bytes: u64, most_bytes: u64, mtu: u16) -> Self {
+    pub fn new(initial_bytes: u64, most_bytes: u64, mtu: u16, looks_from: Instant) -> Self {
         let mut window = Self {
             window: initial_bytes as f64,
             most: most_bytes,
@@ -124,6 +129,8 @@ impl FairWindow {
             cuts: 0,
             before_cuts: 0.0,
             share: Share::new(),
+            looks: Looks::new(looks_from),
+            in_doubt: false,
             before_trial: None,
         };
         window.bound();
@@ -219,30 +226,47 @@ impl FairWindow {
     /// Begins a drain when one is due, ends the one that has seen enough.
     fn drain(&mut self, now: Instant, newest: Instant, in_flight: u64) {
         // A sender that leaves its window unused has little in the queue, and a frame to lose by waiting.
-        let due = self.queue.is_stale(now) || self.cuts >= VAIN_CUTS;
+        let alone = self.queue.is_stale(now) || self.cuts >= VAIN_CUTS;
+        // What is lost though no queue is seen may be lost in one that has never been seen empty.
+        let unsure = self.in_doubt || self.loss.is_noticeable(self.mtu as f64);
+        let together = self.looks.is_time(now) && unsure;
         let full = self.is_full();
         match &mut self.drain {
-            None if due && full => {
+            None if (alone || together) && full => {
                 let target = (self.pipe() * DRAIN_SHARE).max(self.least() as f64);
-                self.drain = Some(Drain::new(self.queue.recent(), self.used(), target));
+                let round_trips = (self.queue.base(), self.queue.recent());
+                let in_flight = (self.used(), target);
+                self.drain = Some(Drain::new(round_trips, in_flight, together));
             }
             None => {}
             Some(drain) => {
                 if let Some(rtt) = drain.acked(now, newest, in_flight) {
-                    let share = drain.share(self.queue.base(), rtt);
-                    self.share.drained(drain.rate_share(rtt));
+                    let drain = drain.clone();
                     self.drain = None;
-                    self.end_drain(now, rtt, share);
+                    self.end_drain(now, rtt, &drain);
                 }
             }
         }
     }
 
-    fn end_drain(&mut self, now: Instant, rtt: Duration, share: f64) {
-        if share < LEAST_SHARE && self.loss.is_usual(self.mtu as f64) {
+    fn end_drain(&mut self, now: Instant, rtt: Duration, drain: &Drain) {
+        let share = drain.share(self.queue.base(), rtt);
+        let no_shorter = drain.is_no_shorter(self.queue.base(), rtt);
+        let conclusive = drain.is_conclusive(self.queue.base(), self.share.ours());
+        self.in_doubt = no_shorter && !conclusive;
+        if no_shorter && conclusive && self.loss.is_usual(self.mtu as f64) {
             self.queue.measured(now, rtt);
             self.undo_cuts();
-        } else if share > MOST_SHARE {
+            self.cuts = 0;
+            return;
+        }
+        if drain.is_together() {
+            // What others left out at the same time is not ours.
+            self.looks.showed(drain.is_shorter_than_known(rtt));
+        } else {
+            self.share.drained(drain.rate_share(rtt));
+        }
+        if share > MOST_SHARE {
             self.queue.measured(now, rtt);
         } else {
             self.queue.hidden(now);
@@ -299,8 +323,7 @@ impl FairWindow {
         }
         match self.phase {
             Phase::Startup if self.queue.fills() => self.leave_startup(),
-            // A window of which not half is used is not known to be too small (RFC 7661 §4.1).
-            Phase::Startup if self.used() * 2.0 >= self.window => self.window += acked,
+            Phase::Startup if self.used() * BURST >= self.window => self.window += acked,
             Phase::Sharing if self.is_full() => {
                 if let Some(gain) = self.clear_gain(now) {
                     self.window += acked * gain;

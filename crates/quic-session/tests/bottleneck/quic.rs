@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
+use quic_session::{CongestionControl, FairConfig};
 use quinn_proto::congestion::ControllerFactory;
 use quinn_proto::{
     ClientConfig, Connection, ConnectionHandle, DatagramEvent, Dir, Endpoint, EndpointConfig,
@@ -92,13 +93,21 @@ fn transport(factory: Arc<dyn ControllerFactory + Send + Sync>) -> Arc<Transport
 
 impl QuicPair {
     pub(super) fn new(
-        factory: Arc<dyn ControllerFactory + Send + Sync>,
+        epoch: Instant,
+        control: CongestionControl,
         source: Source,
         start: Duration,
         cpu: Duration,
         seed: u64,
     ) -> Self {
-        let epoch = Instant::now();
+        // The flows of a scene have one clock.
+        let factory: Arc<dyn ControllerFactory + Send + Sync> = match control {
+            CongestionControl::Fair => Arc::new(FairConfig {
+                looks_from: epoch,
+                ..FairConfig::default()
+            }),
+            others => others.factory(),
+        };
         let mut endpoint_config = EndpointConfig::new(Arc::new(Plain));
         let mut bytes = [0; 32];
         bytes[..8].copy_from_slice(&seed.to_le_bytes());

@@ -1,9 +1,8 @@
 //! The paths and flows that the tests and the table share.
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use quinn_proto::congestion::ControllerFactory;
+use quic_session::CongestionControl;
 
 use super::link::Link;
 use super::loss::Loss;
@@ -14,7 +13,7 @@ use super::world::{Outcome, World};
 /// One flow of a scene.
 pub enum Flow {
     /// A QUIC flow with this controller.
-    Quic(Arc<dyn ControllerFactory + Send + Sync>, Source),
+    Quic(CongestionControl, Source),
     /// Endless TCP CUBIC.
     Tcp,
 }
@@ -84,10 +83,12 @@ impl Scene {
     /// What became of the flows by then.
     pub fn run(self, until: Duration) -> Vec<Outcome> {
         let mut world = World::new(self.forward, self.seed);
+        let epoch = Instant::now();
         for (index, (start, flow)) in self.flows.into_iter().enumerate() {
             let pair: Box<dyn super::world::Pair> = match flow {
-                Flow::Quic(factory, source) => Box::new(QuicPair::new(
-                    factory,
+                Flow::Quic(control, source) => Box::new(QuicPair::new(
+                    epoch,
+                    control,
                     source,
                     start,
                     self.cpu,

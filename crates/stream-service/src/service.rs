@@ -263,6 +263,7 @@ pub(crate) fn quic_endpoint(
     congestion: CongestionControl,
 ) -> Result<quic_session::Endpoint, quic_session::BindError> {
     let mut config = quic_session::EndpointConfig::new(bind);
+    config.resend_at_once = true;
     config.identity = identity;
     config.congestion = congestion.factory();
     if bind.ip().is_loopback() {

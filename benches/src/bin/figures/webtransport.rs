@@ -97,9 +97,11 @@ struct Bench {
 impl Bench {
     fn new(frames: u64, interval: Option<Duration>) -> Result<Self> {
         let any = "127.0.0.1:0".parse()?;
+        let mut quic = quic_session::EndpointConfig::new(any);
+        quic.resend_at_once = true;
         Ok(Self {
             data: webrtc_session::Endpoint::bind(webrtc_session::EndpointConfig::new(any))?,
-            quic: quic_session::Endpoint::bind(quic_session::EndpointConfig::new(any))?,
+            quic: quic_session::Endpoint::bind(quic)?,
             payload: incompressible(FRAME_BYTES),
             frames,
             interval,

@@ -7,8 +7,8 @@ use std::time::Instant;
 use quinn_proto::RttEstimator;
 use quinn_proto::congestion::{Controller, ControllerFactory, ControllerMetrics};
 
-use super::looks::common_moment;
 use super::window::{FairWindow, Loss};
+use crate::driver::common_moment;
 
 /// What a sender's first window holds: a JPEG frame of 90 kB, at once. RFC 9002 §7.2 recommends ten, Google's QUIC has 32, of which a frame takes
 /// another round trip; it leaves paced over most of one.

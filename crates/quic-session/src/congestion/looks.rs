@@ -5,13 +5,14 @@
 //! together by themselves, as each has its timer from when a queue was last empty (Cardwell et al., 2016, `ProbeRTT`); in a queue that is never empty
 //! they would not. So the moments are fixed: each multiple of [`EVERY`] from a moment that is the same for all, by the wall clock.
 
-use std::sync::OnceLock;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 /// BBRv2's `ProbeRTTInterval` (draft-cardwell-iccrg-bbr-congestion-control).
 pub(super) const EVERY: Duration = Duration::from_secs(5);
 /// Whoever has seen that it knew the path waits twice as long, up to so many times.
 const MOST_PATIENCE: u64 = 4;
+/// Those who count from moments that lie so far apart, or a multiple of it, look at the same moments.
+pub(crate) const ROUND: Duration = EVERY.saturating_mul(MOST_PATIENCE as u32);
 
 /// Which of them have been.
 #[derive(Clone, Copy, Debug)]
@@ -47,20 +48,6 @@ impl Looks {
             (self.patience * 2).min(MOST_PATIENCE)
         };
     }
-}
-
-/// A moment from which all processes count the same whose wall clocks agree.
-pub(super) fn common_moment() -> Instant {
-    static MOMENT: OnceLock<Instant> = OnceLock::new();
-    *MOMENT.get_or_init(|| {
-        let now = Instant::now();
-        let round_ms = EVERY.as_millis() as u64 * MOST_PATIENCE;
-        let by_wall = SystemTime::now().duration_since(UNIX_EPOCH);
-        let into_round_ms = by_wall.map_or(0, |since| since.as_millis() as u64 % round_ms);
-        // A machine that has just started may know no earlier moment.
-        now.checked_sub(Duration::from_millis(into_round_ms))
-            .unwrap_or(now)
-    })
 }
 
 #[cfg(test)]

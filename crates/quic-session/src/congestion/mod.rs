@@ -19,4 +19,5 @@ mod window;
 
 pub use choice::{CongestionControl, UnknownControl};
 pub use fair::{Fair, FairConfig};
+pub(crate) use looks::ROUND;
 pub use window::{FairWindow, Loss};

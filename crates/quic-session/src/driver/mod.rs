@@ -2,6 +2,7 @@
 
 mod accept;
 mod channel;
+mod common_moment;
 mod connect;
 mod control;
 mod endpoint;
@@ -18,6 +19,7 @@ mod totals;
 mod transport;
 mod verifier;
 
+pub(crate) use common_moment::common_moment;
 pub use control::SessionWaker;
 pub use endpoint::{Endpoint, Invitation};
 pub use files::read_authorities;

@@ -4,6 +4,7 @@
 mod support;
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use datachannel_transport::wire::{Message, decode};
 use quic_session::{ChannelId, CloseReason, ConnectError, InviteError};
@@ -226,4 +227,35 @@ async fn an_endpoint_that_is_dropped_ends_its_sessions() {
     assert_eq!(pair.at_server.closed().await, CloseReason::EndpointClosed);
     let reason = pair.at_client.closed().await;
     assert_ne!(reason, CloseReason::Local, "{reason:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_an_older_frame_lost_goes_before_newer_frames() {
+    // 24 ms a frame, of which one in three loses a packet, and all of them wait when the first does.
+    let link = LinkConfig {
+        rate_bytes_per_s: Some(2_500_000),
+        delay: Duration::from_millis(10),
+        loss: 0.01,
+        queue_bytes: 60_000,
+        ..LinkConfig::datagrams()
+    };
+    let (mut pair, _link) = pair_through_a_link(&["frames"], link).await;
+    const FRAMES: u64 = 60;
+    for sequence in 0..FRAMES {
+        for message in frame(sequence, 60_000, 60_000) {
+            pair.at_client.say(FIRST, message);
+        }
+    }
+    for whole in 0..FRAMES {
+        let (_, message) = pair.at_server.message().await;
+        let Message::Chunk(chunk) = decode(&message).unwrap().message else {
+            panic!("not a frame");
+        };
+        let late = whole.saturating_sub(chunk.sequence);
+        assert!(
+            late <= 6,
+            "frame {} after {late} newer ones",
+            chunk.sequence
+        );
+    }
 }

@@ -31,8 +31,8 @@ pub(super) mod code {
 /// Control messages go before frames that wait beside them.
 const CONTROL_PRIORITY: i32 = 1;
 
-/// Frames go in the order in which they were begun, and what was lost of an older one before anything of a newer one: among streams of
-/// one priority quinn sends it after all that waits, which on a path that is catching up is every frame until now.
+/// Frames go in the order in which they were begun, and what was lost of an older one before anything of a newer one but its first packet, which
+/// WebTransport's header puts before everything. Among streams of one priority quinn sends it after all that waits.
 fn frame_priority(stream: &SendStream) -> i32 {
     let begun_before = stream.quic_id().index();
     i32::try_from(begun_before).map_or(i32::MIN, |begun_before| -1 - begun_before)

@@ -34,7 +34,7 @@ fn transport(config: &EndpointConfig) -> TransportConfig {
         .stream_receive_window(varint(config.stream_window_bytes))
         .receive_window(STRANGERS_WINDOW_BYTES.into())
         .send_window(u64::from(STRANGERS_WINDOW_BYTES))
-        // Unfair among streams of different priority, as every frame's is, means: to the end of the stream that has begun.
+        // Unfair means: to the end of the stream that has begun, and then of the next that has.
         .send_fairness(config.resend_at_once)
         .datagram_receive_buffer_size(Some(DATAGRAM_BUFFER_BYTES))
         .datagram_send_buffer_size(DATAGRAM_BUFFER_BYTES)

@@ -253,7 +253,7 @@ pub async fn pair_at(
     config: SessionConfig,
     labels: &[&str],
 ) -> Pair {
-    let client = endpoint();
+    let client = endpoint_with(|config| config.resend_at_once = true);
     let (handler, mut at_server) = scripted();
     let invitation = server.invite_with(handler, config).unwrap();
     let (handler, mut at_client) = scripted();

@@ -48,6 +48,8 @@ pub(crate) struct DemoArgs {
     pub(crate) quic: QuicArgs,
     #[command(flatten)]
     pub(crate) tls: TlsArgs,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
     /// Folder of the embedded store
     #[arg(long, env = "FRAMEWAY_STORE", value_name = "DIR", default_value_os_t = default_store())]
     pub(crate) store: PathBuf,
@@ -88,18 +90,25 @@ pub(crate) struct ServeArgs {
     pub(crate) store: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) ipfs: IpfsArgs,
-    /// File whose first line every request but /healthz must carry as Authorization: Bearer
-    #[arg(long, env = "FRAMEWAY_TOKEN_FILE", value_name = "FILE")]
-    pub(crate) token_file: Option<PathBuf>,
-    /// Serve other machines without a token
-    #[arg(long, env = "FRAMEWAY_INSECURE")]
-    pub(crate) insecure: bool,
+    #[command(flatten)]
+    pub(crate) access: AccessArgs,
     /// TOML or YAML file with the same settings (http, udp, quic, no_quic, cc, tls_cert, tls_key, public_ip, sources, loop,
     /// store, ipfs_api, gateway, ipfs_api_token_file, trust_ipfs_api, ipfs_cache, ipfs_cache_size, token_file, insecure) and Streaming: {ENABLE_OPTIMIZER, CACHE_SIZE,
     /// CACHE_BYTES, QUALITY_LEVELS, ADAPTIVE_QUALITY, MIN_QUALITY, MAX_QUALITY, TARGET_BITRATE, DROP_SAME_FRAMES}, which lower
     /// case serves as well; flags and environment beat it
     #[arg(long, env = "FRAMEWAY_CONFIG", value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+}
+
+/// Who may ask: wanted where other machines can.
+#[derive(Debug, Default, ClapArgs)]
+pub(crate) struct AccessArgs {
+    /// File whose first line every request but /healthz must carry as Authorization: Bearer
+    #[arg(long, env = "FRAMEWAY_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// Serve other machines without a token
+    #[arg(long, env = "FRAMEWAY_INSECURE")]
+    pub(crate) insecure: bool,
 }
 
 /// How pages are reached by QUIC.

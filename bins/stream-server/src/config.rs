@@ -96,7 +96,7 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
         ipfs_cache_size: file.ipfs_cache_size,
     };
     let ipfs = flags.ipfs.or(of_file.check().map_err(Failure::Usage)?);
-    let token_file = flags.token_file.or(file.token_file);
+    let token_file = flags.access.token_file.or(file.token_file);
     let sources = sources(file.sources.unwrap_or_default(), &flags.sources);
     Ok(Settings {
         http,
@@ -113,14 +113,15 @@ pub(crate) fn settings(flags: ServeArgs) -> Result<Settings, Failure> {
         looping: flags.looping || file.looping.unwrap_or(false),
         ipfs: ipfs.options().map_err(Failure::Usage)?,
         store: flags.store.or(file.store).unwrap_or_else(default_store),
-        token: token_file
-            .as_deref()
-            .map(read_token)
-            .transpose()
-            .map_err(Failure::Usage)?,
+        token: token(token_file.as_deref())?,
         streaming,
-        insecure: flags.insecure || file.insecure.unwrap_or(false),
+        insecure: flags.access.insecure || file.insecure.unwrap_or(false),
     })
+}
+
+/// What the file holds, if one is named.
+pub(crate) fn token(file: Option<&Path>) -> Result<Option<String>, Failure> {
+    file.map(read_token).transpose().map_err(Failure::Usage)
 }
 
 /// What is shown: the certificate of these files, or one made here.

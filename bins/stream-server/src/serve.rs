@@ -10,7 +10,7 @@ use progressive_loader::driver::Store;
 use stream_service::{Service, ServiceConfig, ServiceError, StreamParams};
 
 use crate::args::{DemoArgs, NamedSource};
-use crate::config::{Settings, identity};
+use crate::config::{Settings, identity, token};
 
 /// The pattern that `demo` plays.
 const DEMO_URI: &str = "test:?size=1280x720&fps=30";
@@ -25,6 +25,8 @@ pub(crate) fn demo(args: DemoArgs) -> Result<(), Failure> {
         congestion: args.quic.congestion.unwrap_or_default(),
         identity: identity(args.tls)?,
         store: Some(open_store(&args.store)?),
+        token: token(args.access.token_file.as_deref())?,
+        insecure: args.access.insecure,
         ..ServiceConfig::default()
     };
     let mut clip = StreamParams::new("Demo", DEMO_URI);

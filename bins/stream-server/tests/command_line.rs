@@ -86,7 +86,15 @@ fn a_log_filter_that_cannot_be_read_is_named() {
 fn help_shows_every_default_and_exits_0() {
     for (arguments, words) in [
         (&["--help"][..], &["demo", "serve", "add", "Exit codes"][..]),
-        (&["demo", "--help"], &["127.0.0.1:8080", "FRAMEWAY_HTTP"]),
+        (
+            &["demo", "--help"],
+            &[
+                "127.0.0.1:8080",
+                "FRAMEWAY_HTTP",
+                "--token-file",
+                "--insecure",
+            ],
+        ),
         (
             &["serve", "--help"],
             &[

@@ -254,16 +254,17 @@ impl FairWindow {
         let no_shorter = drain.is_no_shorter(self.queue.base(), rtt);
         let conclusive = drain.is_conclusive(self.queue.base(), self.share.ours());
         self.in_doubt = no_shorter && !conclusive;
+        if drain.is_together() {
+            self.looks.showed(drain.is_shorter_than_known(rtt));
+        }
         if no_shorter && conclusive && self.loss.is_usual(self.mtu as f64) {
             self.queue.measured(now, rtt);
             self.undo_cuts();
             self.cuts = 0;
             return;
         }
-        if drain.is_together() {
-            // What others left out at the same time is not ours.
-            self.looks.showed(drain.is_shorter_than_known(rtt));
-        } else {
+        // What others left out at the same time is not ours.
+        if !drain.is_together() {
             self.share.drained(drain.rate_share(rtt));
         }
         if share > MOST_SHARE {

@@ -12,8 +12,9 @@ use quic_session::{
 
 use super::end::{LaneEnd, LinkEnd};
 use super::sizes::{
-    QUIC_MESSAGE_BYTES, QUIC_RECEIVE_BUFFER_BYTES, QUIC_SEND_BUFFER_BYTES, SHORT_SEND_BUFFER_BYTES,
-    SHORT_VIEWER_SEND_BUFFER_BYTES, VIEWER_SEND_BUFFER_BYTES, VIEWER_SEND_BYTES_PER_MILLISECOND,
+    QUIC_MESSAGE_BYTES, QUIC_RECEIVE_BUFFER_BYTES, QUIC_SEND_BUFFER_BYTES,
+    QUIC_SEND_BYTES_PER_MILLISECOND, SHORT_SEND_BUFFER_BYTES, SHORT_VIEWER_SEND_BUFFER_BYTES,
+    VIEWER_SEND_BUFFER_BYTES, VIEWER_SEND_BYTES_PER_MILLISECOND,
 };
 
 /// How such a session is set up, at either end.
@@ -22,6 +23,7 @@ pub(crate) fn session_config() -> SessionConfig {
     config.send_buffer_bytes = QUIC_SEND_BUFFER_BYTES;
     config.least_send_buffer_bytes = SHORT_SEND_BUFFER_BYTES;
     config.receive_buffer_bytes = QUIC_RECEIVE_BUFFER_BYTES;
+    config.send_bytes_per_millisecond = QUIC_SEND_BYTES_PER_MILLISECOND;
     config
 }
 

@@ -160,6 +160,13 @@ fn what_cannot_be_done_exits_with_1_and_names_the_way_out() {
         1,
         &["0.0.0.0", "--token-file", "--insecure"],
     );
+    let open = ["demo", "--store", store, "--http", "0.0.0.0:0"];
+    fails(&open, 1, &["0.0.0.0", "--token-file", "--insecure"]);
+    fails(
+        &[&open[..], &["--token-file", "/no/such/token"]].concat(),
+        2,
+        &["/no/such/token"],
+    );
     fails(
         &["add", "--store", store, "/no/such/file"],
         1,

@@ -146,8 +146,10 @@ fn policed(control: CongestionControl) {
 }
 
 fn eight(control: CongestionControl) {
-    for queue in [0.25, 1.0] {
-        let scene = (0..8).fold(Scene::bottleneck(50e6, RTT, queue), |scene, i| {
+    let numbers = [8, 16, 32].into_iter();
+    let scenes = numbers.flat_map(|flows| [0.25, 1.0, 2.0].map(|queue| (flows, queue)));
+    for (flows, queue) in scenes {
+        let scene = (0..flows).fold(Scene::bottleneck(50e6, RTT, queue), |scene, i| {
             scene.flow(Duration::from_millis(700 * i), bulk(control))
         });
         let outcomes = scene.run(seconds(60));
@@ -161,7 +163,7 @@ fn eight(control: CongestionControl) {
         );
         let drops = outcomes[0].drop_ratio * 100.0;
         println!(
-            "{control:5} eight on 50 Mbit/s, queue {queue} BDP: {least:.1} to {most:.1} Mbit/s each, {drops:.1} % dropped"
+            "{control:5} {flows} on 50 Mbit/s, queue {queue} BDP: {least:.1} to {most:.1} Mbit/s each, {drops:.1} % dropped"
         );
     }
 }

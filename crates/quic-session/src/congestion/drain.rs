@@ -1,7 +1,7 @@
 //! A drain: the window halved for about a round, to see the path without our own packets in its queue.
 //!
-//! Begun by `window` when nothing has shown the base RTT for ten seconds, or when cut after cut does not shorten the queue: then it may be
-//! the path that is longer. Ends with the RTT of packets that were sent while little was in flight, and `window` then has its size back.
+//! Begun by `window` when nothing has shown the base RTT for a while, when cut after cut does not shorten the queue (then it may be
+//! the path that is longer), or when `looks` says that others drain too. Ends with the RTT of packets that were sent while little was in flight, and `window` then has its size back.
 
 use std::time::{Duration, Instant};
 

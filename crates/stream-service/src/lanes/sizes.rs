@@ -10,10 +10,10 @@ pub(crate) const QUIC_MESSAGE_BYTES: usize = 64 << 10;
 /// What a QUIC lane has written and not yet acknowledged, at most: 320 MB/s at a round trip of 50 ms. Of a frame that lost a packet all that
 /// follows waits here, for several round trips where many are lost: with half of it, 15 % loss leaves 28 MB/s and not 33.
 pub(crate) const QUIC_SEND_BUFFER_BYTES: usize = 16 << 20;
-/// Between that and a short path's it is so much for each millisecond of round trip.
-pub(crate) const QUIC_SEND_BYTES_PER_MILLISECOND: usize = 320_000;
 /// The same on a path as short as loopback, which holds next to nothing.
 pub(crate) const SHORT_SEND_BUFFER_BYTES: usize = 1 << 20;
+/// Between the two it is so much for each millisecond of round trip.
+pub(crate) const QUIC_SEND_BYTES_PER_MILLISECOND: usize = 320_000;
 /// What it takes before it is read, at most. Where packets are lost, what came after them on their streams waits here for a round
 /// trip or three.
 pub(crate) const QUIC_RECEIVE_BUFFER_BYTES: usize = 16 << 20;

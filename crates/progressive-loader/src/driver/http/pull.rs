@@ -70,6 +70,10 @@ impl Pull {
             };
             if let Some(wanted) = self.cut(piece) {
                 self.again.progressed();
+                if self.position == self.range.end {
+                    // Before the reader has the last piece: it may ask for the next range at once.
+                    self.leave_body();
+                }
                 return Ok(Some(wanted));
             }
         }
@@ -152,13 +156,19 @@ impl Pull {
     }
 }
 
-impl Drop for Pull {
+impl Pull {
     /// A body that goes on past the range is worth keeping for the next one.
-    fn drop(&mut self) {
-        self.shared.ended();
+    fn leave_body(&mut self) {
         if let Some(body) = self.body.take() {
             self.shared.park(body);
         }
+    }
+}
+
+impl Drop for Pull {
+    fn drop(&mut self) {
+        self.shared.ended();
+        self.leave_body();
     }
 }
 

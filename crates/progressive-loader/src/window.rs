@@ -65,6 +65,9 @@ pub struct Window {
     config: WindowConfig,
     position: u64,
     ramp: Ramp,
+    is_fast: bool,
+    /// What one fetch may be where it need not leave room for another, in bytes.
+    most_chunk_bytes: u64,
     pieces: BTreeMap<u64, Bytes>,
     held: RangeSet,
     held_bytes: u64,
@@ -98,6 +101,8 @@ impl Window {
                     .filter(|&bytes| bytes != smallest_chunk_bytes),
                 smallest_chunk_bytes.max(SMALLEST_CHUNK_BYTES),
             ),
+            is_fast: false,
+            most_chunk_bytes: chunk_bytes,
             pieces: BTreeMap::new(),
             held: RangeSet::new(),
             held_bytes: 0,
@@ -139,7 +144,15 @@ impl Window {
     /// Changes the size of the fetches to come, in bytes: lowered to half the look-ahead, and to a
     /// multiple of the smallest.
     pub fn set_chunk_bytes(&mut self, bytes: u64) {
+        self.most_chunk_bytes = bytes;
         self.config.chunk_bytes = self.chunk_within(bytes, self.config.lookahead_bytes);
+    }
+
+    /// Whether the link is a fast one. There the look-ahead grows sooner at a new place (see [`Ramp`]), and a fetch goes on to its
+    /// end, as far as one may.
+    pub fn set_fast(&mut self, is_fast: bool) {
+        self.is_fast = is_fast;
+        self.ramp.set_fast(is_fast);
     }
 
     /// Changes how many fetches may be on their way at once; at least 1. Those that are stay.
@@ -216,8 +229,14 @@ impl Window {
         let chunk_end = match self.ramp.opening_bytes() {
             Some(opening_bytes) => opening_bytes,
             None => {
-                let unit_start = gap.start - gap.start % self.config.smallest_chunk_bytes;
-                unit_start.saturating_add(self.chunk_bytes())
+                let unit = self.config.smallest_chunk_bytes;
+                let chunk_end = (gap.start - gap.start % unit).saturating_add(self.chunk_bytes());
+                if self.is_fast {
+                    let most_end = gap.start.saturating_add(self.most_chunk_bytes);
+                    chunk_end.max(window.end.min(most_end) / unit * unit)
+                } else {
+                    chunk_end
+                }
             }
         };
         let chunk_end = chunk_end.min(gap.end);

@@ -221,7 +221,7 @@ async fn a_link_slower_than_the_playback_is_foreseen_told_and_asked_for_less_at_
         if let Some(underrun_in) = progress.underrun_in() {
             foreseen.get_or_insert((dry_at, underrun_in));
         }
-        if dry_at > Duration::from_secs(20) {
+        if dry_at > Duration::from_secs(40) {
             break;
         }
         tokio::time::sleep(Duration::from_secs(1)).await;

@@ -14,6 +14,11 @@ const FAST_HALF_LIFE: Duration = Duration::from_secs(2);
 const SLOW_HALF_LIFE: Duration = Duration::from_secs(10);
 /// A transfer shorter than this is mostly rounding: it is counted as this long.
 const SHORTEST: Duration = Duration::from_micros(100);
+/// From here on a link is fast: a look-ahead of 8 MiB comes in an eighth of a second, and whether it is asked for in one request
+/// or in several matters more than what of it a jump makes useless.
+const FAST_BYTES_PER_SECOND: u64 = 64_000_000;
+/// So much must have come before a link is called fast.
+const TELLING_BYTES: u64 = 256 << 10;
 
 #[derive(Debug, Clone, Default)]
 struct Average {
@@ -39,6 +44,7 @@ impl Average {
 pub struct Bandwidth {
     fast: Average,
     slow: Average,
+    bytes: u64,
 }
 
 impl Bandwidth {
@@ -52,6 +58,7 @@ impl Bandwidth {
     pub fn record(&mut self, bytes: u64, took: Duration) {
         let seconds = took.max(SHORTEST).as_secs_f64();
         let rate = bytes as f64 / seconds;
+        self.bytes = self.bytes.saturating_add(bytes);
         self.fast.add(rate, seconds, FAST_HALF_LIFE);
         self.slow.add(rate, seconds, SLOW_HALF_LIFE);
     }
@@ -61,5 +68,12 @@ impl Bandwidth {
     pub fn bytes_per_second(&self) -> Option<u64> {
         let lower = self.fast.get()?.min(self.slow.get()?);
         Some(lower as u64)
+    }
+
+    /// Whether 64 MB and more come in a second, once 256 KiB have.
+    #[must_use]
+    pub fn is_fast(&self) -> bool {
+        let rate = self.bytes_per_second().unwrap_or_default();
+        self.bytes >= TELLING_BYTES && rate >= FAST_BYTES_PER_SECOND
     }
 }

@@ -3,6 +3,7 @@
 //! Fed by the source with the range wanted; gives the answer's head, checked, and its open body.
 
 use super::resolver::{Resolver, is_localhost, is_private_ip};
+use super::trust;
 use crate::driver::clock::now;
 use crate::driver::options::HttpOptions;
 use crate::error::{Cause, OpenError, Phase, ReadError};
@@ -165,7 +166,11 @@ impl RangeClient {
 pub(crate) fn new_client(url: &Url, options: &HttpOptions) -> Result<Client, OpenError> {
     let private_is_fine = options.allow_private_redirects || is_private(url);
     let resolver = Resolver::new(url.host_str().unwrap_or_default(), private_is_fine);
+    let tls = trust::tls_config().map_err(|e| OpenError::Client {
+        source: Arc::new(e),
+    })?;
     Client::builder()
+        .tls_backend_preconfigured(tls)
         .connect_timeout(options.connect_timeout)
         .redirect(redirect_policy(options))
         .dns_resolver(resolver)

@@ -70,10 +70,6 @@ impl Pull {
             };
             if let Some(wanted) = self.cut(piece) {
                 self.again.progressed();
-                if self.position == self.range.end {
-                    // Before the reader has the last piece: it may ask for the next range at once.
-                    self.leave_body();
-                }
                 return Ok(Some(wanted));
             }
         }
@@ -156,19 +152,13 @@ impl Pull {
     }
 }
 
-impl Pull {
+impl Drop for Pull {
     /// A body that goes on past the range is worth keeping for the next one.
-    fn leave_body(&mut self) {
+    fn drop(&mut self) {
+        self.shared.ended();
         if let Some(body) = self.body.take() {
             self.shared.park(body);
         }
-    }
-}
-
-impl Drop for Pull {
-    fn drop(&mut self) {
-        self.shared.ended();
-        self.leave_body();
     }
 }
 

@@ -12,13 +12,20 @@ use crate::fetch::Demand;
 use crate::source::ByteSource;
 use crate::window::{Fetch, FetchId, Window, WindowConfig};
 use bytes::Bytes;
-use futures_util::StreamExt;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt};
 use std::collections::HashMap;
 use std::io::SeekFrom;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::task::AbortHandle;
+
+/// Nothing has come for so long: who waits is told of what there is.
+const MOMENT: Duration = Duration::from_millis(1);
+
+type Pieces<'s> = BoxStream<'s, Result<Bytes, ReadError>>;
 
 /// Owned by one reader; its tasks end with it.
 pub(super) struct Fetcher {
@@ -42,13 +49,18 @@ struct State {
     /// What kept the byte at the reader's position from coming; told once, then tried again.
     failure: Option<ReadError>,
     waker: Option<Waker>,
+    /// A fetch has been planned whose range the source has not been asked for. How many ranges at once are worth it is asked
+    /// after that.
+    starting: bool,
+    /// What has come since the reader was last woken.
+    untold_bytes: u64,
     closed: bool,
 }
 
 /// What the window wants done, decided under the lock and carried out without it.
 #[derive(Default)]
 struct Orders {
-    start: Vec<Fetch>,
+    start: Option<Fetch>,
     cancel: Vec<AbortHandle>,
     /// Told to the source before it is asked for more.
     demand: Demand,
@@ -67,6 +79,8 @@ impl Fetcher {
             tasks: HashMap::new(),
             failure: None,
             waker: None,
+            starting: false,
+            untold_bytes: 0,
             closed: false,
         };
         let shared = Shared {
@@ -98,10 +112,11 @@ impl Fetcher {
         self.shared.lock().window.position()
     }
 
-    /// Copies what is there at the position into `buf`, waiting on this thread until something is.
-    pub(super) fn read_blocking(&self, buf: &mut [u8]) -> Result<usize, ReadError> {
+    /// What is there from the position on, waiting on this thread until something is; empty at the end. Does not move the
+    /// position.
+    pub(super) fn piece_blocking(&self) -> Result<Bytes, ReadError> {
         loop {
-            if let Some(outcome) = self.try_read(buf, None) {
+            if let Some(outcome) = self.try_piece(None) {
                 return outcome;
             }
             let mut state = self.shared.lock();
@@ -116,42 +131,39 @@ impl Fetcher {
     }
 
     /// The same for a task.
-    pub(super) fn poll_read(
-        &self,
-        context: &Context<'_>,
-        buf: &mut [u8],
-    ) -> Poll<Result<usize, ReadError>> {
-        self.try_read(buf, Some(context.waker()))
+    pub(super) fn poll_piece(&self, context: &Context<'_>) -> Poll<Result<Bytes, ReadError>> {
+        self.try_piece(Some(context.waker()))
             .map_or(Poll::Pending, Poll::Ready)
     }
 
     /// `None` when nothing is there yet; then the fetch of it is on its way, and `waker` is kept.
-    fn try_read(&self, buf: &mut [u8], waker: Option<&Waker>) -> Option<Result<usize, ReadError>> {
+    fn try_piece(&self, waker: Option<&Waker>) -> Option<Result<Bytes, ReadError>> {
         let mut state = self.shared.lock();
-        if buf.is_empty() || state.window.at_end() {
-            return Some(Ok(0));
+        if state.window.at_end() {
+            return Some(Ok(Bytes::new()));
         }
-        let outcome = match state.window.peek() {
-            Some(piece) => {
-                let n = piece.len().min(buf.len());
-                buf[..n].copy_from_slice(&piece[..n]);
-                state.window.advance(n as u64);
-                state.pace.consumed(now(), n as u64);
-                Some(Ok(n))
-            }
-            None => match state.failure.take() {
-                Some(error) => return Some(Err(error)),
-                None => {
-                    state.waker = waker.cloned();
-                    state.window.needed_now();
-                    None
-                }
-            },
-        };
+        if let Some(piece) = state.window.peek() {
+            return Some(Ok(piece));
+        }
+        if let Some(error) = state.failure.take() {
+            return Some(Err(error));
+        }
+        state.waker = waker.cloned();
+        state.window.needed_now();
         let orders = state.plan(&self.shared);
         drop(state);
         Shared::carry_out(&self.shared, orders);
-        outcome
+        None
+    }
+
+    /// Moves the reader forward by `bytes` of the piece it has.
+    pub(super) fn consume(&self, bytes: usize) {
+        let mut state = self.shared.lock();
+        state.window.advance(bytes as u64);
+        state.pace.consumed(now(), bytes as u64);
+        let orders = state.plan(&self.shared);
+        drop(state);
+        Shared::carry_out(&self.shared, orders);
     }
 
     /// Moves the reader; fetches that are no longer of use are cancelled at once.
@@ -221,11 +233,17 @@ impl State {
             .forecast(now, &self.window, shared.size_bytes, told);
         self.window
             .set_chunk_bytes(self.pace.chunk_bytes(&forecast));
+        self.window.set_fast(self.pace.is_fast());
         self.window.set_max_in_flight(shared.source.max_parallel());
         if !self.window.is_fetching() {
             self.pace.starts(now);
         }
-        let start: Vec<_> = std::iter::from_fn(|| self.window.next_fetch()).collect();
+        let start = if self.starting {
+            None
+        } else {
+            self.window.next_fetch()
+        };
+        self.starting |= start.is_some();
         shared.progress.plan(forecast, self.window.chunk_bytes());
         let demand = Demand {
             bytes_per_second: forecast.playback_bytes_per_second,
@@ -248,30 +266,29 @@ impl Shared {
         for task in orders.cancel {
             task.abort();
         }
-        if !orders.start.is_empty() {
-            shared.source.demand(orders.demand);
-        }
-        for fetch in orders.start {
-            let id = fetch.id;
-            // Made before the task, so that its drop tells the reader even when the runtime is gone.
-            let run = Run {
-                shared: Arc::clone(shared),
-                id,
-                over: false,
-            };
-            let task = shared.runtime.spawn(run.run(fetch)).abort_handle();
-            let mut state = shared.lock();
-            // It may be over already, or given up since it was planned.
-            if state.closed || !state.window.is_in_flight(id) {
-                task.abort();
-            } else {
-                state.tasks.insert(id, task);
-            }
+        let Some(fetch) = orders.start else { return };
+        shared.source.demand(orders.demand);
+        let id = fetch.id;
+        // Made before the task, so that its drop tells the reader even when the runtime is gone.
+        let run = Run {
+            shared: Arc::clone(shared),
+            id,
+            started: false,
+            over: false,
+        };
+        let task = shared.runtime.spawn(run.run(fetch)).abort_handle();
+        let mut state = shared.lock();
+        // It may be over already, or given up since it was planned.
+        if state.closed || !state.window.is_in_flight(id) {
+            task.abort();
+        } else {
+            state.tasks.insert(id, task);
         }
     }
 
     fn wake(&self, mut state: MutexGuard<'_, State>) {
         let waker = state.waker.take();
+        state.untold_bytes = 0;
         drop(state);
         self.arrived.notify_all();
         if let Some(waker) = waker {
@@ -284,6 +301,8 @@ impl Shared {
 struct Run {
     shared: Arc<Shared>,
     id: FetchId,
+    /// The source has been asked.
+    started: bool,
     over: bool,
 }
 
@@ -293,34 +312,64 @@ impl Run {
         self.end(outcome.err());
     }
 
-    async fn fetch(&self, fetch: &Fetch) -> Result<(), ReadError> {
+    async fn fetch(&mut self, fetch: &Fetch) -> Result<(), ReadError> {
         let source = Arc::clone(&self.shared.source);
         let mut pieces = source.stream_range(fetch.range.clone());
+        self.start();
         let mut missing_bytes = fetch.range.end - fetch.range.start;
+        let overlong = || ReadError::Overlong {
+            name: source.name(),
+            range: fetch.range.clone(),
+        };
         let short = |missing_bytes| ReadError::Short {
             name: source.name(),
             range: fetch.range.clone(),
             missing_bytes,
             attempts: 1,
         };
-        while let Some(piece) = pieces.next().await {
-            let piece = piece?;
-            let Some(rest) = missing_bytes.checked_sub(piece.len() as u64) else {
-                return Err(ReadError::Overlong {
-                    name: source.name(),
-                    range: fetch.range.clone(),
-                });
+        while missing_bytes > 0 {
+            let Some(piece) = self.next(&mut pieces).await else {
+                return Err(short(missing_bytes));
             };
-            missing_bytes = rest;
+            let piece = piece?;
+            missing_bytes = missing_bytes
+                .checked_sub(piece.len() as u64)
+                .ok_or_else(overlong)?;
+            if missing_bytes == 0 {
+                if let Some(Some(Ok(_))) = pieces.next().now_or_never() {
+                    return Err(overlong());
+                }
+                // With what the source keeps for the next range, which the reader may ask for once it has this piece.
+                drop(pieces);
+                self.deliver(piece);
+                return Ok(());
+            }
             if !self.deliver(piece) {
                 return Ok(());
             }
         }
-        if missing_bytes > 0 {
-            Err(short(missing_bytes))
-        } else {
-            Ok(())
+        Ok(())
+    }
+
+    /// The next fetch may start.
+    fn start(&mut self) {
+        self.started = true;
+        let mut state = self.shared.lock();
+        state.starting = false;
+        let orders = state.plan(&self.shared);
+        drop(state);
+        Shared::carry_out(&self.shared, orders);
+    }
+
+    /// The next piece. A reader that waits has been told of all that came before it by the time that nothing comes.
+    async fn next(&self, pieces: &mut Pieces<'_>) -> Option<Result<Bytes, ReadError>> {
+        if self.shared.lock().untold_bytes > 0 {
+            match tokio::time::timeout(MOMENT, pieces.next()).await {
+                Ok(item) => return item,
+                Err(_) => self.shared.wake(self.shared.lock()),
+            }
         }
+        pieces.next().await
     }
 
     /// Hands a piece to the reader; `false` when it is no longer wanted.
@@ -332,7 +381,10 @@ impl Run {
         }
         state.pace.arrived(now(), len);
         self.shared.progress.record(len, state.window.held().iter());
-        self.shared.wake(state);
+        state.untold_bytes += len;
+        if state.untold_bytes >= state.pace.worth_waking_bytes() {
+            self.shared.wake(state);
+        }
         true
     }
 
@@ -365,6 +417,7 @@ impl Drop for Run {
         }
         let mut state = self.shared.lock();
         state.tasks.remove(&self.id);
+        state.starting &= self.started;
         if state.window.failed(self.id) {
             state.failure = Some(ReadError::Cancelled {
                 name: self.shared.source.name(),

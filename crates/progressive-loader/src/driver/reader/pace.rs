@@ -10,6 +10,10 @@ use crate::window::Window;
 use std::ops::RangeInclusive;
 use std::time::{Duration, Instant};
 
+/// Waking a thread takes some microseconds; a reader that waits is woken for what comes in so many of them.
+const WAKE_EVERY: Duration = Duration::from_micros(400);
+/// At most, in bytes.
+const WORTH_WAKING_BYTES: f64 = (512 << 10) as f64;
 /// A reader that reads for less than this says nothing about its rate.
 const TELLING: Duration = Duration::from_secs(1);
 
@@ -45,6 +49,17 @@ impl Pace {
         let since = self.waiting_since.replace(now).unwrap_or(now);
         let took = now.saturating_duration_since(since);
         self.bandwidth.record(bytes, took);
+    }
+
+    /// Whether the link is a fast one, as far as is known.
+    pub(super) fn is_fast(&self) -> bool {
+        self.bandwidth.is_fast()
+    }
+
+    /// How much must have come before a reader that waits is woken; less is told when nothing comes for a moment.
+    pub(super) fn worth_waking_bytes(&self) -> u64 {
+        let rate = self.bandwidth.bytes_per_second().unwrap_or_default();
+        (rate as f64 * WAKE_EVERY.as_secs_f64()).min(WORTH_WAKING_BYTES) as u64
     }
 
     pub(super) fn consumed(&mut self, now: Instant, bytes: u64) {

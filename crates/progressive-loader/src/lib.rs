@@ -7,7 +7,7 @@
 //! | `location` | what a person writes: a path, a CID, a URL |
 //! | `source` | [`ByteSource`]: ranges of one content, from anywhere |
 //! | `origin`, `fetch` | [`Origin`], where blocks come from; [`Fetcher`], which checks them |
-//! | `unixfs`, `multihash`, `sha256_lanes` | blocks: reading nodes, checking hashes, building trees |
+//! | `unixfs`, `multihash`, `sha256` | blocks: reading nodes, checking hashes, building trees |
 //! | `car` | blocks out of an archive, as it comes in |
 //! | `http_range`, `retry_after` | what a server's answer to a range means; how long it wants to be left alone |
 //! | [`plan`] | retries, breakers, ranking, hedging, striping, chunk sizes, forecast: pure, replayable |
@@ -31,7 +31,7 @@ mod profile;
 mod progress;
 mod ranges;
 mod retry_after;
-mod sha256_lanes;
+mod sha256;
 mod source;
 mod unixfs;
 mod window;

@@ -1,10 +1,10 @@
 //! Hashes of blocks: making CIDs and checking bytes against them.
 //!
-//! Fed with blocks by the store. SHA-256 and SHA-512 run on aws-lc, several SHA-256 at once on
-//! `sha256_lanes`, the rarer functions on their Rust implementations.
+//! Fed with blocks by the store. SHA-256 and SHA-512 run on aws-lc, several SHA-256 at once in
+//! `sha256`, the rarer functions on their Rust implementations.
 
 use crate::error::BlockError;
-use crate::sha256_lanes::{self, LANES};
+use crate::sha256;
 use aws_lc_rs::digest;
 use cid::Cid;
 use cid::multihash::Multihash;
@@ -30,20 +30,14 @@ pub(crate) fn sha2_256(parts: &[&[u8]]) -> Multihash<64> {
     wrap(SHA2_256, context.finish().as_ref())
 }
 
-/// Fewer messages than this are hashed one by one sooner than side by side.
-const WORTH_LANES: usize = 3;
-
 /// The SHA-256 multihash of each of `messages`; side by side where they have one length and the CPU
 /// gains by it.
 pub(crate) fn sha2_256_each(messages: &[&[u8]]) -> Vec<Multihash<64>> {
     let mut hashes = Vec::with_capacity(messages.len());
     for alike in messages.chunk_by(|a, b| a.len() == b.len()) {
-        for group in alike.chunks(LANES) {
-            match group_digests(group) {
-                Some(digests) => {
-                    let used = digests.iter().take(group.len());
-                    hashes.extend(used.map(|digest| wrap(SHA2_256, digest)));
-                }
+        for group in alike.chunks(sha256::messages_in_one_go()) {
+            match sha256::digests(group) {
+                Some(digests) => hashes.extend(digests.iter().map(|it| wrap(SHA2_256, it))),
                 None => hashes.extend(group.iter().map(|message| sha2_256(&[message]))),
             }
         }
@@ -71,14 +65,6 @@ fn matches(actual: &Multihash<64>, cid: &Cid) -> Result<(), BlockError> {
     } else {
         Err(BlockError::HashMismatch)
     }
-}
-
-/// The digests of up to eight messages; lanes without a message repeat the last one.
-fn group_digests(group: &[&[u8]]) -> Option<[[u8; 32]; LANES]> {
-    let last = group.last().filter(|_| group.len() >= WORTH_LANES)?;
-    sha256_lanes::digest(&std::array::from_fn(|lane| {
-        *group.get(lane).unwrap_or(last)
-    }))
 }
 
 /// Digests longer than a multihash holds do not exist among those made here.

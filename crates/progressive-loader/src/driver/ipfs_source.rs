@@ -23,7 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 /// About as much is worth asking for at once: a round trip is short against the time that it takes to arrive.
 const CHUNK_BYTES: u64 = 1 << 20;
 /// However long the file has been read in order.
-const MOST_AHEAD_BYTES: u64 = 64 << 20;
+const MOST_AHEAD_BYTES: u64 = 256 << 20;
 
 /// A file by its CID.
 #[derive(Clone)]

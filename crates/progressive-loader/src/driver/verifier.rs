@@ -6,7 +6,7 @@
 
 use crate::error::BlockError;
 use crate::multihash::{verify, verify_each};
-use crate::sha256_lanes::{messages_at_hand, messages_in_one_go};
+use crate::sha256::{messages_at_hand, messages_in_one_go};
 use bytes::Bytes;
 use cid::Cid;
 use std::collections::VecDeque;

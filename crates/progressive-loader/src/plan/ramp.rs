@@ -9,7 +9,7 @@
 const PLACES: usize = 8;
 /// How much the look-ahead grows for each byte read beyond the first chunk.
 const GROWTH: u64 = 2;
-/// The same on a fast link, where each request costs more time than the bytes that a jump makes useless.
+/// The same on a fast link, and from half a chunk on: there each request costs more time than the bytes that a jump makes useless.
 const GROWTH_ON_A_FAST_LINK: u64 = 64;
 
 #[derive(Debug, Clone, Copy)]
@@ -36,7 +36,7 @@ impl Place {
 #[derive(Debug, Clone)]
 pub struct Ramp {
     chunk_bytes: u64,
-    growth: u64,
+    is_fast: bool,
     /// How far ahead of a reader that has only looked at the start; nothing once it has read on or jumped.
     opening_bytes: Option<u64>,
     places: Vec<Place>,
@@ -52,7 +52,7 @@ impl Ramp {
         let chunk_bytes = chunk_bytes.max(1);
         Self {
             chunk_bytes,
-            growth: GROWTH,
+            is_fast: false,
             opening_bytes: first_bytes.map(|bytes| bytes.max(1)),
             places: vec![Place::new(0)],
         }
@@ -60,11 +60,7 @@ impl Ramp {
 
     /// Whether the link is a fast one.
     pub fn set_fast(&mut self, is_fast: bool) {
-        self.growth = if is_fast {
-            GROWTH_ON_A_FAST_LINK
-        } else {
-            GROWTH
-        };
+        self.is_fast = is_fast;
     }
 
     /// How much of the content's start to fetch before anything else, while the reader has only looked at it.
@@ -123,7 +119,12 @@ impl Ramp {
     }
 
     fn reach(&self, place: &Place) -> u64 {
-        let beyond = place.read_bytes.saturating_sub(self.chunk_bytes);
-        (self.chunk_bytes.saturating_mul(3) / 2).saturating_add(beyond.saturating_mul(self.growth))
+        let (growth, from) = if self.is_fast {
+            (GROWTH_ON_A_FAST_LINK, self.chunk_bytes / 2)
+        } else {
+            (GROWTH, self.chunk_bytes)
+        };
+        let beyond = place.read_bytes.saturating_sub(from);
+        (self.chunk_bytes.saturating_mul(3) / 2).saturating_add(beyond.saturating_mul(growth))
     }
 }

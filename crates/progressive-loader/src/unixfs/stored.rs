@@ -6,7 +6,7 @@ use super::resolve::Resolver;
 use super::walk::{FileTree, Step, Walk};
 use crate::error::{OpenError, ReadError};
 use crate::origin::Leaf;
-use crate::sha256_lanes::LANES;
+use crate::sha256::LANES;
 use bytes::Bytes;
 use cid::Cid;
 use std::collections::VecDeque;

@@ -22,7 +22,7 @@ const CACHED_LINKS: usize = 16 * MAX_LINKS;
 /// What content that an inner node holds itself counts for in the cache: as much as so many bytes of link.
 const BYTES_PER_LINK: usize = 128;
 /// The most content, and the most leaves, that are asked for at once.
-const MAX_SPAN_BYTES: u64 = 64 << 20;
+const MAX_SPAN_BYTES: u64 = 256 << 20;
 const MAX_SPAN_LEAVES: usize = 1024;
 
 /// The tree of one file, as far as it is known.

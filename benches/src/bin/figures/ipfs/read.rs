@@ -9,7 +9,7 @@ use anyhow::{Context, Result, ensure};
 use progressive_loader::driver::{OpenOptions, Store, open};
 use progressive_loader::{Location, Profile};
 use testkit::driver::{ChildServer, FaultProxy};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _};
 
 use super::gateway::{Gateway, options};
 use crate::add::{random_words, write_random};
@@ -24,7 +24,8 @@ const RUNS: usize = 5;
 const KILLS: u64 = 100;
 const READ_BYTES: usize = 1 << 20;
 
-/// Ours without and with checking, and curl, in turns; that each brings the right bytes is seen once before.
+/// Ours without and with checking, and curl, in turns; that each brings the right bytes is seen once before. Ours reads as curl
+/// does, on a thread of its own; what it brings on the threads of a server's runtime is told beside it.
 pub(super) async fn beside_curl(program: &Path, dir: &Path, table: &mut Table) -> Result<()> {
     let file = dir.join("random");
     write_random(&file, FILE_BYTES)?;
@@ -34,17 +35,26 @@ pub(super) async fn beside_curl(program: &Path, dir: &Path, table: &mut Table) -
     let by_url = OpenOptions::default();
     compare_whole(&url, &by_url).await?;
     compare_whole(&cid, &options(&gateway.url)?).await?;
-    let (mut curl, mut plain, mut verified) = (Vec::new(), Vec::new(), Vec::new());
+    let mut rates: [Vec<f64>; 5] = Default::default();
     for _ in 0..RUNS {
-        curl.push(rate_of(|| async { curl_whole(&url) }).await?);
-        plain.push(rate_of(|| read_whole(&url, &by_url)).await?);
         // Options of its own each time: nothing is in its cache.
-        let by_cid = options(&gateway.url)?;
-        verified.push(rate_of(|| read_whole(&cid, &by_cid)).await?);
+        let by_cid = || options(&gateway.url);
+        let run = [
+            rate_of(async { curl_whole(&url) }).await?,
+            rate_of(async { read_on_a_thread(&url, || Ok(by_url.clone())) }).await?,
+            rate_of(read_whole(&url, &by_url)).await?,
+            rate_of(async { read_on_a_thread(&cid, by_cid) }).await?,
+            rate_of(read_whole(&cid, &by_cid()?)).await?,
+        ];
+        for (rates, rate) in rates.iter_mut().zip(run) {
+            rates.push(rate);
+        }
     }
-    let (curl, plain, verified) = (median(&mut curl), median(&mut plain), median(&mut verified));
+    let [curl, plain, plain_shared, verified, verified_shared] =
+        rates.each_mut().map(|rates| median(rates));
     let detail = format!(
-        "200 MB from boxo's gateway, median of {RUNS}: by URL {plain:.0} MB/s, by CID {verified:.0}, curl {curl:.0}"
+        "200 MB from boxo's gateway, median of {RUNS}: by URL {plain:.0} MB/s ({plain_shared:.0} on the threads of a \
+         runtime), by CID {verified:.0} ({verified_shared:.0}), curl {curl:.0}"
     );
     table.measured("ipfs-read", plain / curl, &detail)?;
     Ok(table.measured("ipfs-read-verified", verified / curl, &detail)?)
@@ -65,7 +75,7 @@ pub(super) async fn store(dir: &Path, table: &mut Table) -> Result<()> {
     compare_whole(&cid, &options).await?;
     let mut rates = Vec::new();
     for _ in 0..RUNS {
-        rates.push(rate_of(|| read_whole(&cid, &options)).await?);
+        rates.push(rate_of(read_whole(&cid, &options)).await?);
     }
     let detail = format!("200 MB, median of {RUNS}: {rates:.0?} MB/s");
     Ok(table.measured("store-read", median(&mut rates), &detail)?)
@@ -128,25 +138,40 @@ pub(super) async fn memory(
 }
 
 /// MB/s of `FILE_BYTES`.
-async fn rate_of<F>(read: impl Fn() -> F) -> Result<f64>
-where
-    F: Future<Output = Result<u64>>,
-{
+async fn rate_of(read: impl Future<Output = Result<u64>>) -> Result<f64> {
     let started = Instant::now();
-    let bytes = read().await?;
+    let bytes = read.await?;
     ensure!(bytes == FILE_BYTES, "{bytes} bytes came");
     Ok(bytes as f64 / 1e6 / started.elapsed().as_secs_f64())
+}
+
+/// [`read_whole`] on a thread of its own, with a runtime of its own.
+fn read_on_a_thread(
+    location: &str,
+    options: impl FnOnce() -> Result<OpenOptions> + Send,
+) -> Result<u64> {
+    let read = || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()?;
+        runtime.block_on(async { read_whole(location, &options()?).await })
+    };
+    let thread = || std::thread::scope(|scope| scope.spawn(read).join());
+    tokio::task::block_in_place(thread).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
 }
 
 /// Reads it to its end; how many bytes came.
 async fn read_whole(location: &str, options: &OpenOptions) -> Result<u64> {
     let location: Location = location.parse()?;
     let mut reader = open(&location, options).await?.into_async();
-    let (mut buffer, mut at) = (vec![0; READ_BYTES], 0_u64);
+    let mut at = 0;
     loop {
-        match reader.read(&mut buffer).await? {
+        match reader.fill_buf().await?.len() {
             0 => return Ok(at),
-            bytes => at += bytes as u64,
+            bytes => {
+                reader.consume(bytes);
+                at += bytes as u64;
+            }
         }
     }
 }

@@ -7,7 +7,7 @@ use super::failure::Failure;
 use super::shared::{Arrival, Shared, now};
 use crate::error::BlockError;
 use crate::origin::{Leaf, LeafSpan, OriginError};
-use crate::sha256_lanes::messages_at_hand;
+use crate::sha256::messages_at_hand;
 use crate::unixfs::MAX_BLOCK_BYTES;
 use bytes::Bytes;
 use cid::Cid;

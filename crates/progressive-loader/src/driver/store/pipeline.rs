@@ -8,7 +8,7 @@ use super::add::{AddProgress, Input};
 use super::error::AddError;
 use super::write::PackWriter;
 use crate::profile::Profile;
-use crate::sha256_lanes::LANES;
+use crate::sha256::LANES;
 use crate::unixfs::build::{self, LeafBlock, Link};
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -3,9 +3,12 @@
 
 mod support;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::{Duration, SystemTime};
 
+use progressive_loader::Profile;
+use progressive_loader::driver::Store;
 use support::browser::{Chromium, Tab};
 use support::{Server, stream_server};
 use testkit::{Authority, Issued};
@@ -137,6 +140,44 @@ async fn where_the_browser_does_not_take_it_for_quic_another_lane_carries() {
     tab.until("document.querySelector('[data-lane=quic]').innerText.includes('Blocked')")
         .await;
     browser.close().await;
+}
+
+/// A server that asks the gateway at `gateway` for what it has not, and trusts the authorities in `roots`.
+fn serve_from(gateway: &str, roots: &Path) -> Server {
+    let trusting = |command: &mut Command| {
+        command
+            .env("SSL_CERT_FILE", roots)
+            .env_remove("SSL_CERT_DIR");
+    };
+    Server::serve_with(&["--gateway", gateway], trusting)
+}
+
+#[tokio::test]
+async fn a_gateway_over_https_is_taken_by_the_systems_authorities_and_one_over_http_needs_none() {
+    let files = Files::lasting(YEAR);
+    std::fs::write(files.path("ca.pem"), files.authority.pem()).unwrap();
+    std::fs::write(files.path("none.pem"), "").unwrap();
+    let content = b"by CID, over TLS".as_slice();
+    let serve = |tls: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Store::open(folder.path()).unwrap();
+        let cid = store.add_bytes(content, Profile::default()).unwrap().cid;
+        (Server::start_with_store("serve", tls, folder), cid)
+    };
+    let (chain, key) = (files.text("chain.pem"), files.text("key.pem"));
+    let (over_tls, cid) = serve(&["--tls-cert", &chain, "--tls-key", &key]);
+    let (plain, _) = serve(&[]);
+    let path = format!("/ipfs/{cid}");
+    for (gateway, roots) in [(&over_tls, "ca.pem"), (&plain, "none.pem")] {
+        let server = serve_from(gateway.address(), &files.path(roots));
+        let answer = server.get(&path).await;
+        assert_eq!((answer.status, &answer.body[..]), (200, content), "{roots}");
+    }
+    let server = serve_from(over_tls.address(), &files.path("none.pem"));
+    let answer = server.get(&path).await;
+    let said = String::from_utf8_lossy(&answer.body);
+    assert_eq!(answer.status, 502, "{said}");
+    assert!(said.contains("certificate"), "{said}");
 }
 
 #[test]

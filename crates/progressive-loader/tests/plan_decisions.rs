@@ -199,6 +199,29 @@ proptest! {
 }
 
 #[test]
+fn a_link_is_fast_at_64_megabytes_a_second_once_256_kib_have_come() {
+    let after = |pieces: u32, bytes: u64, took: Duration| {
+        let mut bandwidth = Bandwidth::new();
+        (0..pieces).for_each(|_| bandwidth.record(bytes, took));
+        bandwidth.is_fast()
+    };
+    assert!(!Bandwidth::new().is_fast());
+    assert!(after(10, 64_000, ms(1)) && !after(10, 63_000, ms(1)));
+    assert!(after(4, 65_536, ms(1)) && !after(3, 65_536, ms(1)));
+}
+
+#[test]
+fn a_look_ahead_grows_at_once_on_a_fast_link_and_after_a_jump_it_is_small_there_too() {
+    let mut ramp = Ramp::new(None, SMALLEST_CHUNK_BYTES);
+    ramp.set_fast(true);
+    assert_eq!(ramp.ahead_bytes(), SMALLEST_CHUNK_BYTES * 3 / 2);
+    ramp.read_to(SMALLEST_CHUNK_BYTES);
+    assert!(ramp.ahead_bytes() >= 8 * MIB);
+    ramp.jump(1 << 30);
+    assert_eq!(ramp.ahead_bytes(), SMALLEST_CHUNK_BYTES * 3 / 2);
+}
+
+#[test]
 fn a_drop_is_noticed_sooner_than_a_recovery() {
     let mut bandwidth = Bandwidth::new();
     for _ in 0..300 {

@@ -5,14 +5,17 @@ mod common;
 
 use bytes::Bytes;
 use common::numbered;
+use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
+use futures_util::stream::{self, BoxStream};
 use progressive_loader::driver::{BlockingReader, OpenOptions, ProgressiveReader, Store, open};
 use progressive_loader::{ByteSource, Location, OpenError, Profile, ReadError};
 use std::collections::HashSet;
-use std::io::{Read, Seek, SeekFrom};
+use std::io::{BufRead, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
-use tokio::io::{AsyncReadExt, AsyncSeekExt};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncSeekExt};
 use tokio::sync::{Semaphore, mpsc};
 
 /// A source that answers when the test lets it, and tells what was asked and what was dropped.
@@ -315,6 +318,90 @@ fn a_reader_whose_runtime_is_gone_says_so() {
     let mut reader = setup.reader.into_blocking();
     runtime.shutdown_background();
     assert!(reader.read(&mut [0; 10]).is_err());
+}
+
+/// Zeros as fast as memory gives them, up to a place where nothing more comes.
+struct Stalls {
+    size_bytes: u64,
+    at: u64,
+}
+
+impl ByteSource for Stalls {
+    fn name(&self) -> String {
+        "stalls".into()
+    }
+
+    fn size_bytes(&self) -> u64 {
+        self.size_bytes
+    }
+
+    fn read_range(&self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ReadError>> {
+        Box::pin(async move { Ok(vec![0; (range.end - range.start) as usize].into()) })
+    }
+
+    fn stream_range(&self, range: Range<u64>) -> BoxStream<'_, Result<Bytes, ReadError>> {
+        let pieces = stream::unfold(range.start, move |at| async move {
+            let end = (at + 10_000).min(range.end).min(self.at);
+            if at == self.at {
+                std::future::pending::<()>().await;
+            }
+            let piece = Bytes::from(vec![0; (end - at) as usize]);
+            (end > at).then_some((Ok(piece), end))
+        });
+        pieces.boxed()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_come_from_a_fast_source_is_told_though_no_more_comes() {
+    // Each place lies a little further past what a reader is woken for.
+    for at in (2_000_000..2_600_000).step_by(97_003) {
+        let source = Stalls {
+            size_bytes: 100 << 20,
+            at,
+        };
+        let options = OpenOptions::default();
+        let reader = ProgressiveReader::new(Arc::new(source), &options).unwrap();
+        let mut reader = reader.into_async();
+        let mut all = vec![0; at as usize];
+        let read = tokio::time::timeout(Duration::from_secs(1), reader.read_exact(&mut all));
+        read.await.expect("woken").unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_buffered_reader_shows_what_is_there_and_moves_by_what_is_consumed() {
+    let content = numbered(300_000);
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), &content).unwrap();
+    let location = Location::File(file.path().into());
+    let options = OpenOptions::default();
+    let mut reader = open(&location, &options).await.unwrap().into_async();
+    let mut at = 0;
+    loop {
+        let piece = reader.fill_buf().await.unwrap();
+        if piece.is_empty() {
+            break;
+        }
+        let bytes = piece.len().min(7_001);
+        assert_eq!(piece[..bytes], content[at..at + bytes]);
+        reader.consume(bytes);
+        at += bytes;
+        let mut next = [0; 3];
+        let read = reader.read(&mut next).await.unwrap();
+        assert_eq!(next[..read], content[at..at + read]);
+        at += read;
+        assert_eq!(reader.stream_position().await.unwrap(), at as u64);
+    }
+    assert_eq!(at, content.len());
+    reader.seek(SeekFrom::Start(5)).await.unwrap();
+    assert_eq!(reader.fill_buf().await.unwrap()[0], content[5]);
+    reader.consume(usize::MAX);
+    let position = reader.stream_position().await.unwrap();
+    assert!(position <= 300_000, "no further than what was shown");
+    let blocking = open(&location, &options).await.unwrap().into_blocking();
+    let lines = on_thread(blocking, |reader| reader.split(b'\n').count()).await;
+    assert_eq!(lines, content.split(|&byte| byte == b'\n').count());
 }
 
 #[tokio::test]

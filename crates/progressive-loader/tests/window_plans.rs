@@ -23,6 +23,7 @@ enum Step {
     Deliver { which: usize, bytes: u64 },
     Fail(usize),
     Chunk(u64),
+    Fast(bool),
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
@@ -32,6 +33,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         6 => (0usize..4, 1u64..40).prop_map(|(which, bytes)| Step::Deliver { which, bytes }),
         1 => (0usize..4).prop_map(Step::Fail),
         1 => (0u64..200).prop_map(Step::Chunk),
+        1 => any::<bool>().prop_map(Step::Fast),
     ];
     proptest::collection::vec(step, 1..120)
 }
@@ -143,9 +145,11 @@ impl Play {
             Step::Fail(_) => {}
             Step::Chunk(bytes) => {
                 self.window.set_chunk_bytes(bytes);
-                let most = bytes.min(self.config.lookahead_bytes / 2);
+                // Half of the look-ahead, or all of it on a fast link.
+                let most = bytes.min(self.config.lookahead_bytes);
                 self.largest_chunk_bytes = self.largest_chunk_bytes.max(most);
             }
+            Step::Fast(is_fast) => self.window.set_fast(is_fast),
         }
         self.plan();
         let straddling = 2 * self.largest_chunk_bytes;
@@ -236,6 +240,22 @@ fn a_start_that_was_only_looked_at_costs_its_first_chunk() {
         [8..20, 20..40],
         "and then all goes on"
     );
+}
+
+#[test]
+fn on_a_fast_link_a_fetch_takes_all_that_there_is_room_for() {
+    let planned = |is_fast| {
+        let mut window = window(100, 0);
+        window.set_chunk_bytes(80);
+        window.set_fast(is_fast);
+        let first = fill(&mut window);
+        window.advance(60);
+        (first, fill(&mut window))
+    };
+    let half_at_most = (vec![0..50, 50..100], vec![100..150]);
+    assert_eq!(planned(false), half_at_most);
+    let as_told = (vec![0..80], vec![80..160]);
+    assert_eq!(planned(true), as_told);
 }
 
 #[test]

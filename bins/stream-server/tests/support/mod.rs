@@ -73,12 +73,33 @@ impl Server {
         assert!(sent.unwrap().success(), "SIG{name} could not be sent");
     }
 
+    /// `stream-server serve` with further arguments, and what `prepare` gives its process.
+    pub(crate) fn serve_with(arguments: &[&str], prepare: impl FnOnce(&mut Command)) -> Self {
+        let store = tempfile::tempdir().unwrap();
+        let mut process = Self::process("127.0.0.1:0", "serve", arguments, &store);
+        prepare(&mut process);
+        Self::run(process, store)
+    }
+
     fn start_at(http: &str, command: &str, arguments: &[&str], store: tempfile::TempDir) -> Self {
+        Self::run(Self::process(http, command, arguments, &store), store)
+    }
+
+    fn process(
+        http: &str,
+        command: &str,
+        arguments: &[&str],
+        store: &tempfile::TempDir,
+    ) -> Command {
         let mut process = stream_server();
         process
             .args([command, "--http", http, "--udp", "127.0.0.1:0", "--store"])
             .arg(store.path());
         process.args(arguments);
+        process
+    }
+
+    fn run(process: Command, store: tempfile::TempDir) -> Self {
         let process =
             ChildServer::start(process, DEADLINE).unwrap_or_else(|error| panic!("{error}"));
         Self { process, store }

@@ -366,8 +366,11 @@ async fn what_has_come_from_a_fast_source_is_told_though_no_more_comes() {
         let reader = ProgressiveReader::new(Arc::new(source), &options).unwrap();
         let mut reader = reader.into_async();
         let mut all = vec![0; at as usize];
+        let started = tokio::time::Instant::now();
         let read = tokio::time::timeout(Duration::from_secs(1), reader.read_exact(&mut all));
-        read.await.expect("woken").unwrap();
+        read.await.unwrap().unwrap();
+        let took = started.elapsed();
+        assert!(took < Duration::from_millis(50), "{at}: {took:?}");
     }
 }
 

@@ -216,13 +216,13 @@ pub enum ReadError {
     },
     /// No origin gave a block, however often each was asked.
     #[error(
-        "{name}: block {cid}{} could not be had in {attempts} attempts; last asked was {origin}: {last}",
+        "{name}: block {cid}{} could not be had in {attempts} attempts; {origin}: {last}",
         place(range)
     )]
     GaveUp {
         /// The content.
         name: String,
-        /// The origin that was asked last.
+        /// The origin that was asked last, of those that did not just say that they have not got it, if any.
         origin: String,
         /// The block.
         cid: Box<Cid>,
@@ -230,7 +230,7 @@ pub enum ReadError {
         range: Range<u64>,
         /// How many requests failed.
         attempts: u32,
-        /// Why the last one did.
+        /// Why that origin's last one did.
         last: Cause,
     },
     /// The reader was dropped, or the runtime that fetched for it is gone.

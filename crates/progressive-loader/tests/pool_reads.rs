@@ -125,6 +125,33 @@ async fn a_wrong_block_strikes_its_origin_out_and_goes_nowhere() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_one_origin_did_tells_more_than_that_another_has_not_got_it() {
+    let (file, other) = (File::new(2, 64 * KIB), File::new(1, 100));
+    let without = Arc::new(Fake::new("without", &other));
+    let absent = read(&pool(&[&without]), file.span.clone()).await;
+    let absent = absent.unwrap_err().to_string();
+    assert!(absent.contains("without: it has not got it"), "{absent}");
+    let second = file.span.leaves[1].cid;
+    let gave_up = async |fault: fn() -> Fault| {
+        let faulty = Fake::new("faulty", &file).scripted(move |cid| match *cid == second {
+            true => fault(),
+            false => Fault::None,
+        });
+        let faulty = Arc::new(faulty);
+        // Whoever is asked last.
+        for origins in [[&faulty, &without], [&without, &faulty]] {
+            let error = read(&pool(&origins), file.span.clone()).await.unwrap_err();
+            let ReadError::GaveUp { origin, cid, .. } = &error else {
+                panic!("{error}")
+            };
+            assert_eq!((origin.as_str(), **cid), ("faulty", second), "{error}");
+        }
+    };
+    gave_up(|| Fault::Wrong).await;
+    gave_up(|| Fault::Error(OriginError::Refused { status: 403 })).await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn nothing_wrong_is_ever_cached_even_when_nobody_is_right() {
     let file = File::new(1, 64 * KIB);
     let liar = Arc::new(Fake::new("liar", &file).scripted(|_| Fault::Wrong));

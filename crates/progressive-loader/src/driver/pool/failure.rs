@@ -27,6 +27,11 @@ impl Failure {
         }
     }
 
+    /// That the origin has not got it.
+    pub(super) fn is_absence(&self) -> bool {
+        matches!(self, Self::Origin(OriginError::NotFound))
+    }
+
     /// When the origin says to come back.
     pub(super) fn retry_after(&self) -> Option<Duration> {
         match self {

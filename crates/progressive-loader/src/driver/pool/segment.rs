@@ -180,6 +180,7 @@ impl Segment {
         self.legs.clear();
         self.legs.push(winner);
         self.at += 1;
+        self.last = None;
         self.progressed_at = now();
         self.backoff.progressed();
         self.budget.succeeded();
@@ -219,7 +220,7 @@ impl Segment {
         self.tried.excluded[leg.origin] |= !ended.repeat;
         let cause = &ended.failure;
         tracing::debug!(origin = leg.origin, %cause, at = self.at, "an origin failed");
-        self.last = Some((leg.origin, ended.failure));
+        self.keep_cause(leg.origin, ended.failure);
         // One that says no for good costs no patience: the next one may say yes.
         let since_progress = now().saturating_duration_since(self.progressed_at);
         let patient = since_progress <= self.shared.options.patience
@@ -228,6 +229,15 @@ impl Segment {
             Ok(())
         } else {
             Err(self.give_up())
+        }
+    }
+
+    /// What is told when the segment gives up: the last failure, but that one origin has not got a block tells less than what
+    /// another did with it.
+    fn keep_cause(&mut self, origin: usize, failure: Failure) {
+        let tells_less = failure.is_absence();
+        if !(tells_less && self.last.as_ref().is_some_and(|(_, it)| !it.is_absence())) {
+            self.last = Some((origin, failure));
         }
     }
 

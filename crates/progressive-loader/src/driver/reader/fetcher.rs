@@ -49,9 +49,8 @@ struct State {
     /// What kept the byte at the reader's position from coming; told once, then tried again.
     failure: Option<ReadError>,
     waker: Option<Waker>,
-    /// A fetch has been planned whose range the source has not been asked for. How many ranges at once are worth it is asked
-    /// after that.
-    starting: bool,
+    /// A fetch whose range the source has not been asked for yet: how many ranges at once are worth it is known after that.
+    starting: Option<FetchId>,
     /// What has come since the reader was last woken.
     untold_bytes: u64,
     closed: bool,
@@ -79,7 +78,7 @@ impl Fetcher {
             tasks: HashMap::new(),
             failure: None,
             waker: None,
-            starting: false,
+            starting: None,
             untold_bytes: 0,
             closed: false,
         };
@@ -213,8 +212,18 @@ impl State {
         self.failure.is_none() && !self.closed && self.window.peek().is_none()
     }
 
+    /// Fetch `id` no longer keeps others from starting: the source has been asked, or will not be.
+    fn started(&mut self, id: FetchId) {
+        if self.starting == Some(id) {
+            self.starting = None;
+        }
+    }
+
     fn cancel_stale(&mut self) -> Vec<AbortHandle> {
         let stale = self.window.take_stale();
+        for id in &stale {
+            self.started(*id);
+        }
         stale
             .iter()
             .filter_map(|id| self.tasks.remove(id))
@@ -238,12 +247,11 @@ impl State {
         if !self.window.is_fetching() {
             self.pace.starts(now);
         }
-        let start = if self.starting {
-            None
-        } else {
-            self.window.next_fetch()
+        let start = match self.starting {
+            Some(_) => None,
+            None => self.window.next_fetch(),
         };
-        self.starting |= start.is_some();
+        self.starting = self.starting.or(start.as_ref().map(|fetch| fetch.id));
         shared.progress.plan(forecast, self.window.chunk_bytes());
         let demand = Demand {
             bytes_per_second: forecast.playback_bytes_per_second,
@@ -273,7 +281,6 @@ impl Shared {
         let run = Run {
             shared: Arc::clone(shared),
             id,
-            started: false,
             over: false,
         };
         let task = shared.runtime.spawn(run.run(fetch)).abort_handle();
@@ -301,8 +308,6 @@ impl Shared {
 struct Run {
     shared: Arc<Shared>,
     id: FetchId,
-    /// The source has been asked.
-    started: bool,
     over: bool,
 }
 
@@ -312,7 +317,7 @@ impl Run {
         self.end(outcome.err());
     }
 
-    async fn fetch(&mut self, fetch: &Fetch) -> Result<(), ReadError> {
+    async fn fetch(&self, fetch: &Fetch) -> Result<(), ReadError> {
         let source = Arc::clone(&self.shared.source);
         let mut pieces = source.stream_range(fetch.range.clone());
         self.start();
@@ -336,7 +341,8 @@ impl Run {
                 .checked_sub(piece.len() as u64)
                 .ok_or_else(overlong)?;
             if missing_bytes == 0 {
-                if let Some(Some(Ok(_))) = pieces.next().now_or_never() {
+                let more = pieces.next().now_or_never().flatten();
+                if more.is_some_and(|more| more.is_ok_and(|more| !more.is_empty())) {
                     return Err(overlong());
                 }
                 // With what the source keeps for the next range, which the reader may ask for once it has this piece.
@@ -352,10 +358,9 @@ impl Run {
     }
 
     /// The next fetch may start.
-    fn start(&mut self) {
-        self.started = true;
+    fn start(&self) {
         let mut state = self.shared.lock();
-        state.starting = false;
+        state.started(self.id);
         let orders = state.plan(&self.shared);
         drop(state);
         Shared::carry_out(&self.shared, orders);
@@ -417,7 +422,7 @@ impl Drop for Run {
         }
         let mut state = self.shared.lock();
         state.tasks.remove(&self.id);
-        state.starting &= self.started;
+        state.started(self.id);
         if state.window.failed(self.id) {
             state.failure = Some(ReadError::Cancelled {
                 name: self.shared.source.name(),

@@ -69,7 +69,7 @@ pub(super) fn not_read(error: &ReadError) -> Problem {
     match error {
         ReadError::Timeout { .. } => gateway_timeout(error.to_string()),
         ReadError::GaveUp { last, .. } => match last.downcast_ref() {
-            // The last to be asked, and so all of them, or those before it were worse than without it.
+            // All that were asked.
             Some(OriginError::NotFound) => Problem::not_found(error.to_string()),
             Some(OriginError::Timeout { .. }) => gateway_timeout(error.to_string()),
             _ => bad_gateway(error.to_string()),

@@ -13,8 +13,8 @@ mod multihash;
 mod origin;
 #[path = "../../../crates/progressive-loader/src/profile.rs"]
 mod profile;
-#[path = "../../../crates/progressive-loader/src/sha256_lanes.rs"]
-mod sha256_lanes;
+#[path = "../../../crates/progressive-loader/src/sha256/mod.rs"]
+mod sha256;
 #[path = "../../../crates/progressive-loader/src/unixfs/mod.rs"]
 mod unixfs;
 

@@ -88,6 +88,12 @@ fn adapter_tests(workspace: &Workspace, tally: &mut Tally) -> Result<bool> {
     let mut fetch = workspace.cargo();
     fetch.args(["fetch", "--locked", "--manifest-path"]);
     if !process::status(fetch.arg(&manifest))?.success() {
+        if is_lock_behind(workspace, &manifest)? {
+            println!(
+                "ipfs-api-source: failed, its Cargo.lock is behind the manifests; cargo update --workspace --manifest-path crates/ipfs-api-source/Cargo.toml"
+            );
+            return Ok(false);
+        }
         println!(
             "ipfs-api-source: skipped, its dependencies cannot be fetched (see cargo's message above)"
         );
@@ -99,6 +105,14 @@ fn adapter_tests(workspace: &Workspace, tally: &mut Tally) -> Result<bool> {
     // One target folder, so that what both workspaces need is built once.
     command.arg("--target-dir").arg(&workspace.target_dir);
     tee(&mut command, tally)
+}
+
+/// Whether a workspace's lock file lacks what its manifests ask for, as far as can be told without a network.
+fn is_lock_behind(workspace: &Workspace, manifest: &Path) -> Result<bool> {
+    let mut metadata = workspace.cargo();
+    metadata.args(["metadata", "--locked", "--offline", "--format-version", "1"]);
+    let output = process::output(metadata.arg("--manifest-path").arg(manifest))?;
+    Ok(String::from_utf8_lossy(&output.stderr).contains("update the lock file"))
 }
 
 /// The page's modules are plain JavaScript: node tests those that need no browser.

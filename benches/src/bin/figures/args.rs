@@ -38,7 +38,7 @@ pub(crate) struct Args {
     /// The browser [default: the first of chromium, chromium-browser, google-chrome, google-chrome-stable on PATH]
     #[arg(long, env = "FRAMEWAY_CHROMIUM", value_name = "PATH")]
     pub(crate) chromium: Option<PathBuf>,
-    /// Kubo, to compare `stream-server add` with [default: ipfs on PATH]
+    /// Kubo, to compare `stream-server add` with and to read from [default: ipfs on PATH]
     #[arg(long, env = "FRAMEWAY_IPFS", value_name = "PATH")]
     pub(crate) ipfs: Option<PathBuf>,
     /// libdatachannel's part of the comparison [default: target/peers/release/peer-libdatachannel]

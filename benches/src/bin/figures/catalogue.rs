@@ -68,7 +68,7 @@ const fn share(name: &'static str, least: f64, most: f64, what: &'static str) ->
 }
 
 /// In the order they are measured and printed.
-pub(crate) const FIGURES: [Figure; 48] = [
+pub(crate) const FIGURES: [Figure; 50] = [
     at_most(
         "first-frame",
         500.0,
@@ -167,6 +167,18 @@ pub(crate) const FIGURES: [Figure; 48] = [
     ),
     at_least(
         "ipfs-read-verified",
+        0.7,
+        "x curl",
+        "the same by CID, every block checked",
+    ),
+    at_least(
+        "ipfs-read-kubo",
+        0.9,
+        "x curl",
+        "200 MB in order from Kubo's gateway by URL, against curl",
+    ),
+    at_least(
+        "ipfs-read-kubo-verified",
         0.7,
         "x curl",
         "the same by CID, every block checked",

@@ -15,7 +15,7 @@ use crate::args::Args;
 use crate::browser::on_path;
 use crate::table::Table;
 
-pub(crate) const FIGURES: [&str; 10] = [
+pub(crate) const FIGURES: [&str; 12] = [
     "ipfs-read",
     "ipfs-read-verified",
     "store-read",
@@ -26,6 +26,8 @@ pub(crate) const FIGURES: [&str; 10] = [
     "ipfs-kills",
     "ipfs-kills-twice",
     "ipfs-memory",
+    "ipfs-read-kubo",
+    "ipfs-read-kubo-verified",
 ];
 
 /// Measures those that are wanted.
@@ -43,8 +45,8 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<()> {
             return Ok(());
         }
     };
-    if table.wants(&["ipfs-read", "ipfs-read-verified"]) {
-        read::beside_curl(&gateway, dir.path(), table).await?;
+    if table.wants(&read::FROM_BOXO) || table.wants(&read::FROM_KUBO) {
+        read::beside_curl(args, &gateway, dir.path(), table).await?;
     }
     if table.wants(&FIGURES[3..7]) {
         film(&gateway, dir.path(), table).await?;

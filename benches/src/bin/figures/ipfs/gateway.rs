@@ -1,4 +1,4 @@
-//! boxo's gateway as a process: built once a run, started with the files it serves.
+//! Gateways as processes: boxo's, built once a run and started with the files it serves, and Kubo's where there is a Kubo.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Context, Result, ensure};
 use progressive_loader::driver::{IpfsOptions, OpenOptions, OriginConfig};
+use tempfile::TempDir;
 use testkit::driver::ChildServer;
 
 /// Where the program's source lies, from this package.
@@ -16,6 +17,8 @@ const START: Duration = Duration::from_secs(120);
 /// A running one, with one file.
 pub(super) struct Gateway {
     _process: ChildServer,
+    /// Kubo's repository.
+    _folder: Option<TempDir>,
     pub(super) url: String,
     pub(super) cid: String,
 }
@@ -53,7 +56,38 @@ impl Gateway {
             .context("the gateway said no address")?;
         Ok(Self {
             _process: process,
+            _folder: None,
             url,
+            cid,
+        })
+    }
+
+    /// A Kubo daemon of its own, offline, that added `file` in leaves of 1 MiB.
+    pub(super) fn kubo(ipfs: &Path, file: &Path) -> Result<Self> {
+        let folder = tempfile::tempdir()?;
+        let kubo = |arguments: &[&str]| {
+            let mut command = Command::new(ipfs);
+            command.env("IPFS_PATH", folder.path()).args(arguments);
+            command
+        };
+        let must = |arguments: &[&str]| {
+            let output = kubo(arguments).output()?;
+            let said = String::from_utf8_lossy(&output.stderr);
+            ensure!(output.status.success(), "ipfs {arguments:?}: {said}");
+            Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+        };
+        must(&["init", "--profile=test,unixfs-v1-2025"])?;
+        must(&["config", "Addresses.API", "/ip4/127.0.0.1/tcp/0"])?;
+        must(&["config", "Addresses.Gateway", "/ip4/127.0.0.1/tcp/0"])?;
+        let cid = must(&["add", "--quieter", &file.to_string_lossy()])?;
+        let start = || ChildServer::start(kubo(&["daemon", "--offline"]), START);
+        let process = tokio::task::block_in_place(start)?;
+        while process.next_line(START).context("no daemon")? != "Daemon is ready" {}
+        let url = std::fs::read_to_string(folder.path().join("gateway"))?;
+        Ok(Self {
+            _process: process,
+            _folder: Some(folder),
+            url: url.trim().to_owned(),
             cid,
         })
     }

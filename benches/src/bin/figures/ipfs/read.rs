@@ -14,6 +14,7 @@ use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _};
 use super::gateway::{Gateway, options};
 use crate::add::{random_words, write_random};
 use crate::args::Args;
+use crate::browser::on_path;
 use crate::procfs;
 use crate::server;
 use crate::table::{Table, median};
@@ -22,23 +23,57 @@ const FILE_BYTES: u64 = 200_000_000;
 const LONG_BYTES: u64 = 1 << 30;
 const RUNS: usize = 5;
 const KILLS: u64 = 100;
+pub(super) const FROM_BOXO: [&str; 2] = ["ipfs-read", "ipfs-read-verified"];
+pub(super) const FROM_KUBO: [&str; 2] = ["ipfs-read-kubo", "ipfs-read-kubo-verified"];
 const READ_BYTES: usize = 1 << 20;
+
+/// A file from boxo's gateway, and from Kubo's where there is one.
+pub(super) async fn beside_curl(
+    args: &Args,
+    program: &Path,
+    dir: &Path,
+    table: &mut Table,
+) -> Result<()> {
+    let file = dir.join("random");
+    write_random(&file, FILE_BYTES)?;
+    if table.wants(&FROM_BOXO) {
+        let gateway = Gateway::start(program, &file)?;
+        from(&gateway, "boxo's", FROM_BOXO, table).await?;
+    }
+    if !table.wants(&FROM_KUBO) {
+        return Ok(());
+    }
+    let Some(ipfs) = args.ipfs.clone().or_else(|| on_path(&["ipfs"])) else {
+        for figure in FROM_KUBO {
+            table.skipped(
+                figure,
+                "no ipfs on PATH, name one with --ipfs or FRAMEWAY_IPFS",
+            )?;
+        }
+        return Ok(());
+    };
+    let gateway = Gateway::kubo(&ipfs, &file)?;
+    from(&gateway, "Kubo's", FROM_KUBO, table).await
+}
 
 /// Ours without and with checking, and curl, in turns; that each brings the right bytes is seen once before. Ours reads as curl
 /// does, on a thread of its own; what it brings on the threads of a server's runtime is told beside it.
-pub(super) async fn beside_curl(program: &Path, dir: &Path, table: &mut Table) -> Result<()> {
-    let file = dir.join("random");
-    write_random(&file, FILE_BYTES)?;
-    let gateway = Gateway::start(program, &file)?;
-    let url = format!("{}/ipfs/{}", gateway.url, gateway.cid);
+async fn from(
+    gateway: &Gateway,
+    whose: &str,
+    [plain_figure, verified_figure]: [&str; 2],
+    table: &mut Table,
+) -> Result<()> {
+    let address = gateway.url.as_str();
+    let url = format!("{address}/ipfs/{}", gateway.cid);
     let cid = format!("ipfs://{}", gateway.cid);
     let by_url = OpenOptions::default();
     compare_whole(&url, &by_url).await?;
-    compare_whole(&cid, &options(&gateway.url)?).await?;
+    compare_whole(&cid, &options(address)?).await?;
     let mut rates: [Vec<f64>; 5] = Default::default();
     for _ in 0..RUNS {
         // Options of its own each time: nothing is in its cache.
-        let by_cid = || options(&gateway.url);
+        let by_cid = || options(address);
         let run = [
             rate_of(async { curl_whole(&url) }).await?,
             rate_of(async { read_on_a_thread(&url, || Ok(by_url.clone())) }).await?,
@@ -53,11 +88,11 @@ pub(super) async fn beside_curl(program: &Path, dir: &Path, table: &mut Table) -
     let [curl, plain, plain_shared, verified, verified_shared] =
         rates.each_mut().map(|rates| median(rates));
     let detail = format!(
-        "200 MB from boxo's gateway, median of {RUNS}: by URL {plain:.0} MB/s ({plain_shared:.0} on the threads of a \
+        "200 MB from {whose} gateway, median of {RUNS}: by URL {plain:.0} MB/s ({plain_shared:.0} on the threads of a \
          runtime), by CID {verified:.0} ({verified_shared:.0}), curl {curl:.0}"
     );
-    table.measured("ipfs-read", plain / curl, &detail)?;
-    Ok(table.measured("ipfs-read-verified", verified / curl, &detail)?)
+    table.measured(plain_figure, plain / curl, &detail)?;
+    Ok(table.measured(verified_figure, verified / curl, &detail)?)
 }
 
 /// From the embedded store, every block checked.

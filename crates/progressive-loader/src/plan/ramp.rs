@@ -9,8 +9,11 @@
 const PLACES: usize = 8;
 /// How much the look-ahead grows for each byte read beyond the first chunk.
 const GROWTH: u64 = 2;
-/// The same on a fast link, and from half a chunk on: there each request costs more time than the bytes that a jump makes useless.
+/// The same on a fast link for each byte beyond [`READS_ON_BYTES`]: there each request costs more time than the bytes that a jump
+/// makes useless.
 const GROWTH_ON_A_FAST_LINK: u64 = 64;
+/// Who has read so much in one place reads on: more than a header, or most films' first picture.
+const READS_ON_BYTES: u64 = 512 << 10;
 
 #[derive(Debug, Clone, Copy)]
 struct Place {
@@ -119,12 +122,14 @@ impl Ramp {
     }
 
     fn reach(&self, place: &Place) -> u64 {
-        let (growth, from) = if self.is_fast {
-            (GROWTH_ON_A_FAST_LINK, self.chunk_bytes / 2)
+        let beyond = place.read_bytes.saturating_sub(self.chunk_bytes);
+        let slow = beyond.saturating_mul(GROWTH);
+        let reads_on = place.read_bytes.saturating_sub(READS_ON_BYTES);
+        let grown = if self.is_fast {
+            slow.max(reads_on.saturating_mul(GROWTH_ON_A_FAST_LINK))
         } else {
-            (GROWTH, self.chunk_bytes)
+            slow
         };
-        let beyond = place.read_bytes.saturating_sub(from);
-        (self.chunk_bytes.saturating_mul(3) / 2).saturating_add(beyond.saturating_mul(growth))
+        (self.chunk_bytes.saturating_mul(3) / 2).saturating_add(grown)
     }
 }

@@ -20,7 +20,7 @@ pub struct LoadSnapshot {
     pub bytes_per_second: u64,
     /// Bytes held from the reader's position on, without a gap.
     pub held_ahead_bytes: u64,
-    /// The size of the next fetch, in bytes.
+    /// The size of the next fetch, in bytes; on a fast link it may be larger.
     pub chunk_bytes: u64,
     /// Bytes per second that come while something is asked for: the lower of two averages, one of the
     /// last seconds, one slower. Nothing before the first bytes came.

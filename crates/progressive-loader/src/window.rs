@@ -160,7 +160,7 @@ impl Window {
         self.config.max_in_flight = fetches.max(1);
     }
 
-    /// The size of the next fetch, in bytes.
+    /// The size of the next fetch, in bytes; on a fast link at least that.
     #[must_use]
     pub fn chunk_bytes(&self) -> u64 {
         let ahead = self.ramp.ahead_bytes().min(self.config.lookahead_bytes);

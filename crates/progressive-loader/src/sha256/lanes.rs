@@ -12,25 +12,14 @@ use fearless_simd::{Level, Simd, SimdInto, u32x8};
 /// Messages hashed at once.
 pub(crate) const LANES: usize = 8;
 
-/// The digests of eight messages of equal length; `None` where hashing them one by one is quicker, or
-/// when their lengths differ.
-pub(super) fn digest(messages: &[&[u8]; LANES]) -> Option<[[u8; 32]; LANES]> {
-    let same_length = messages
-        .iter()
-        .all(|message| message.len() == messages[0].len());
-    if !same_length {
-        return None;
-    }
-    on_this_cpu(messages)
-}
-
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 pub(super) fn is_quicker() -> bool {
     !std::arch::is_x86_feature_detected!("sha") && Level::new().as_avx2().is_some()
 }
 
+/// The digests of eight messages of equal length; `None` where hashing them one by one is quicker.
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-fn on_this_cpu(messages: &[&[u8]; LANES]) -> Option<[[u8; 32]; LANES]> {
+pub(super) fn digest(messages: &[&[u8]; LANES]) -> Option<[[u8; 32]; LANES]> {
     if !is_quicker() {
         return None;
     }
@@ -47,7 +36,7 @@ pub(super) fn is_quicker() -> bool {
 }
 
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-fn on_this_cpu(_: &[&[u8]; LANES]) -> Option<[[u8; 32]; LANES]> {
+pub(super) fn digest(_: &[&[u8]; LANES]) -> Option<[[u8; 32]; LANES]> {
     None
 }
 

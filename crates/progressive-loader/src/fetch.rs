@@ -3,6 +3,7 @@
 //! Implemented over [`Origin`](crate::Origin)s by [`driver`](crate::driver); used by the IPFS source. What the
 //! reader wants of it beyond the bytes is a [`Demand`].
 
+use crate::block::Block;
 use crate::error::ReadError;
 use crate::origin::LeafSpan;
 use bytes::Bytes;
@@ -17,7 +18,7 @@ pub trait Fetcher: Send + Sync + 'static {
     fn block(&self, root: Cid, cid: Cid) -> BoxFuture<'_, Result<Bytes, ReadError>>;
 
     /// Verified leaves, in order, one item each. Ends after the last or the first error.
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'static, Result<Bytes, ReadError>>;
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'static, Result<Block, ReadError>>;
 
     /// What the reader needs from now on. Default: nothing is done about it.
     fn demand(&self, _: Demand) {}

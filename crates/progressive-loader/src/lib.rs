@@ -7,7 +7,7 @@
 //! | `location` | what a person writes: a path, a CID, a URL |
 //! | `source` | [`ByteSource`]: ranges of one content, from anywhere |
 //! | `origin`, `fetch` | [`Origin`], where blocks come from; [`Fetcher`], which checks them |
-//! | `unixfs`, `multihash`, `sha256` | blocks: reading nodes, checking hashes, building trees |
+//! | `block`, `unixfs`, `multihash`, `sha256` | blocks: the pieces that one came in, reading nodes, checking hashes, building trees |
 //! | `car` | blocks out of an archive, as it comes in |
 //! | `http_range`, `retry_after` | what a server's answer to a range means; how long it wants to be left alone |
 //! | [`plan`] | retries, breakers, ranking, hedging, striping, chunk sizes, forecast: pure, replayable |
@@ -17,6 +17,7 @@
 //! | [`driver`] | files, sockets, threads, the embedded [`Store`](driver::Store), the readers |
 #![forbid(unsafe_code)]
 
+mod block;
 mod car;
 pub mod driver;
 mod error;
@@ -36,6 +37,7 @@ mod source;
 mod unixfs;
 mod window;
 
+pub use block::Block;
 pub use cid::Cid;
 pub use error::{BlockError, Cause, OpenError, Phase, ReadError};
 pub use fetch::{Demand, Fetcher};

@@ -22,36 +22,36 @@ const SHA2_256: u64 = 0x12;
 const SHA2_512: u64 = 0x13;
 
 /// The SHA-256 multihash of `parts`, one after the other.
-pub(crate) fn sha2_256(parts: &[&[u8]]) -> Multihash<64> {
+pub(crate) fn sha2_256<P: AsRef<[u8]>>(parts: &[P]) -> Multihash<64> {
     let mut context = digest::Context::new(&digest::SHA256);
     for part in parts {
-        context.update(part);
+        context.update(part.as_ref());
     }
     wrap(SHA2_256, context.finish().as_ref())
 }
 
-/// The SHA-256 multihash of each of `messages`; side by side where they have one length and the CPU
+/// The SHA-256 multihash of each of `messages`, which are in pieces; side by side where they have one length and the CPU
 /// gains by it.
-pub(crate) fn sha2_256_each(messages: &[&[u8]]) -> Vec<Multihash<64>> {
+pub(crate) fn sha2_256_each<P: AsRef<[u8]>>(messages: &[&[P]]) -> Vec<Multihash<64>> {
     let mut hashes = Vec::with_capacity(messages.len());
-    for alike in messages.chunk_by(|a, b| a.len() == b.len()) {
+    for alike in messages.chunk_by(|a, b| sha256::len(a) == sha256::len(b)) {
         for group in alike.chunks(sha256::messages_in_one_go()) {
             match sha256::digests(group) {
                 Some(digests) => hashes.extend(digests.iter().map(|it| wrap(SHA2_256, it))),
-                None => hashes.extend(group.iter().map(|message| sha2_256(&[message]))),
+                None => hashes.extend(group.iter().map(|message| sha2_256(message))),
             }
         }
     }
     hashes
 }
 
-/// Checks each block against the hash its CID names, like [`verify`]; those of one length side by side.
-pub(crate) fn verify_each(blocks: &[(Cid, &[u8])]) -> Vec<Result<(), BlockError>> {
+/// Checks each block, which is in pieces, against the hash its CID names, like [`verify`]; those of one length side by side.
+pub(crate) fn verify_each<P: AsRef<[u8]>>(blocks: &[(Cid, &[P])]) -> Vec<Result<(), BlockError>> {
     if blocks.iter().any(|(cid, _)| cid.hash().code() != SHA2_256) {
-        let each = blocks.iter().map(|(cid, block)| verify(cid, &[block]));
+        let each = blocks.iter().map(|(cid, block)| verify(cid, block));
         return each.collect();
     }
-    let messages: Vec<&[u8]> = blocks.iter().map(|(_, block)| *block).collect();
+    let messages: Vec<&[P]> = blocks.iter().map(|(_, block)| *block).collect();
     let actual = sha2_256_each(&messages).into_iter();
     actual
         .zip(blocks)
@@ -82,25 +82,30 @@ pub(crate) fn check_supported(cid: &Cid) -> Result<(), BlockError> {
 }
 
 /// Checks the block made of `parts` against the hash its CID names.
-pub(crate) fn verify(cid: &Cid, parts: &[&[u8]]) -> Result<(), BlockError> {
+pub(crate) fn verify<P: AsRef<[u8]>>(cid: &Cid, parts: &[P]) -> Result<(), BlockError> {
     let expected = cid.hash();
     let actual = match expected.code() {
         SHA2_256 => sha2_256(parts),
         SHA2_512 => wrap(
             SHA2_512,
-            digest::digest(&digest::SHA512, &parts.concat()).as_ref(),
+            digest::digest(&digest::SHA512, &concat(parts)).as_ref(),
         ),
         IDENTITY => {
-            return if parts.concat() == expected.digest() {
+            return if concat(parts) == expected.digest() {
                 Ok(())
             } else {
                 Err(BlockError::HashMismatch)
             };
         }
         code => match Code::try_from(code) {
-            Ok(function) => function.digest(&parts.concat()),
+            Ok(function) => function.digest(&concat(parts)),
             Err(_) => return Err(BlockError::UnsupportedHash(code)),
         },
     };
     matches(&actual, cid)
+}
+
+fn concat<P: AsRef<[u8]>>(parts: &[P]) -> Vec<u8> {
+    let parts: Vec<&[u8]> = parts.iter().map(AsRef::as_ref).collect();
+    parts.concat()
 }

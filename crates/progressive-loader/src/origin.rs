@@ -3,6 +3,7 @@
 //! Implemented by the origins of [`driver`](crate::driver): Kubo's RPC, gateways, the store. Feeds a
 //! [`Fetcher`](crate::Fetcher), which checks every block.
 
+use crate::block::Block;
 use crate::error::{Cause, Phase};
 use bytes::Bytes;
 use cid::Cid;
@@ -29,8 +30,8 @@ pub trait Origin: Send + Sync + 'static {
     fn block(&self, cid: Cid) -> BoxFuture<'_, Result<Bytes, OriginError>>;
 
     /// The blocks of consecutive leaves of one file, in order, one item per leaf, each as it is hashed (a dag-pb
-    /// leaf with its framing). Ends after the last leaf or the first error.
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>>;
+    /// leaf with its framing) and in as many pieces as it came. Pieces of a few bytes are better put together: each has its cost. Ends after the last leaf or the first error.
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Block, OriginError>>;
 }
 
 /// Consecutive leaves of a file. There is at least one, and each starts where the one before ends.

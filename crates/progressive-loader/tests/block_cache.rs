@@ -6,8 +6,8 @@ mod common;
 
 use bytes::Bytes;
 use common::origins::cid_of;
-use progressive_loader::Cid;
 use progressive_loader::driver::{BlockCache, CacheOptions};
+use progressive_loader::{Block, Cid};
 use std::path::Path;
 use std::time::{Duration, SystemTime};
 
@@ -19,9 +19,9 @@ fn options(dir: &Path, disk_bytes: u64) -> CacheOptions {
     }
 }
 
-fn block(number: u8) -> (Cid, Bytes) {
+fn block(number: u8) -> (Cid, Block) {
     let bytes = Bytes::from(vec![number; 8192]);
-    (cid_of(&bytes), bytes)
+    (cid_of(&bytes), bytes.into())
 }
 
 async fn filled(dir: &Path, disk_bytes: u64, blocks: u8) -> BlockCache {
@@ -194,12 +194,30 @@ async fn damage_of_every_kind_is_noticed() {
 }
 
 #[tokio::test]
+async fn a_small_piece_of_something_large_does_not_keep_it_in_memory() {
+    let large = Bytes::from(vec![7; 1 << 20]);
+    let cache = BlockCache::open(&CacheOptions::default());
+    let block: Block = [large.slice(..1000), large.slice(500_000..501_000)]
+        .into_iter()
+        .collect();
+    let cid = cid_of(&block.clone().into_bytes());
+    cache.insert(&cid, &block).await;
+    drop(block);
+    assert!(large.is_unique());
+    let kept = cache.get(&cid).await.unwrap();
+    assert_eq!(kept.into_bytes(), vec![7; 2000]);
+}
+
+#[tokio::test]
 async fn an_identity_cid_needs_no_cache() {
     let dir = tempfile::tempdir().unwrap();
     let cache = BlockCache::open(&options(dir.path(), 1 << 20));
     let identity = cid::multihash::Multihash::wrap(0, b"here").unwrap();
     cache
-        .insert(&Cid::new_v1(0x55, identity), &Bytes::from_static(b"here"))
+        .insert(
+            &Cid::new_v1(0x55, identity),
+            &Bytes::from_static(b"here").into(),
+        )
         .await;
     cache.flush().await;
     assert_eq!(files(dir.path()).len(), 0);

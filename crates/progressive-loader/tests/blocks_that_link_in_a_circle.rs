@@ -33,7 +33,10 @@ impl Origin for Believed {
         self.0.block(cid)
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
+    fn leaves(
+        &self,
+        span: LeafSpan,
+    ) -> BoxStream<'_, Result<progressive_loader::Block, OriginError>> {
         self.0.leaves(span)
     }
 }

@@ -4,7 +4,7 @@
 mod common;
 
 use common::car::{RAW, archive, block, varint};
-use common::http::{Reply, Request, Server, Then, chunked, ok, redirect};
+use common::http::{Reply, Request, Server, Then, chunked, in_chunks_of, ok, redirect};
 use common::ipfs::{Dag, Leaves, car};
 use futures_util::StreamExt;
 use progressive_loader::driver::{
@@ -281,6 +281,25 @@ async fn a_body_cut_at_any_place_is_never_whole() {
             );
         }
     }
+}
+
+#[tokio::test]
+async fn a_body_in_chunks_of_a_byte_makes_a_block_of_few_pieces() {
+    let dag = Dag::new(100_000, Leaves::Raw);
+    let span = span_of(&dag);
+    let range = span.range();
+    let body = dag.content[range.start as usize..range.end as usize].to_vec();
+    let served = body.clone();
+    let (_server, url) = serve(move |_| in_chunks_of(1, &served, "", "")).await;
+    let kubo = KuboOrigin::new(&url, None, &HttpOptions::default()).unwrap();
+    let blocks: Vec<_> = kubo.leaves(span).collect().await;
+    let mut read = Vec::new();
+    for block in blocks {
+        let block = block.unwrap();
+        assert!(block.pieces().len() <= 2, "{}", block.pieces().len());
+        read.extend(block.into_bytes());
+    }
+    assert!(read == body);
 }
 
 #[tokio::test]

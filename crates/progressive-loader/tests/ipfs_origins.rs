@@ -121,7 +121,10 @@ async fn a_long_span_is_asked_for_in_archives_of_eight_mebibytes() {
     let (server, url) = serve(move |request| served.trustless(request)).await;
     let origin = TrustlessOrigin::new(&url, &HttpOptions::default()).unwrap();
     let blocks: Vec<_> = origin.leaves(span_of(&dag, 0..400)).collect().await;
-    let read: Vec<u8> = blocks.into_iter().flat_map(Result::unwrap).collect();
+    let read: Vec<u8> = blocks
+        .into_iter()
+        .flat_map(|block| block.unwrap().into_bytes())
+        .collect();
     assert!(read == dag.content);
     let requests = server.requests.lock().unwrap();
     let bytes_of = |path: &str| {

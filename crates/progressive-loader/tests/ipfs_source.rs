@@ -479,7 +479,10 @@ impl Origin for Counted {
         self.inner.block(cid)
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
+    fn leaves(
+        &self,
+        span: LeafSpan,
+    ) -> BoxStream<'_, Result<progressive_loader::Block, OriginError>> {
         self.spans.fetch_add(1, Ordering::Relaxed);
         self.inner.leaves(span)
     }

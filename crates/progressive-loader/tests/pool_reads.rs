@@ -3,12 +3,11 @@
 
 mod common;
 
-use bytes::Bytes;
 use common::origins::{Fake, Fault, File, flaky};
 use futures_util::StreamExt;
 use progressive_loader::driver::{BlockCache, CacheOptions, Pool, PoolOptions};
 use progressive_loader::plan::BreakerState;
-use progressive_loader::{Demand, Fetcher, LeafSpan, Origin, OriginError, ReadError};
+use progressive_loader::{Block, Demand, Fetcher, LeafSpan, Origin, OriginError, ReadError};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -40,15 +39,18 @@ fn memory(bytes: u64) -> BlockCache {
     })
 }
 
-async fn read(pool: &Pool, span: LeafSpan) -> Result<Vec<Bytes>, ReadError> {
+async fn read(pool: &Pool, span: LeafSpan) -> Result<Vec<Block>, ReadError> {
     let blocks: Vec<_> = pool.leaves(span).collect().await;
     blocks.into_iter().collect()
 }
 
-fn assert_whole(file: &File, blocks: &[Bytes]) {
+fn assert_whole(file: &File, blocks: &[Block]) {
     assert_eq!(blocks.len(), file.span.leaves.len());
     for (number, block) in blocks.iter().enumerate() {
-        assert!(block == file.block(number), "leaf {number}");
+        assert!(
+            block.clone().into_bytes() == file.block(number),
+            "leaf {number}"
+        );
     }
 }
 
@@ -96,7 +98,7 @@ async fn a_wrong_block_strikes_its_origin_out_and_goes_nowhere() {
     let pool = pooled(&[&liar, &honest], Some(cache.clone()));
     assert_whole(&file, &read(&pool, file.span.clone()).await.unwrap());
     assert!(
-        cache.get(&poisoned).await.unwrap() == *file.block(5),
+        cache.get(&poisoned).await.unwrap().into_bytes() == file.block(5),
         "the right one is cached"
     );
     let figures = pool.snapshot();
@@ -171,7 +173,7 @@ async fn a_trusted_origin_is_not_checked_and_not_cached() {
     let daemon = Arc::new(daemon);
     let cache = memory(16 << 20);
     let pool = pooled(&[&daemon], Some(cache.clone()));
-    assert!(read(&pool, file.span.clone()).await.unwrap()[0] != *file.block(0));
+    assert!(read(&pool, file.span.clone()).await.unwrap()[0] != file.block(0).clone().into());
     assert!(!cache.contains(&file.span.leaves[0].cid));
     let origins = vec![Arc::clone(&daemon) as Arc<dyn Origin>];
     let strict = PoolOptions {
@@ -207,7 +209,10 @@ async fn killed(leaves: usize, leaf_bytes: usize, kills: u64) -> f64 {
         let part = start..(start + per_chunk).min(leaves);
         let got = read(&pool, file.part(part.clone())).await.unwrap();
         for (number, block) in part.zip(&got) {
-            assert!(block == file.block(number), "leaf {number}");
+            assert!(
+                block.clone().into_bytes() == file.block(number),
+                "leaf {number}"
+            );
         }
     }
     assert_eq!(
@@ -636,7 +641,10 @@ async fn whatever_the_others_do_one_good_origin_is_enough() {
             let got = read(&pool, file.part(start..start + 25)).await;
             let got = got.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
             for (number, block) in (start..).zip(&got) {
-                assert!(block == file.block(number), "seed {seed}: leaf {number}");
+                assert!(
+                    block.clone().into_bytes() == file.block(number),
+                    "seed {seed}: leaf {number}"
+                );
             }
         }
         assert!(

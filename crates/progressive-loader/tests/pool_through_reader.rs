@@ -12,7 +12,9 @@ use progressive_loader::driver::{
     BlockCache, CacheOptions, OpenOptions, Pool, PoolOptions, ProgressiveReader,
 };
 use progressive_loader::plan::{LARGEST_CHUNK_BYTES, SMALLEST_CHUNK_BYTES};
-use progressive_loader::{ByteSource, Demand, Fetcher, LeafSpan, Origin, OriginError, ReadError};
+use progressive_loader::{
+    Block, ByteSource, Demand, Fetcher, LeafSpan, Origin, OriginError, ReadError,
+};
 use std::io::SeekFrom;
 use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
@@ -46,8 +48,8 @@ impl ByteSource for Leaves {
         let (first, last) = (range.start / leaf, range.end.div_ceil(leaf));
         let span = self.file.part(first as usize..last as usize);
         let mut at = first * leaf;
-        let cut = move |block: Result<Bytes, ReadError>| {
-            let block = block?;
+        let cut = move |block: Result<Block, ReadError>| {
+            let block = block?.into_bytes();
             let from = range.start.saturating_sub(at).min(leaf);
             let to = (range.end - at).min(leaf);
             at += leaf;
@@ -100,15 +102,15 @@ impl Origin for Tracked {
         self.inner.block(cid)
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
-        let track = |block: Bytes| {
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Block, OriginError>> {
+        let track = |block: Block| {
             let now = self
                 .live
                 .now
                 .fetch_add(block.len() as u64, Ordering::Relaxed)
                 + block.len() as u64;
             self.live.most.fetch_max(now, Ordering::Relaxed);
-            Bytes::from_owner(Held(block.to_vec(), Arc::clone(&self.live)))
+            Bytes::from_owner(Held(block.into_bytes().to_vec(), Arc::clone(&self.live))).into()
         };
         self.inner
             .leaves(span)

@@ -3,6 +3,8 @@
 #![no_main]
 #![allow(dead_code, unreachable_pub)]
 
+#[path = "../../../crates/progressive-loader/src/block.rs"]
+mod block;
 #[path = "../../../crates/progressive-loader/src/car.rs"]
 mod car;
 #[path = "../../../crates/progressive-loader/src/error.rs"]

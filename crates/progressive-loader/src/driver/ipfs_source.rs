@@ -5,6 +5,7 @@
 //! range, and wait for the next one.
 
 use super::clock::now;
+use crate::block::Block;
 use crate::error::{OpenError, ReadError};
 use crate::fetch::{Demand, Fetcher};
 use crate::origin::{Leaf, LeafSpan};
@@ -17,6 +18,7 @@ use cid::Cid;
 use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
+use std::collections::VecDeque;
 use std::ops::{Range, RangeInclusive};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -113,7 +115,7 @@ async fn first_leaf_bytes(
             }
             Step::Block(node) => {
                 let block = fetcher.block(root, node.cid).await?;
-                walk.accept(tree, &node, block)?;
+                walk.accept(tree, &node, block.into())?;
             }
             Step::Content(_) | Step::Done => return Ok(None),
         }
@@ -126,39 +128,41 @@ struct Reading {
     /// The next byte, and where the stretch ends.
     rest: Range<u64>,
     open: Option<Span>,
-    /// What was read past the end of the last range.
-    leftover: Bytes,
+    /// Pieces that were read and not given.
+    ready: VecDeque<Bytes>,
 }
 
 /// The leaves that were asked for, and those of them that have not come.
 struct Span {
-    blocks: BoxStream<'static, Result<Bytes, ReadError>>,
+    blocks: BoxStream<'static, Result<Block, ReadError>>,
     leaves: Arc<[Leaf]>,
     next: usize,
 }
 
 impl Reading {
-    /// The next content, `limit_bytes` of it at most; `None` at the stretch's end.
+    /// The next piece, of `limit_bytes` at most; `None` at the stretch's end.
     async fn next(
         &mut self,
         shared: &Shared,
         limit_bytes: u64,
     ) -> Result<Option<Bytes>, ReadError> {
-        let mut content = std::mem::take(&mut self.leftover);
-        if content.is_empty() {
-            match self.pull(shared).await? {
-                Some(pulled) => content = pulled,
-                None => return Ok(None),
+        let mut piece = loop {
+            match self.ready.pop_front() {
+                Some(piece) => break piece,
+                None => match self.pull(shared).await? {
+                    Some(content) => self.ready.extend(content),
+                    None => return Ok(None),
+                },
             }
+        };
+        if piece.len() as u64 > limit_bytes {
+            self.ready.push_front(piece.split_off(limit_bytes as usize));
         }
-        if content.len() as u64 > limit_bytes {
-            self.leftover = content.split_off(limit_bytes as usize);
-        }
-        self.rest.start += content.len() as u64;
-        Ok(Some(content))
+        self.rest.start += piece.len() as u64;
+        Ok(Some(piece))
     }
 
-    async fn pull(&mut self, shared: &Shared) -> Result<Option<Bytes>, ReadError> {
+    async fn pull(&mut self, shared: &Shared) -> Result<Option<Block>, ReadError> {
         loop {
             if let Some(content) = self.next_leaf(shared).await? {
                 return Ok(Some(content));
@@ -168,7 +172,7 @@ impl Reading {
                 Step::Content(content) => return Ok(Some(content)),
                 Step::Block(node) => {
                     let block = shared.fetcher.block(shared.root, node.cid).await?;
-                    if let Some(content) = self.walk.accept(&shared.tree, &node, block)? {
+                    if let Some(content) = self.walk.accept(&shared.tree, &node, block.into())? {
                         return Ok(Some(content));
                     }
                 }
@@ -178,7 +182,7 @@ impl Reading {
     }
 
     /// The next content out of the open span; `None` when the walk has to say how it goes on.
-    async fn next_leaf(&mut self, shared: &Shared) -> Result<Option<Bytes>, ReadError> {
+    async fn next_leaf(&mut self, shared: &Shared) -> Result<Option<Block>, ReadError> {
         let Some(span) = &mut self.open else {
             return Ok(None);
         };
@@ -243,7 +247,7 @@ impl Shared {
             walk: self.tree.walk(rest.clone()),
             rest,
             open: None,
-            leftover: Bytes::new(),
+            ready: VecDeque::new(),
         }
     }
 

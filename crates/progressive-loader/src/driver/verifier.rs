@@ -4,10 +4,10 @@
 //! whole batch waits for it, because eight blocks side by side take less than half the time that two threads take
 //! for them one by one.
 
+use crate::block::Block;
 use crate::error::BlockError;
 use crate::multihash::{verify, verify_each};
 use crate::sha256::{messages_at_hand, messages_in_one_go};
-use bytes::Bytes;
 use cid::Cid;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -30,15 +30,15 @@ struct Queue {
 
 struct Job {
     cid: Cid,
-    block: Bytes,
+    block: Block,
     done: oneshot::Sender<Result<(), BlockError>>,
 }
 
 impl Verifier {
     /// Whether `block` is the one that `cid` names. Needs a tokio runtime. One that is dropped is not hashed any more.
-    pub(super) async fn verify(&self, cid: Cid, block: Bytes) -> Result<(), BlockError> {
+    pub(super) async fn verify(&self, cid: Cid, block: Block) -> Result<(), BlockError> {
         if block.len() < SMALL_BYTES {
-            return verify(&cid, &[&block]);
+            return verify(&cid, block.pieces());
         }
         let (done, outcome) = oneshot::channel();
         let job = Job {
@@ -50,7 +50,9 @@ impl Verifier {
             tokio::task::spawn_blocking(move || worker.run());
         }
         // Without an answer when the runtime ends before its thread began.
-        outcome.await.unwrap_or_else(|_| verify(&cid, &[&block]))
+        outcome
+            .await
+            .unwrap_or_else(|_| verify(&cid, block.pieces()))
     }
 
     /// A worker to start, when there is none, or when the others have a whole batch before them.
@@ -96,7 +98,7 @@ impl Worker {
             }
             let blocks: Vec<_> = batch
                 .iter()
-                .map(|job| (job.cid, job.block.as_ref()))
+                .map(|job| (job.cid, job.block.pieces()))
                 .collect();
             let outcomes = verify_each(&blocks);
             for (job, outcome) in batch.into_iter().zip(outcomes) {
@@ -158,11 +160,12 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
     use crate::multihash::{RAW, sha2_256};
+    use bytes::Bytes;
     use std::time::Duration;
 
-    fn block(number: u8, len: usize) -> (Cid, Bytes) {
+    fn block(number: u8, len: usize) -> (Cid, Block) {
         let block = Bytes::from(vec![number; len]);
-        (Cid::new_v1(RAW, sha2_256(&[&block])), block)
+        (Cid::new_v1(RAW, sha2_256(&[&block])), block.into())
     }
 
     #[tokio::test]
@@ -173,7 +176,7 @@ mod tests {
             let (cid, block) = block(number, len);
             let wrong = number % 5 == 0;
             let block = if wrong {
-                Bytes::from(vec![number + 1; len])
+                Bytes::from(vec![number + 1; len]).into()
             } else {
                 block
             };

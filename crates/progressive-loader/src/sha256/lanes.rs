@@ -6,7 +6,8 @@
 //!
 //! Follows FIPS 180-4 §6.2, whose names it uses.
 
-use super::{BLOCK, H0, K, padded_tail, tail_blocks};
+use super::message::{Message, each_run};
+use super::{BLOCK, H0, K};
 use fearless_simd::{Level, Simd, SimdInto, u32x8};
 
 /// Messages hashed at once.
@@ -19,10 +20,16 @@ pub(super) fn is_quicker() -> bool {
 
 /// The digests of eight messages of equal length; `None` where hashing them one by one is quicker.
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-pub(super) fn digest(messages: &[&[u8]; LANES]) -> Option<[[u8; 32]; LANES]> {
+pub(super) fn digest<P: AsRef<[u8]>>(messages: [&[P]; LANES]) -> Option<[[u8; 32]; LANES]> {
     if !is_quicker() {
         return None;
     }
+    side_by_side(messages)
+}
+
+/// The same wherever there is AVX2.
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+fn side_by_side<P: AsRef<[u8]>>(messages: [&[P]; LANES]) -> Option<[[u8; 32]; LANES]> {
     let avx2 = Level::new().as_avx2()?;
     Some(avx2.vectorize(
         #[inline(always)]
@@ -36,23 +43,24 @@ pub(super) fn is_quicker() -> bool {
 }
 
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-pub(super) fn digest(_: &[&[u8]; LANES]) -> Option<[[u8; 32]; LANES]> {
+pub(super) fn digest<P>(_: [&[P]; LANES]) -> Option<[[u8; 32]; LANES]> {
     None
 }
 
 // Everything below is inlined into one function that is compiled for AVX2.
 
 #[inline(always)]
-fn hash<S: Simd>(simd: S, messages: &[&[u8]; LANES]) -> [[u8; 32]; LANES] {
+fn hash<S: Simd, P: AsRef<[u8]>>(simd: S, messages: [&[P]; LANES]) -> [[u8; 32]; LANES] {
     let mut state = H0.map(|word| simd.splat_u32x8(word));
-    let blocks = messages.map(|message| message.as_chunks::<BLOCK>().0);
-    for number in 0..blocks[0].len() {
-        compress(simd, &mut state, blocks.map(|blocks| &blocks[number]));
-    }
-    let tails = messages.map(padded_tail);
-    for number in 0..tail_blocks(messages[0].len()) {
-        compress(simd, &mut state, tails.each_ref().map(|tail| &tail[number]));
-    }
+    each_run(
+        messages.map(Message::new),
+        #[inline(always)]
+        |runs| {
+            for number in 0..runs[0].len() {
+                compress(simd, &mut state, runs.map(|run| &run[number]));
+            }
+        },
+    );
     digests(state)
 }
 
@@ -151,4 +159,29 @@ fn digests<S: Simd>(state: [u32x8<S>; 8]) -> [[u8; 32]; LANES] {
         }
     }
     out
+}
+
+#[cfg(all(test, any(target_arch = "x86", target_arch = "x86_64")))]
+mod tests {
+    use super::*;
+    use crate::multihash::sha2_256;
+
+    /// Here, because a processor that has SHA instructions too never comes by this.
+    #[test]
+    fn eight_messages_in_pieces_have_their_own_digests() {
+        for len in [0, 1, 55, 56, 63, 64, 65, 119, 120, 128, 1000] {
+            let bytes: [Vec<u8>; LANES] =
+                std::array::from_fn(|lane| (0..len).map(|i| (i * 7 + lane * 31) as u8).collect());
+            let cut: [[&[u8]; 2]; LANES] = std::array::from_fn(|lane| {
+                let (a, b) = bytes[lane].split_at(lane * 13 % (len + 1));
+                [a, b]
+            });
+            let Some(digests) = side_by_side(cut.each_ref().map(|pieces| &pieces[..])) else {
+                return;
+            };
+            for (digest, message) in digests.iter().zip(&bytes) {
+                assert_eq!(&digest[..], sha2_256(&[message]).digest(), "{len} bytes");
+            }
+        }
+    }
 }

@@ -3,14 +3,17 @@
 //! | file | is |
 //! |---|---|
 //! | `lanes` | eight at once, a lane of a wide register each |
+//! | `message` | the blocks of a message that came in pieces |
 //! | `pair` | two at once with the processor's SHA instructions |
 //!
 //! Fed by [`multihash`](crate::multihash) with a file's leaves; what is hashed alone, or on another processor, is left to aws-lc.
 
 mod lanes;
+mod message;
 mod pair;
 
 pub(crate) use lanes::LANES;
+pub(crate) use message::len;
 
 /// Messages at hand where not that many are hashed at once.
 const FEW: usize = 4;
@@ -53,11 +56,11 @@ pub(crate) fn messages_at_hand() -> usize {
     messages_in_one_go().max(FEW)
 }
 
-/// The digests of these messages, [`messages_in_one_go`] at most; `None` where hashing them one by one is quicker, or when
-/// their lengths differ.
-pub(crate) fn digests(messages: &[&[u8]]) -> Option<Vec<[u8; 32]>> {
+/// The digests of these messages, each in pieces, [`messages_in_one_go`] at most; `None` where hashing them one by one is
+/// quicker, or when their lengths differ.
+pub(crate) fn digests<P: AsRef<[u8]>>(messages: &[&[P]]) -> Option<Vec<[u8; 32]>> {
     let last = *messages.last()?;
-    if messages.iter().any(|message| message.len() != last.len()) {
+    if messages.iter().any(|message| len(message) != len(last)) {
         return None;
     }
     if let [a, b] = *messages
@@ -70,28 +73,8 @@ pub(crate) fn digests(messages: &[&[u8]]) -> Option<Vec<[u8; 32]>> {
     }
     // Lanes without a message repeat the last one.
     let filled = std::array::from_fn(|lane| *messages.get(lane).unwrap_or(&last));
-    let digests = lanes::digest(&filled)?;
+    let digests = lanes::digest(filled)?;
     Some(digests[..messages.len()].to_vec())
-}
-
-/// How many blocks of [`padded_tail`] end a message of that length.
-fn tail_blocks(message_bytes: usize) -> usize {
-    if message_bytes % BLOCK < BLOCK - 8 {
-        1
-    } else {
-        2
-    }
-}
-
-/// What follows a message's last whole block: its rest, a one bit, zeros, its length in bits (§5.1.1).
-fn padded_tail(message: &[u8]) -> [[u8; BLOCK]; 2] {
-    let rest = message.as_chunks::<BLOCK>().1;
-    let mut tail = [[0; BLOCK]; 2];
-    tail[0][..rest.len()].copy_from_slice(rest);
-    tail[0][rest.len()] = 0x80;
-    let last = usize::from(rest.len() >= BLOCK - 8);
-    tail[last][BLOCK - 8..].copy_from_slice(&(message.len() as u64 * 8).to_be_bytes());
-    tail
 }
 
 #[cfg(test)]
@@ -102,27 +85,42 @@ mod tests {
 
     proptest! {
         #[test]
-        fn each_message_has_its_own_digest(len in 0usize..400, many in 1usize..=LANES, seed in any::<u64>()) {
+        fn each_message_has_its_own_digest_whatever_pieces_it_is_in(
+            len in 0usize..400,
+            many in 1usize..=LANES,
+            seed in any::<u64>(),
+            cuts in prop::collection::vec(prop::collection::vec(0usize..400, 0..4), LANES),
+        ) {
             let byte = |i: usize| (seed.wrapping_add(i as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 56) as u8;
             let bytes: Vec<u8> = (0..len * many).map(byte).collect();
-            let messages: Vec<&[u8]> = (0..many).map(|n| &bytes[n * len..(n + 1) * len]).collect();
+            let cut: Vec<Vec<&[u8]>> = (0..many).map(|n| in_pieces(&bytes[n * len..(n + 1) * len], &cuts[n])).collect();
+            let messages: Vec<&[&[u8]]> = cut.iter().map(Vec::as_slice).collect();
             // None on a processor where this many are hashed one by one.
             let digests = digests(&messages);
             prop_assert!(digests.is_some() || many == 1 || many != messages_in_one_go());
             if let Some(digests) = digests {
                 prop_assert_eq!(digests.len(), many);
                 for (digest, message) in digests.iter().zip(messages) {
-                    let expected = sha2_256(&[message]);
+                    let expected = sha2_256(message);
                     prop_assert_eq!(&digest[..], expected.digest(), "{} bytes", len);
                 }
             }
         }
     }
 
+    fn in_pieces<'m>(message: &'m [u8], cuts: &[usize]) -> Vec<&'m [u8]> {
+        let mut at: Vec<usize> = cuts.iter().map(|&cut| cut.min(message.len())).collect();
+        at.extend([0, message.len()]);
+        at.sort_unstable();
+        at.windows(2)
+            .map(|ends| &message[ends[0]..ends[1]])
+            .collect()
+    }
+
     #[test]
     fn messages_of_different_lengths_are_left_to_others() {
-        assert_eq!(digests(&[b"same", b"other"]), None);
-        assert_eq!(digests(&[b"same", b"same", b"other"]), None);
-        assert_eq!(digests(&[]), None);
+        assert_eq!(digests(&[&["same"][..], &["other"]]), None);
+        assert_eq!(digests(&[&["same"][..], &["sa", "me"], &["other"]]), None);
+        assert_eq!(digests::<&str>(&[]), None);
     }
 }

@@ -7,7 +7,9 @@
 //! Follows FIPS 180-4 §6.2; the words of the state lie in registers as Intel's "SHA Extensions" (2013) has them.
 
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-use super::{BLOCK, H0, K, padded_tail, tail_blocks};
+use super::message::{Message, each_run};
+#[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
+use super::{H0, K};
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
 use fearless_simd::{Level, SimdInto, u8x16, u32x4};
 #[cfg(target_arch = "x86")]
@@ -22,14 +24,12 @@ pub(super) fn is_quicker() -> bool {
 
 /// The digests of two messages of equal length; `None` where hashing them one by one is as quick.
 #[cfg(any(target_arch = "x86", target_arch = "x86_64"))]
-pub(super) fn digests(messages: [&[u8]; 2]) -> Option<[[u8; 32]; 2]> {
+pub(super) fn digests<P: AsRef<[u8]>>(messages: [&[P]; 2]) -> Option<[[u8; 32]; 2]> {
     let level = Level::new().as_avx512()?;
     let mut states = [H0; 2];
-    let [a, b] = messages.map(|message| message.as_chunks::<BLOCK>().0);
-    compress(level, a, b, &mut states);
-    let [a, b] = messages.map(padded_tail);
-    let blocks = tail_blocks(messages[0].len());
-    compress(level, &a[..blocks], &b[..blocks], &mut states);
+    each_run(messages.map(Message::new), |[a, b]| {
+        compress(level, a, b, &mut states);
+    });
     Some(states.map(|state| {
         let mut digest = [0; 32];
         for (bytes, word) in digest.as_chunks_mut().0.iter_mut().zip(state) {
@@ -45,7 +45,7 @@ pub(super) fn is_quicker() -> bool {
 }
 
 #[cfg(not(any(target_arch = "x86", target_arch = "x86_64")))]
-pub(super) fn digests(_: [&[u8]; 2]) -> Option<[[u8; 32]; 2]> {
+pub(super) fn digests<P>(_: [&[P]; 2]) -> Option<[[u8; 32]; 2]> {
     None
 }
 

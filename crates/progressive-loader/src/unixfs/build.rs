@@ -104,7 +104,10 @@ impl LeafBlock {
 
 /// The links of `leaves`, hashed several at once.
 pub(crate) fn links(profile: Profile, leaves: &[LeafBlock]) -> Vec<Link> {
-    let blocks: Vec<&[u8]> = leaves.iter().map(|leaf| leaf.block.as_slice()).collect();
+    let blocks: Vec<_> = leaves
+        .iter()
+        .map(|leaf| std::slice::from_ref(&leaf.block))
+        .collect();
     let hashes = sha2_256_each(&blocks);
     leaves
         .iter()

@@ -50,7 +50,7 @@ pub(crate) fn first_leaf_bytes(
                 return Ok(leaves.first().map(|leaf| leaf.range.end - leaf.range.start));
             }
             Step::Block(node) => {
-                walk.accept(tree, &node, blocks.block(&node.cid)?)?;
+                walk.accept(tree, &node, blocks.block(&node.cid)?.into())?;
             }
             Step::Content(_) | Step::Done => return Ok(None),
         }
@@ -80,15 +80,16 @@ impl Reading {
         blocks: &dyn Blocks,
     ) -> Result<Vec<Bytes>, ReadError> {
         loop {
+            let mut pieces = Vec::new();
             if self.leaves.is_empty() {
                 match self.walk.step(tree)? {
-                    Step::Done => return Ok(Vec::new()),
-                    Step::Content(content) => return Ok(vec![content]),
+                    Step::Done => return Ok(pieces),
+                    Step::Content(content) => pieces.extend(content),
                     Step::Block(leaf) => self.leaves.push_back(leaf),
                     Step::Leaves(leaves) => self.leaves = leaves.into(),
                 }
             }
-            let pieces = self.next_leaves(tree, blocks)?;
+            pieces.extend(self.next_leaves(tree, blocks)?);
             if !pieces.is_empty() {
                 return Ok(pieces);
             }
@@ -105,8 +106,8 @@ impl Reading {
         let cids: Vec<Cid> = leaves.iter().map(|leaf| leaf.cid).collect();
         let mut pieces = Vec::with_capacity(count);
         for (leaf, block) in leaves.iter().zip(blocks.blocks(&cids)) {
-            match self.walk.accept(tree, leaf, block?)? {
-                Some(content) => pieces.push(content),
+            match self.walk.accept(tree, leaf, block?.into())? {
+                Some(content) => pieces.extend(content),
                 None => {
                     // No leaf after all: the walk leads below it.
                     self.leaves.clear();

@@ -5,6 +5,7 @@
 
 use super::MAX_BLOCK_BYTES;
 use super::node::{Child, FileNode, MAX_LINKS, Node};
+use crate::block::Block;
 use crate::error::{BlockError, ReadError};
 use crate::multihash::{DAG_PB, RAW};
 use crate::origin::Leaf;
@@ -41,7 +42,7 @@ pub(crate) struct FileTree {
 #[derive(Debug)]
 enum Top {
     /// The file is one block; its content.
-    Leaf(Bytes),
+    Leaf(Block),
     Inner(Arc<Inner>),
 }
 
@@ -66,7 +67,7 @@ pub(crate) enum Step {
     /// The blocks of what are leaves by all that is known, in order; never empty.
     Leaves(Vec<Leaf>),
     /// Content.
-    Content(Bytes),
+    Content(Block),
     /// The range is through.
     Done,
 }
@@ -88,14 +89,14 @@ struct Level {
 
 /// A block as it was found to be.
 enum Visited {
-    Content(Bytes),
+    Content(Block),
     Inner(Arc<Inner>),
 }
 
 impl FileTree {
     /// The tree of the file `file`, reached from `root`, whose first block is `block`.
     pub(crate) fn open(root: Cid, file: Cid, block: Bytes) -> Result<Self, ReadError> {
-        let top = match classify(&file, block) {
+        let top = match classify(&file, block.into()) {
             Ok(Visited::Content(content)) => Top::Leaf(content),
             Ok(Visited::Inner(inner)) => Top::Inner(inner),
             Err(problem) => return Err(ReadError::block(root, file, problem)),
@@ -177,7 +178,7 @@ impl Walk {
             }
             let Some(level) = self.path.last() else {
                 match &tree.top {
-                    Top::Leaf(content) => return Ok(Step::Content(self.take(content, 0))),
+                    Top::Leaf(content) => return Ok(Step::Content(self.take(content.clone(), 0))),
                     Top::Inner(inner) => self.path.push(Level {
                         inner: Arc::clone(inner),
                         start: 0,
@@ -188,14 +189,14 @@ impl Walk {
             let (inner, start) = (Arc::clone(&level.inner), level.start);
             let children = inner.node.children_from(self.at - start);
             let Some(child) = children.first() else {
-                return Ok(Step::Content(self.take(&inner.own, start)));
+                return Ok(Step::Content(self.take(inner.own.clone().into(), start)));
             };
             tree.check(child)?;
             let leaf = child.as_leaf(start);
             if let Some(known) = tree.cached(&child.link.cid) {
                 self.descend(tree, &leaf, known)?;
             } else if let Some(block) = &child.link.carried {
-                if let Some(content) = self.accept(tree, &leaf, block.clone())? {
+                if let Some(content) = self.accept(tree, &leaf, block.clone().into())? {
                     return Ok(Step::Content(content));
                 }
             } else if tree.looks_like_leaf(child, self.path.len()) {
@@ -213,13 +214,13 @@ impl Walk {
         &mut self,
         tree: &FileTree,
         leaf: &Leaf,
-        block: Bytes,
-    ) -> Result<Option<Bytes>, ReadError> {
+        block: Block,
+    ) -> Result<Option<Block>, ReadError> {
         let visited = classify(&leaf.cid, block).map_err(|problem| tree.bad(leaf.cid, problem))?;
         match visited {
             Visited::Content(content) => {
                 self.check_size(tree, leaf, content.len() as u64)?;
-                Ok(Some(self.take(&content, leaf.range.start)))
+                Ok(Some(self.take(content, leaf.range.start)))
             }
             Visited::Inner(inner) => {
                 self.descend(tree, leaf, Arc::clone(&inner))?;
@@ -254,7 +255,7 @@ impl Walk {
     }
 
     /// The part of `content`, which starts at `start`, that comes next.
-    fn take(&mut self, content: &Bytes, start: u64) -> Bytes {
+    fn take(&mut self, content: Block, start: u64) -> Block {
         let from = self.at.saturating_sub(start).min(content.len() as u64);
         let to = (self.end - start).min(content.len() as u64).max(from);
         self.at = start + to;
@@ -302,26 +303,26 @@ impl Child {
     }
 }
 
-fn classify(cid: &Cid, block: Bytes) -> Result<Visited, BlockError> {
+fn classify(cid: &Cid, block: Block) -> Result<Visited, BlockError> {
     if block.len() as u64 > MAX_BLOCK_BYTES {
         return Err(BlockError::TooLarge {
             size_bytes: block.len() as u64,
             limit_bytes: MAX_BLOCK_BYTES,
         });
     }
-    let node = match cid.codec() {
+    let block = match cid.codec() {
         RAW => return Ok(Visited::Content(block)),
-        DAG_PB => Node::parse(&block)?,
+        DAG_PB => block.into_bytes(),
         codec => return Err(BlockError::UnsupportedCodec(codec)),
     };
-    let node = match node {
+    let node = match Node::parse(&block)? {
         Node::File(node) => node,
         Node::Directory(_) | Node::Shard(_) => return Err(BlockError::NotAFile("directory")),
         Node::Symlink => return Err(BlockError::NotAFile("symbolic link")),
     };
     let own = block.slice(node.inline.clone());
     Ok(if node.children.is_empty() {
-        Visited::Content(own)
+        Visited::Content(own.into())
     } else {
         // A slice would keep the whole block for as long as the node is cached.
         let own = Bytes::copy_from_slice(&own);

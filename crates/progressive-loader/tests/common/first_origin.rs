@@ -5,7 +5,9 @@ use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use multihash_codetable::{Code, MultihashDigest};
-use progressive_loader::{BlockError, Cid, Fetcher, LeafSpan, Origin, OriginError, ReadError};
+use progressive_loader::{
+    Block, BlockError, Cid, Fetcher, LeafSpan, Origin, OriginError, ReadError,
+};
 use std::sync::Arc;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -91,13 +93,13 @@ struct Rest<'o> {
     span: LeafSpan,
     next: usize,
     origin: usize,
-    open: Option<BoxStream<'o, Result<Bytes, OriginError>>>,
+    open: Option<BoxStream<'o, Result<Block, OriginError>>>,
     last: ReadError,
 }
 
 impl Rest<'_> {
     /// The next leaf, from the origin at hand or from those after it; an origin that failed is left for this span.
-    async fn next(&mut self) -> Option<Result<Bytes, ReadError>> {
+    async fn next(&mut self) -> Option<Result<Block, ReadError>> {
         let leaf = self.span.leaves.get(self.next)?.clone();
         while let Some(origin) = self.fetcher.origins.get(self.origin) {
             let rest = || LeafSpan {
@@ -107,7 +109,10 @@ impl Rest<'_> {
             let open = self.open.get_or_insert_with(|| origin.leaves(rest()));
             self.last = match open.next().await {
                 Some(Ok(block)) => {
-                    match check(origin.as_ref(), self.span.root, &leaf.cid, &block) {
+                    match {
+                        let whole = block.clone().into_bytes();
+                        check(origin.as_ref(), self.span.root, &leaf.cid, &whole)
+                    } {
                         Ok(()) => {
                             self.next += 1;
                             return Some(Ok(block));
@@ -133,7 +138,7 @@ impl Fetcher for FirstOrigin {
         Box::pin(self.find(root, cid))
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'static, Result<Bytes, ReadError>> {
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'static, Result<Block, ReadError>> {
         let fetcher = self.clone();
         let (items, taken) = mpsc::channel(1);
         let mut task = JoinSet::new();

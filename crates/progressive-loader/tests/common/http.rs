@@ -191,8 +191,12 @@ pub fn ok(body: Vec<u8>, headers: &str) -> Reply {
 
 /// A 200 in chunks, which ends with `trailers` (each line with its CRLF).
 pub fn chunked(body: &[u8], headers: &str, trailers: &str) -> Reply {
+    in_chunks_of(30_000, body, headers, trailers)
+}
+
+pub fn in_chunks_of(chunk_bytes: usize, body: &[u8], headers: &str, trailers: &str) -> Reply {
     let mut chunks = Vec::new();
-    for chunk in body.chunks(30_000) {
+    for chunk in body.chunks(chunk_bytes) {
         chunks.extend(format!("{:x}\r\n", chunk.len()).bytes());
         chunks.extend(chunk);
         chunks.extend(b"\r\n");

@@ -249,11 +249,16 @@ impl Origin for Memory {
         async move { self.get(&cid) }.boxed()
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
+    fn leaves(
+        &self,
+        span: LeafSpan,
+    ) -> BoxStream<'_, Result<progressive_loader::Block, OriginError>> {
         let mut over = false;
         let cids: Vec<Cid> = span.leaves.iter().map(|leaf| leaf.cid).collect();
         let blocks = cids.into_iter().map_while(move |cid| {
-            let block = (!over).then(|| self.get(&cid))?;
+            let block = (!over)
+                .then(|| self.get(&cid))?
+                .map(progressive_loader::Block::from);
             over = block.is_err();
             Some(block)
         });

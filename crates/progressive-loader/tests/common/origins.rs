@@ -5,7 +5,7 @@ use cid::multihash::Multihash;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{FutureExt, StreamExt};
-use progressive_loader::{Cid, Leaf, LeafSpan, Origin, OriginError};
+use progressive_loader::{Block, Cid, Leaf, LeafSpan, Origin, OriginError};
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -203,7 +203,7 @@ impl Origin for Fake {
         .boxed()
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Block, OriginError>> {
         self.requests.fetch_add(1, Ordering::Relaxed);
         let answer = Answer {
             origin: self,
@@ -216,7 +216,11 @@ impl Origin for Fake {
             if at == 0 {
                 tokio::time::sleep(answer.origin.first_byte).await;
             }
-            let item = answer.origin.send(&span.leaves[at].cid).await;
+            let item = answer
+                .origin
+                .send(&span.leaves[at].cid)
+                .await
+                .map(Block::from);
             answer.over = item.is_err() || at + 1 == span.leaves.len();
             Some((item, (span, at + 1, answer)))
         })

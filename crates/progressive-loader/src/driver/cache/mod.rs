@@ -19,6 +19,7 @@ mod tests;
 
 pub use options::CacheOptions;
 
+use crate::block::Block;
 use crate::multihash::IDENTITY;
 use bytes::Bytes;
 use cid::Cid;
@@ -38,7 +39,8 @@ const DISK_PARALLEL: usize = 4;
 /// The most blocks kept in memory: nodes may be as small as a few bytes.
 const MAX_MEMORY_ENTRIES: usize = 1 << 16;
 
-/// What is smaller than this is kept as a copy.
+/// A piece of a block that is smaller than this is kept as a copy: it may be a slice of something much larger, where a large
+/// one is most of what it is in.
 const COPIED_BYTES: usize = 64 << 10;
 
 /// The caches of this process by directory, since only one may use it.
@@ -51,7 +53,7 @@ pub struct BlockCache {
 }
 
 struct Inner {
-    memory: Mutex<Lru<Bytes>>,
+    memory: Mutex<Lru<Block>>,
     disk: Option<Arc<Disk>>,
     disk_turns: Arc<Semaphore>,
     memory_hits: AtomicU64,
@@ -132,7 +134,7 @@ impl BlockCache {
     }
 
     /// The block, when it is there and sound. Needs a tokio runtime for what lies on disk.
-    pub async fn get(&self, cid: &Cid) -> Option<Bytes> {
+    pub async fn get(&self, cid: &Cid) -> Option<Block> {
         let key = *cid.hash();
         if let Some(block) = self.inner.memory().get(&key).cloned() {
             self.inner.memory_hits.fetch_add(1, Ordering::Relaxed);
@@ -145,7 +147,7 @@ impl BlockCache {
             }
             _ => None,
         };
-        let Some(block) = found.map(Bytes::from) else {
+        let Some(block) = found.map(|block| Block::from(Bytes::from(block))) else {
             self.inner.misses.fetch_add(1, Ordering::Relaxed);
             return None;
         };
@@ -157,16 +159,12 @@ impl BlockCache {
     /// Keeps a block. The caller has checked that it is the one `cid` names. It is in memory at once, and
     /// soon on disk: this waits only while four earlier ones are still being written. Needs a tokio
     /// runtime when there is a directory.
-    pub async fn insert(&self, cid: &Cid, block: &Bytes) {
+    pub async fn insert(&self, cid: &Cid, block: &Block) {
         let key = *cid.hash();
         if key.code() == IDENTITY {
             return;
         }
-        // A small one may be a slice of something much larger, and is copied; a large one is most of what it is in.
-        let block = match block.len() {
-            ..COPIED_BYTES => Bytes::copy_from_slice(block),
-            _ => block.clone(),
-        };
+        let block = block.with_copies_of_less_than(COPIED_BYTES);
         self.inner.remember(&key, block.clone());
         let Some(disk) = self.inner.disk.clone().filter(|disk| disk.is_writable()) else {
             return;
@@ -175,7 +173,7 @@ impl BlockCache {
         if let Ok(turn) = turns.acquire_owned().await {
             // Not waited for: whoever wanted the block may go before it is written.
             tokio::task::spawn_blocking(move || {
-                disk.write(key, &block);
+                disk.write(key, &block.into_bytes());
                 // In this order: whoever waited for the turn may open the directory anew.
                 drop(disk);
                 drop(turn);
@@ -220,11 +218,11 @@ impl BlockCache {
 }
 
 impl Inner {
-    fn memory(&self) -> MutexGuard<'_, Lru<Bytes>> {
+    fn memory(&self) -> MutexGuard<'_, Lru<Block>> {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn remember(&self, key: &lru::Key, block: Bytes) {
+    fn remember(&self, key: &lru::Key, block: Block) {
         let weight = block.len() as u64;
         self.memory().insert(*key, block, weight);
     }

@@ -3,6 +3,7 @@
 use super::files::{Files, Listed};
 use super::lru::{Key, Lru};
 use super::{BlockCache, CacheOptions};
+use crate::block::Block;
 use crate::multihash::{RAW, sha2_256};
 use bytes::Bytes;
 use cid::Cid;
@@ -62,9 +63,9 @@ impl Files for Arc<Trouble> {
     }
 }
 
-fn block(number: u8) -> (Cid, Bytes) {
+fn block(number: u8) -> (Cid, Block) {
     let bytes = Bytes::from(vec![number; 5000]);
-    (Cid::new_v1(RAW, sha2_256(&[&bytes])), bytes)
+    (Cid::new_v1(RAW, sha2_256(&[&bytes])), bytes.into())
 }
 
 /// A cache without memory over `disk`, so that every read shows what the disk does.

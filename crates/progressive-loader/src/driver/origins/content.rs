@@ -5,6 +5,7 @@
 //! framing the block itself is asked for.
 
 use super::http::{Body, broken};
+use crate::block::Block;
 use crate::multihash::{RAW, verify};
 use crate::origin::{Leaf, LeafSpan, Origin, OriginError};
 use crate::unixfs::MAX_BLOCK_BYTES;
@@ -13,6 +14,9 @@ use bytes::{Bytes, BytesMut};
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt, TryStreamExt};
 use std::future::Future;
+
+/// Smaller pieces are put together, so that a leaf is in few of them: 257 at most.
+const SMALL_BYTES: usize = 16 << 10;
 
 /// The leaves of a span, one after the other, out of a body.
 pub(super) struct ContentSpan<'o> {
@@ -51,7 +55,7 @@ impl<'o> ContentSpan<'o> {
     }
 
     /// The block of the next leaf; `None` after the last one.
-    pub(super) async fn next_block(&mut self) -> Result<Option<Bytes>, OriginError> {
+    pub(super) async fn next_block(&mut self) -> Result<Option<Block>, OriginError> {
         let Some(leaf) = self.span.leaves.get(self.next).cloned() else {
             return Ok(None);
         };
@@ -63,11 +67,12 @@ impl<'o> ContentSpan<'o> {
         if leaf.cid.codec() == RAW {
             return Ok(Some(content));
         }
-        let block = framed(&content);
-        if verify(&leaf.cid, &[&block]).is_ok() {
+        let block = framed(content);
+        if verify(&leaf.cid, block.pieces()).is_ok() {
             return Ok(Some(block));
         }
-        self.origin.block(leaf.cid).await.map(Some)
+        let block = self.origin.block(leaf.cid).await?;
+        Ok(Some(block.into()))
     }
 
     /// Makes sure that the body ends here.
@@ -78,30 +83,29 @@ impl<'o> ContentSpan<'o> {
         Err(broken("more bytes than were asked for"))
     }
 
-    async fn content(&mut self, leaf: &Leaf) -> Result<Bytes, OriginError> {
+    async fn content(&mut self, leaf: &Leaf) -> Result<Block, OriginError> {
         let wanted = leaf.range.end - leaf.range.start;
         if wanted > MAX_BLOCK_BYTES {
             return Err(broken("a leaf of more than 2 MiB"));
         }
-        let wanted = wanted as usize;
-        let mut gathered = BytesMut::new();
-        loop {
-            let missing = wanted - gathered.len();
-            let mut piece = std::mem::take(&mut self.pending);
-            if piece.len() >= missing {
-                self.pending = piece.split_off(missing);
-                if gathered.is_empty() {
-                    return Ok(piece);
-                }
-                gathered.extend_from_slice(&piece);
-                return Ok(gathered.freeze());
+        let mut missing = wanted as usize;
+        let mut content = Block::default();
+        let mut small = BytesMut::new();
+        while missing > 0 {
+            if self.pending.is_empty() {
+                self.pending = self.pull(leaf, missing).await?;
             }
-            if !piece.is_empty() {
-                gathered.reserve(missing);
-                gathered.extend_from_slice(&piece);
+            let piece = self.pending.split_to(missing.min(self.pending.len()));
+            missing -= piece.len();
+            if piece.len() < SMALL_BYTES {
+                small.extend_from_slice(&piece);
+            } else {
+                content.push(small.split().freeze());
+                content.push(piece);
             }
-            self.pending = self.pull(leaf, wanted - gathered.len()).await?;
         }
+        content.push(small.freeze());
+        Ok(content)
     }
 
     /// The next piece of the span.
@@ -123,17 +127,17 @@ impl<'o> ContentSpan<'o> {
     }
 }
 
-fn framed(content: &Bytes) -> Bytes {
+fn framed(content: Block) -> Block {
     let framing = Framing::dag_pb(content.len() as u64);
-    [framing.before.as_slice(), content, &framing.after]
-        .concat()
-        .into()
+    let before = std::iter::once(Bytes::from(framing.before));
+    let after = std::iter::once(Bytes::from(framing.after));
+    before.chain(content).chain(after).collect()
 }
 
 /// What `opening` gives, as a stream of blocks.
 pub(super) fn stream<'o>(
     opening: impl Future<Output = Result<ContentSpan<'o>, OriginError>> + Send + 'o,
-) -> BoxStream<'o, Result<Bytes, OriginError>> {
+) -> BoxStream<'o, Result<Block, OriginError>> {
     let opened = stream::once(opening).map_ok(|span| {
         stream::try_unfold(span, |mut span| async move {
             let block = span.next_block().await?;

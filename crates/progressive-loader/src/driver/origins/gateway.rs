@@ -7,6 +7,7 @@ use super::content::{self, ContentSpan};
 use super::http::OriginClient;
 use super::path_gateway::{self, PathGatewayOrigin};
 use super::trustless::{self, ArchiveSpan, TrustlessOrigin};
+use crate::block::Block;
 use crate::driver::options::HttpOptions;
 use crate::error::OpenError;
 use crate::origin::{LeafSpan, Origin, OriginError};
@@ -132,7 +133,7 @@ impl Origin for GatewayOrigin {
         Box::pin(path_gateway::block(&self.client, cid))
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Block, OriginError>> {
         let opened = stream::once(self.open(span)).map_ok(|opened| match opened {
             Opened::Content(span) => content::stream(async move { Ok(span) }),
             Opened::Archive(span) => trustless::blocks(async move { Ok(span) }),

@@ -6,6 +6,7 @@
 
 use super::content::ContentSpan;
 use super::http::{Answer, OriginClient, Wanted, broken, refusal};
+use crate::block::Block;
 use crate::driver::options::{Auth, HttpOptions};
 use crate::error::OpenError;
 use crate::origin::{LeafSpan, Origin, OriginError};
@@ -145,7 +146,7 @@ impl Origin for KuboOrigin {
         })
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Block, OriginError>> {
         super::content::stream(async move {
             let answer = self.open(&span).await?;
             Ok(ContentSpan::exact(self, span, answer.body))

@@ -5,6 +5,7 @@
 
 use super::content::{self, ContentSpan};
 use super::http::{Answer, OriginClient, Wanted, broken};
+use crate::block::Block;
 use crate::driver::options::HttpOptions;
 use crate::error::OpenError;
 use crate::http_range::Head;
@@ -128,7 +129,7 @@ impl Origin for PathGatewayOrigin {
         Box::pin(block(&self.client, cid))
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Block, OriginError>> {
         content::stream(self.open(self, span))
     }
 }

@@ -3,13 +3,14 @@
 //! It gives what is on the disk; the blocks are checked by whoever asked, like everyone's. Reading runs on the
 //! runtime's blocking threads.
 
+use crate::block::Block;
 use crate::driver::store::Store;
 use crate::origin::{LeafSpan, Origin, OriginError};
 use bytes::Bytes;
 use cid::Cid;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{StreamExt, TryStreamExt};
 use std::io;
 use std::sync::Arc;
 
@@ -38,13 +39,14 @@ impl Origin for StoreOrigin {
         Box::pin(read(move || store.find_unchecked(&cid)))
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Block, OriginError>> {
         let cids: Vec<Cid> = span.leaves.iter().map(|leaf| leaf.cid).collect();
         stream::iter(cids)
             .then(move |cid| {
                 let store = self.store.clone();
                 read(move || store.block_unchecked(&cid))
             })
+            .map_ok(Block::from)
             .scan(false, |over, item| {
                 let ended = *over;
                 *over |= item.is_err();

@@ -5,6 +5,7 @@
 
 use super::http::{Body, OriginClient, Wanted, broken};
 use super::path_gateway::{block, url_of};
+use crate::block::Block;
 use crate::car::{CarError, CarReader};
 use crate::driver::options::HttpOptions;
 use crate::error::OpenError;
@@ -238,11 +239,11 @@ fn malformed(error: &CarError) -> OriginError {
 /// The blocks of what `opening` gives.
 pub(super) fn blocks<'o>(
     opening: impl Future<Output = Result<ArchiveSpan, OriginError>> + Send + 'o,
-) -> BoxStream<'o, Result<Bytes, OriginError>> {
+) -> BoxStream<'o, Result<Block, OriginError>> {
     let opened = stream::once(opening).map_ok(|span| {
         stream::try_unfold(span, |mut span| async move {
             let block = span.next_block().await?;
-            Ok(block.map(|block| (block, span)))
+            Ok(block.map(|block| (block.into(), span)))
         })
     });
     opened.try_flatten().boxed()
@@ -257,7 +258,7 @@ impl Origin for TrustlessOrigin {
         Box::pin(block(&self.client, cid))
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Bytes, OriginError>> {
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Block, OriginError>> {
         blocks(self.open(span))
     }
 }

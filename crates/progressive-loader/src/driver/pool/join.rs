@@ -8,7 +8,7 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
-type Block = BoxFuture<'static, Result<Bytes, ReadError>>;
+type Request = BoxFuture<'static, Result<Bytes, ReadError>>;
 
 /// Entries beyond which those that are over are swept out.
 const SWEEP_AT: usize = 1024;
@@ -16,12 +16,16 @@ const SWEEP_AT: usize = 1024;
 /// The blocks on their way. Each request lives as long as somebody waits for it.
 #[derive(Default)]
 pub(super) struct Joined {
-    waiting: Mutex<HashMap<Multihash<64>, WeakShared<Block>>>,
+    waiting: Mutex<HashMap<Multihash<64>, WeakShared<Request>>>,
 }
 
 impl Joined {
     /// The request for the block that is on its way, or the one `start` makes.
-    pub(super) fn join(&self, key: &Multihash<64>, start: impl FnOnce() -> Block) -> Shared<Block> {
+    pub(super) fn join(
+        &self,
+        key: &Multihash<64>,
+        start: impl FnOnce() -> Request,
+    ) -> Shared<Request> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         let same = waiting.get(key).and_then(WeakShared::upgrade);
         // One that is over is no longer on its way: an error is not told to those who come later.

@@ -5,14 +5,14 @@
 
 use super::failure::Failure;
 use super::shared::{Arrival, Shared, now};
+use crate::block::Block;
 use crate::error::BlockError;
 use crate::origin::{Leaf, LeafSpan, OriginError};
 use crate::sha256::messages_at_hand;
 use crate::unixfs::MAX_BLOCK_BYTES;
-use bytes::Bytes;
 use cid::Cid;
-use futures_util::StreamExt;
 use futures_util::stream::{self, BoxStream, FuturesOrdered};
+use futures_util::{StreamExt, TryStreamExt};
 use std::sync::Arc;
 use std::time::Instant;
 use tokio::sync::mpsc;
@@ -65,7 +65,7 @@ pub(super) struct Ended {
 /// A request on its way. Blocks come in order, then at most one failure.
 pub(super) struct Leg {
     pub(super) origin: usize,
-    pub(super) items: mpsc::Receiver<Result<Bytes, Ended>>,
+    pub(super) items: mpsc::Receiver<Result<Block, Ended>>,
     /// Nothing has come yet.
     pub(super) first: bool,
     task: AbortHandle,
@@ -117,17 +117,19 @@ impl Drop for Run {
 
 /// A block that came, and what the verifier says of it.
 struct Checked {
-    block: Bytes,
+    block: Block,
     waiting_since: Instant,
     outcome: Result<(), BlockError>,
 }
 
 impl Run {
-    async fn run(self, ask: Ask, items: mpsc::Sender<Result<Bytes, Ended>>) {
+    async fn run(self, ask: Ask, items: mpsc::Sender<Result<Block, Ended>>) {
         self.shared.asked(self.origin);
         let origin = Arc::clone(&self.shared.members[self.origin].origin);
         let blocks = match &ask {
-            Ask::Block { leaf: [leaf], .. } => stream::once(origin.block(leaf.cid)).boxed(),
+            Ask::Block { leaf: [leaf], .. } => stream::once(origin.block(leaf.cid))
+                .map_ok(Block::from)
+                .boxed(),
             Ask::Leaves(span) => origin.leaves(span.clone()),
         };
         if let Err((failure, waiting_since)) = self.pass_on(ask.leaves(), blocks, &items).await {
@@ -142,8 +144,8 @@ impl Run {
     async fn pass_on(
         &self,
         leaves: &[Leaf],
-        mut blocks: BoxStream<'_, Result<Bytes, OriginError>>,
-        items: &mpsc::Sender<Result<Bytes, Ended>>,
+        mut blocks: BoxStream<'_, Result<Block, OriginError>>,
+        items: &mpsc::Sender<Result<Block, Ended>>,
     ) -> Result<(), (Failure, Instant)> {
         let mut checking = FuturesOrdered::new();
         let at_once = messages_at_hand();
@@ -181,8 +183,8 @@ impl Run {
     /// The next block, whatever is in it.
     async fn next(
         &self,
-        blocks: &mut BoxStream<'_, Result<Bytes, OriginError>>,
-    ) -> Result<Bytes, Failure> {
+        blocks: &mut BoxStream<'_, Result<Block, OriginError>>,
+    ) -> Result<Block, Failure> {
         let limit = self.shared.options.stall_timeout;
         let turns = &self.shared.members[self.origin].turns;
         let item = tokio::time::timeout(limit, async {
@@ -200,7 +202,7 @@ impl Run {
         }
     }
 
-    async fn check(&self, cid: Cid, block: Bytes, waiting_since: Instant) -> Checked {
+    async fn check(&self, cid: Cid, block: Block, waiting_since: Instant) -> Checked {
         let size_bytes = block.len() as u64;
         let mut outcome = Ok(());
         if self.is_checked() {
@@ -225,7 +227,7 @@ impl Run {
         leaf: &Leaf,
         checked: Checked,
         first: bool,
-        items: &mpsc::Sender<Result<Bytes, Ended>>,
+        items: &mpsc::Sender<Result<Block, Ended>>,
     ) -> Result<bool, (Failure, Instant)> {
         let Checked {
             block,

@@ -25,6 +25,7 @@ mod span;
 pub use options::PoolOptions;
 pub use snapshot::{OriginSnapshot, PoolSnapshot};
 
+use crate::block::Block;
 use crate::driver::cache::BlockCache;
 use crate::error::ReadError;
 use crate::fetch::{Demand, Fetcher};
@@ -81,14 +82,15 @@ impl Pool {
         if let Some(cache) = &self.shared.cache
             && let Some(block) = cache.get(&cid).await
         {
-            return Ok(block);
+            return Ok(block.into_bytes());
         }
         let shared = Arc::clone(&self.shared);
         let start = || {
             async move {
                 let leaf = [Leaf { cid, range: 0..0 }];
                 let ask = Ask::Block { root, leaf };
-                Segment::new(&shared, ask, None).next().await
+                let block = Segment::new(&shared, ask, None).next().await?;
+                Ok(block.into_bytes())
             }
             .boxed()
         };
@@ -101,7 +103,7 @@ impl Fetcher for Pool {
         self.one_block(root, cid).boxed()
     }
 
-    fn leaves(&self, span: LeafSpan) -> BoxStream<'static, Result<Bytes, ReadError>> {
+    fn leaves(&self, span: LeafSpan) -> BoxStream<'static, Result<Block, ReadError>> {
         let unsupported = span.leaves.iter().find_map(|leaf| {
             let problem = check_supported(&leaf.cid).err()?;
             Some(ReadError::block(span.root, leaf.cid, problem))

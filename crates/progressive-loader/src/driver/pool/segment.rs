@@ -7,10 +7,10 @@
 use super::failure::Failure;
 use super::leg::{Ask, Ended, Leg};
 use super::shared::{Pick, Shared, Tried, now};
+use crate::block::Block;
 use crate::error::{BlockError, ReadError};
 use crate::origin::OriginError;
 use crate::plan::{Backoff, RetryBudget};
-use bytes::Bytes;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Instant;
@@ -41,7 +41,7 @@ pub(super) struct Segment {
 
 /// What a segment waited for.
 enum Event {
-    Item(usize, Option<Result<Bytes, Ended>>),
+    Item(usize, Option<Result<Block, Ended>>),
     Late,
 }
 
@@ -71,7 +71,7 @@ impl Segment {
     }
 
     /// The next block. Not to be called when the segment is over, or after an error.
-    pub(super) async fn next(&mut self) -> Result<Bytes, ReadError> {
+    pub(super) async fn next(&mut self) -> Result<Block, ReadError> {
         let waiting_since = now();
         // Whoever takes the blocks may have paused: patience is with the origins.
         self.progressed_at = waiting_since;

@@ -7,6 +7,7 @@
 use super::leg::Ask;
 use super::segment::Segment;
 use super::shared::Shared;
+use crate::block::Block;
 use crate::error::ReadError;
 use crate::multihash::IDENTITY;
 use crate::origin::{Leaf, LeafSpan};
@@ -44,7 +45,7 @@ enum Part {
 }
 
 struct Beside {
-    blocks: mpsc::Receiver<Result<Bytes, ReadError>>,
+    blocks: mpsc::Receiver<Result<Block, ReadError>>,
     task: AbortHandle,
 }
 
@@ -57,7 +58,7 @@ impl Drop for Beside {
 pub(super) fn leaves(
     shared: Arc<Shared>,
     span: LeafSpan,
-) -> BoxStream<'static, Result<Bytes, ReadError>> {
+) -> BoxStream<'static, Result<Block, ReadError>> {
     let reading = Reading {
         shared,
         span,
@@ -79,7 +80,7 @@ pub(super) fn leaves(
 }
 
 impl Reading {
-    async fn next(&mut self) -> Result<Bytes, ReadError> {
+    async fn next(&mut self) -> Result<Block, ReadError> {
         loop {
             match self.parts.front_mut() {
                 None => {
@@ -107,10 +108,10 @@ impl Reading {
         }
     }
 
-    async fn cached(&self) -> Option<Bytes> {
+    async fn cached(&self) -> Option<Block> {
         let leaf = self.span.leaves.get(self.at)?;
         if leaf.cid.hash().code() == IDENTITY {
-            return Some(Bytes::copy_from_slice(leaf.cid.hash().digest()));
+            return Some(Bytes::copy_from_slice(leaf.cid.hash().digest()).into());
         }
         let cache = self.shared.cache.as_ref()?;
         if cache.contains(&leaf.cid) {

@@ -193,7 +193,7 @@ impl Blocks for StoreBlocks {
         let first: Vec<_> = cids.iter().map(|cid| self.read_first(cid)).collect();
         let there = cids.iter().zip(&first);
         let there: Vec<_> = there
-            .filter_map(|(cid, block)| Some((*cid, block.as_deref()?)))
+            .filter_map(|(cid, block)| Some((*cid, std::slice::from_ref(block.as_ref()?))))
             .collect();
         let mut checked = verify_each(&there).into_iter();
         let sound: Vec<bool> = first

@@ -1,0 +1,147 @@
+//! A block in the pieces that it came in: putting it together would copy every byte of a film once more.
+//!
+//! Made by [`Origin`](crate::Origin)s; hashed as it is, and given to the reader piece by piece.
+
+use bytes::Bytes;
+use std::ops::Range;
+
+/// The bytes of a block, or of the content in it: pieces of any size but none, one after the other.
+///
+/// ```
+/// use bytes::Bytes;
+/// use progressive_loader::Block;
+///
+/// let mut block = Block::from(Bytes::from("a block "));
+/// block.push(Bytes::from("in two pieces"));
+/// assert_eq!(block.len(), 21);
+/// assert_eq!(block.into_bytes(), "a block in two pieces");
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct Block {
+    pieces: Vec<Bytes>,
+    len: usize,
+}
+
+impl Block {
+    /// Puts a piece at its end.
+    pub fn push(&mut self, piece: Bytes) {
+        if !piece.is_empty() {
+            self.len += piece.len();
+            self.pieces.push(piece);
+        }
+    }
+
+    /// Bytes of it.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether there is no byte in it.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// The pieces, in order.
+    #[must_use]
+    pub fn pieces(&self) -> &[Bytes] {
+        &self.pieces
+    }
+
+    /// All of it in one place: a copy, unless it is one piece.
+    #[must_use]
+    pub fn into_bytes(mut self) -> Bytes {
+        match self.pieces.as_mut_slice() {
+            [] => Bytes::new(),
+            [only] => std::mem::take(only),
+            pieces => pieces.concat().into(),
+        }
+    }
+
+    /// The bytes `range` of it, as far as it has them.
+    pub(crate) fn slice(self, range: Range<usize>) -> Self {
+        if range == (0..self.len) {
+            return self;
+        }
+        let mut start = 0;
+        let parts = self.pieces.into_iter().map(|piece| {
+            let (from, to) = (range.start.max(start), range.end.min(start + piece.len()));
+            start += piece.len();
+            let at = start - piece.len();
+            if from < to {
+                piece.slice(from - at..to - at)
+            } else {
+                Bytes::new()
+            }
+        });
+        parts.collect()
+    }
+
+    /// The same, with pieces of less than `least_bytes` as copies: a small piece may keep something much larger in memory.
+    pub(crate) fn with_copies_of_less_than(&self, least_bytes: usize) -> Self {
+        let pieces = self.pieces.iter().map(|piece| match piece.len() {
+            len if len < least_bytes => Bytes::copy_from_slice(piece),
+            _ => piece.clone(),
+        });
+        pieces.collect()
+    }
+}
+
+/// The same bytes, whatever pieces they are in.
+impl PartialEq for Block {
+    fn eq(&self, other: &Self) -> bool {
+        let (ours, theirs) = (self.pieces.iter().flatten(), other.pieces.iter().flatten());
+        self.len == other.len && ours.eq(theirs)
+    }
+}
+
+impl Eq for Block {}
+
+impl From<Bytes> for Block {
+    fn from(bytes: Bytes) -> Self {
+        Self::from_iter([bytes])
+    }
+}
+
+impl FromIterator<Bytes> for Block {
+    fn from_iter<I: IntoIterator<Item = Bytes>>(pieces: I) -> Self {
+        let mut block = Self::default();
+        pieces.into_iter().for_each(|piece| block.push(piece));
+        block
+    }
+}
+
+impl IntoIterator for Block {
+    type Item = Bytes;
+    type IntoIter = std::vec::IntoIter<Bytes>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.pieces.into_iter()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_slice_is_that_of_the_whole(
+            pieces in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..9), 0..9),
+            from in 0usize..80,
+            to in 0usize..80,
+        ) {
+            let whole = pieces.concat();
+            let block: Block = pieces.into_iter().map(Bytes::from).collect();
+            prop_assert_eq!(block.len(), whole.len());
+            prop_assert!(block.pieces().iter().all(|piece| !piece.is_empty()));
+            let (from, to) = (from.min(to).min(whole.len()), from.max(to).min(whole.len()));
+            let part = block.clone().slice(from..to);
+            prop_assert_eq!(part.len(), to - from);
+            prop_assert_eq!(&part.into_bytes()[..], &whole[from..to]);
+            prop_assert_eq!(&block.with_copies_of_less_than(4).into_bytes()[..], &whole[..]);
+        }
+    }
+}

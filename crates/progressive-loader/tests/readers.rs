@@ -5,9 +5,9 @@ mod common;
 
 use bytes::Bytes;
 use common::numbered;
-use futures_util::StreamExt;
 use futures_util::future::BoxFuture;
 use futures_util::stream::{self, BoxStream};
+use futures_util::{FutureExt, StreamExt};
 use progressive_loader::driver::{BlockingReader, OpenOptions, ProgressiveReader, Store, open};
 use progressive_loader::{ByteSource, Location, OpenError, Profile, ReadError};
 use std::collections::HashSet;
@@ -246,6 +246,29 @@ async fn a_seek_drops_what_it_made_stale() {
     assert_eq!(
         events.recv().await,
         Some(Event::Asked(512 << 10..528 << 10))
+    );
+}
+
+#[tokio::test]
+async fn a_fetch_that_was_given_up_before_it_began_keeps_no_other_from_beginning() {
+    let Setup {
+        reader,
+        mut events,
+        content,
+        ..
+    } = setup(1 << 20, 100, &[]);
+    let mut reader = reader.into_async();
+    // Nothing else runs between these two: the task of the first fetch has not begun.
+    assert!(reader.fill_buf().now_or_never().is_none());
+    reader.seek(SeekFrom::Start(512 << 10)).await.unwrap();
+    let mut buf = [0; 10];
+    let read = tokio::time::timeout(Duration::from_secs(10), reader.read_exact(&mut buf));
+    read.await.expect("a fetch begins").unwrap();
+    assert_eq!(buf, content[512 << 10..][..10]);
+    assert_eq!(
+        events.recv().await,
+        Some(Event::Asked(512 << 10..528 << 10)),
+        "the first was never asked for"
     );
 }
 

@@ -4,6 +4,7 @@
 //! whole batch waits for it, because eight blocks side by side take less than half the time that two threads take
 //! for them one by one.
 
+use super::clock::now;
 use crate::block::Block;
 use crate::error::BlockError;
 use crate::multihash::{verify, verify_each};
@@ -11,10 +12,16 @@ use crate::sha256::{messages_at_hand, messages_in_one_go};
 use cid::Cid;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 use tokio::sync::oneshot;
 
 /// A smaller block is hashed sooner than it is handed over.
 const SMALL_BYTES: usize = 16 << 10;
+
+/// So often, and no longer once that has taken so long, others run first when a block would be hashed alone. On a core that nobody
+/// else wants this takes some ten microseconds.
+const MOST_TURNS: usize = 16;
+const MOMENT: Duration = Duration::from_micros(100);
 
 /// What waits is bounded by whoever asks: a block for each live call.
 #[derive(Default)]
@@ -110,6 +117,7 @@ impl Worker {
 
     /// Empty, and this worker no longer counted, when nothing waits.
     fn next_batch(&mut self) -> Vec<Job> {
+        self.give_way();
         let mut queue = lock(&self.queue);
         let batch = queue.next_batch();
         if batch.is_empty() {
@@ -117,6 +125,21 @@ impl Worker {
             queue.workers -= 1;
         }
         batch
+    }
+}
+
+impl Worker {
+    /// Lets others run until enough blocks wait to be hashed at once, for a moment at most: where every core is busy, those who
+    /// bring blocks are among them.
+    fn give_way(&self) {
+        let began = now();
+        for _ in 0..MOST_TURNS {
+            let waiting = lock(&self.queue).waiting.len();
+            if waiting >= messages_in_one_go() || now().duration_since(began) > MOMENT {
+                return;
+            }
+            std::thread::yield_now();
+        }
     }
 }
 
@@ -161,7 +184,6 @@ mod tests {
     use super::*;
     use crate::multihash::{RAW, sha2_256};
     use bytes::Bytes;
-    use std::time::Duration;
 
     fn block(number: u8, len: usize) -> (Cid, Block) {
         let block = Bytes::from(vec![number; len]);

@@ -8,7 +8,7 @@ use super::clock::now;
 use crate::block::Block;
 use crate::error::BlockError;
 use crate::multihash::{verify, verify_each};
-use crate::sha256::{messages_at_hand, messages_in_one_go};
+use crate::sha256::messages_in_one_go;
 use cid::Cid;
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -69,7 +69,7 @@ impl Verifier {
         let wanted = match queue.workers {
             0 => true,
             workers => {
-                queue.waiting.len() >= messages_at_hand() * workers && workers < most_workers()
+                queue.waiting.len() >= worth_a_worker() * workers && workers < most_workers()
             }
         };
         wanted.then(|| {
@@ -84,6 +84,11 @@ impl Verifier {
 
 fn lock(queue: &Mutex<Queue>) -> MutexGuard<'_, Queue> {
     queue.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// So many blocks that wait are worth another thread.
+fn worth_a_worker() -> usize {
+    messages_in_one_go().max(4)
 }
 
 fn most_workers() -> usize {

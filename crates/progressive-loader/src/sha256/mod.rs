@@ -15,8 +15,8 @@ mod pair;
 pub(crate) use lanes::LANES;
 pub(crate) use message::len;
 
-/// Messages at hand where not that many are hashed at once.
-const FEW: usize = 4;
+/// Messages at hand where not that many are hashed at once: pairs that come, wait and are hashed, so that no core waits for one.
+const FEW: usize = 8;
 /// Fewer messages than this are hashed one by one sooner than in lanes.
 const WORTH_LANES: usize = 3;
 /// Bytes of one block of a message.
@@ -51,7 +51,7 @@ pub(crate) fn messages_in_one_go() -> usize {
     }
 }
 
-/// How many messages are worth having at hand: as many as are hashed at once, or enough that no core waits for one.
+/// How many messages are worth having at hand: as many as are hashed at once, or [`FEW`].
 pub(crate) fn messages_at_hand() -> usize {
     messages_in_one_go().max(FEW)
 }

@@ -3,12 +3,13 @@
 //! Started by a [`Segment`](super::segment::Segment), which takes the blocks from it; dropping the
 //! [`Leg`] aborts the task, and with it the request.
 
+use super::company::{Arrived, Company};
 use super::failure::Failure;
 use super::shared::{Arrival, Shared, now};
 use crate::block::Block;
 use crate::error::BlockError;
 use crate::origin::{Leaf, LeafSpan, OriginError};
-use crate::sha256::messages_at_hand;
+use crate::sha256::{messages_at_hand, messages_in_one_go};
 use crate::unixfs::MAX_BLOCK_BYTES;
 use cid::Cid;
 use futures_util::stream::{self, BoxStream, FuturesOrdered};
@@ -115,6 +116,15 @@ impl Drop for Run {
     }
 }
 
+/// As many blocks wait for each other.
+const PAIR: usize = 2;
+
+async fn sleep_until(until: Option<Instant>) {
+    if let Some(until) = until {
+        tokio::time::sleep_until(until.into()).await;
+    }
+}
+
 /// A block that came, and what the verifier says of it.
 struct Checked {
     block: Block,
@@ -148,12 +158,20 @@ impl Run {
         items: &mpsc::Sender<Result<Block, Ended>>,
     ) -> Result<(), (Failure, Instant)> {
         let mut checking = FuturesOrdered::new();
-        let at_once = messages_at_hand();
-        let (mut asked, mut given) = (0, 0);
+        let mut company = Company::new(messages_in_one_go().min(PAIR));
+        let mut given = 0;
         let mut waiting_since = now();
         let mut ended = None;
         while given < leaves.len() {
-            let room = asked < leaves.len() && checking.len() < at_once && ended.is_none();
+            let at_hand = checking.len() + company.len();
+            let more = given + at_hand < leaves.len() && ended.is_none();
+            for (arrived, leaf) in company
+                .take(now(), more)
+                .into_iter()
+                .zip(&leaves[given + checking.len()..])
+            {
+                checking.push_back(self.check(leaf.cid, arrived));
+            }
             tokio::select! {
                 biased;
                 Some(checked) = checking.next(), if !checking.is_empty() => {
@@ -162,15 +180,15 @@ impl Run {
                     }
                     given += 1;
                 }
-                item = self.next(&mut blocks), if room => match item {
+                item = self.next(&mut blocks), if more && at_hand < messages_at_hand() => match item {
                     Ok(block) => {
-                        checking.push_back(self.check(leaves[asked].cid, block, waiting_since));
+                        company.came(now(), Arrived { block, waiting_since });
                         waiting_since = now();
-                        asked += 1;
                     }
                     Err(failure) => ended = Some(failure),
                 },
-                // Neither: nothing is being checked, and the answer has ended.
+                () = sleep_until(company.until()), if company.until().is_some() => {}
+                // None of them: nothing is at hand, and the answer has ended.
                 else => break,
             }
         }
@@ -202,7 +220,11 @@ impl Run {
         }
     }
 
-    async fn check(&self, cid: Cid, block: Block, waiting_since: Instant) -> Checked {
+    async fn check(&self, cid: Cid, arrived: Arrived) -> Checked {
+        let Arrived {
+            block,
+            waiting_since,
+        } = arrived;
         let size_bytes = block.len() as u64;
         let mut outcome = Ok(());
         if self.is_checked() {

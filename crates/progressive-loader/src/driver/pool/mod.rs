@@ -4,6 +4,7 @@
 //! |---|---|
 //! | `options` | how patient, how parallel |
 //! | `shared` | the origins, what is known of them, who is asked next |
+//! | `company` | which blocks are checked together |
 //! | `leg` | one request to one origin, every block of it checked |
 //! | `segment` | consecutive blocks: retried, hedged, resumed |
 //! | `span` | leaves in order: cached, from one origin, or striped |
@@ -13,6 +14,7 @@
 //! The decisions are [`plan`](crate::plan)'s. Fed by [`Origin`]s; feeds the file's source, and the
 //! [`BlockCache`] with what was checked.
 
+mod company;
 mod failure;
 mod join;
 mod leg;

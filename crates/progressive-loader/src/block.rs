@@ -78,13 +78,13 @@ impl Block {
         parts.collect()
     }
 
-    /// The same, with pieces of less than `least_bytes` as copies: a small piece may keep something much larger in memory.
-    pub(crate) fn with_copies_of_less_than(&self, least_bytes: usize) -> Self {
-        let pieces = self.pieces.iter().map(|piece| match piece.len() {
-            len if len < least_bytes => Bytes::copy_from_slice(piece),
-            _ => piece.clone(),
-        });
-        pieces.collect()
+    /// The same in one place of its own: a piece may be a small part of something that is kept in memory with it. A single piece
+    /// of `large_bytes` or more is taken for most of what it is in.
+    pub(crate) fn compact(&self, large_bytes: usize) -> Self {
+        match self.pieces.as_slice() {
+            [only] if only.len() >= large_bytes => self.clone(),
+            pieces => Self::from(Bytes::from(pieces.concat())),
+        }
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
             let part = block.clone().slice(from..to);
             prop_assert_eq!(part.len(), to - from);
             prop_assert_eq!(&part.into_bytes()[..], &whole[from..to]);
-            prop_assert_eq!(&block.with_copies_of_less_than(4).into_bytes()[..], &whole[..]);
+            prop_assert_eq!(&block.compact(4).into_bytes()[..], &whole[..]);
         }
     }
 }

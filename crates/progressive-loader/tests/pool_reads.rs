@@ -560,6 +560,33 @@ async fn a_hash_that_cannot_be_checked_is_not_asked_for() {
 }
 
 #[tokio::test]
+async fn a_long_answer_does_not_push_out_of_the_memory_what_is_read_again() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = File::new(64, 16 * KIB);
+    let origin = Arc::new(Fake::new("a", &file).speed(Duration::ZERO, 1 << 40));
+    let cache = BlockCache::open(&CacheOptions {
+        memory_bytes: 512 * KIB as u64,
+        disk: Some(dir.path().join("cache")),
+        ..CacheOptions::default()
+    });
+    let pool = pooled(&[&origin], Some(cache.clone()));
+    read(&pool, file.part(0..10)).await.unwrap();
+    let first = cache.snapshot().memory_bytes;
+    assert_eq!(first, 10 * file.leaf_bytes);
+    let rest = read(&pool, file.part(10..64)).await.unwrap();
+    assert_eq!(rest.len(), 54);
+    cache.flush().await;
+    let figures = cache.snapshot();
+    assert_eq!((figures.memory_bytes, figures.disk_blocks), (first, 64));
+    // Nor does it when it comes from the disk.
+    read(&pool, file.part(10..64)).await.unwrap();
+    assert_eq!(cache.snapshot().memory_bytes, first);
+    assert_eq!(origin.sent_bytes(), 64 * file.leaf_bytes);
+    read(&pool, file.part(60..64)).await.unwrap();
+    assert_eq!(cache.snapshot().memory_bytes, 14 * file.leaf_bytes);
+}
+
+#[tokio::test]
 async fn a_restarted_read_fetches_only_what_is_missing() {
     let dir = tempfile::tempdir().unwrap();
     let options = CacheOptions {

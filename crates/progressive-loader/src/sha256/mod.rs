@@ -16,7 +16,7 @@ pub(crate) use lanes::LANES;
 pub(crate) use message::len;
 
 /// Messages at hand where not that many are hashed at once: pairs that come, wait and are hashed, so that no core waits for one.
-const FEW: usize = 8;
+const FEW: usize = 4;
 /// Fewer messages than this are hashed one by one sooner than in lanes.
 const WORTH_LANES: usize = 3;
 /// Bytes of one block of a message.

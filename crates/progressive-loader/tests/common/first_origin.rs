@@ -109,10 +109,8 @@ impl Rest<'_> {
             let open = self.open.get_or_insert_with(|| origin.leaves(rest()));
             self.last = match open.next().await {
                 Some(Ok(block)) => {
-                    match {
-                        let whole = block.clone().into_bytes();
-                        check(origin.as_ref(), self.span.root, &leaf.cid, &whole)
-                    } {
+                    let whole = block.clone().into_bytes();
+                    match check(origin.as_ref(), self.span.root, &leaf.cid, &whole) {
                         Ok(()) => {
                             self.next += 1;
                             return Some(Ok(block));

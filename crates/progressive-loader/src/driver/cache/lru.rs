@@ -28,6 +28,10 @@ pub(super) struct Lru<V> {
 }
 
 impl<V> Lru<V> {
+    pub(super) fn capacity(&self) -> u64 {
+        self.capacity
+    }
+
     pub(super) fn new(capacity: u64, max_entries: usize) -> Self {
         Self {
             entries: HashMap::new(),

@@ -39,8 +39,8 @@ const DISK_PARALLEL: usize = 4;
 /// The most blocks kept in memory: nodes may be as small as a few bytes.
 const MAX_MEMORY_ENTRIES: usize = 1 << 16;
 
-/// A piece of a block that is smaller than this is kept as a copy: it may be a slice of something much larger, where a large
-/// one is most of what it is in.
+/// What is smaller than this is kept as a copy: it may be a slice of something much larger, where a large one is most of what
+/// it is in.
 const COPIED_BYTES: usize = 64 << 10;
 
 /// The caches of this process by directory, since only one may use it.
@@ -59,6 +59,15 @@ struct Inner {
     memory_hits: AtomicU64,
     disk_hits: AtomicU64,
     misses: AtomicU64,
+}
+
+/// Where a block is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::driver) enum Keep {
+    /// In memory, and on disk where there is one.
+    Everywhere,
+    /// On disk alone, where there is one.
+    OnDisk,
 }
 
 /// A cache at one moment.
@@ -133,8 +142,23 @@ impl BlockCache {
         self.inner.memory().contains(cid.hash()) || self.inner.disk.as_ref().is_some_and(on_disk)
     }
 
+    /// How the blocks of a span are kept. One that is larger than the whole of the memory would push out all that is there, and
+    /// itself, before any of it is read again.
+    pub(in crate::driver) fn keep_of(&self, span_bytes: u64) -> Keep {
+        if span_bytes > self.inner.memory().capacity() {
+            Keep::OnDisk
+        } else {
+            Keep::Everywhere
+        }
+    }
+
     /// The block, when it is there and sound. Needs a tokio runtime for what lies on disk.
     pub async fn get(&self, cid: &Cid) -> Option<Block> {
+        self.get_and(Keep::Everywhere, cid).await
+    }
+
+    /// The same; one that lay on disk is kept in memory only as `keep` says.
+    pub(in crate::driver) async fn get_and(&self, keep: Keep, cid: &Cid) -> Option<Block> {
         let key = *cid.hash();
         if let Some(block) = self.inner.memory().get(&key).cloned() {
             self.inner.memory_hits.fetch_add(1, Ordering::Relaxed);
@@ -152,7 +176,9 @@ impl BlockCache {
             return None;
         };
         self.inner.disk_hits.fetch_add(1, Ordering::Relaxed);
-        self.inner.remember(&key, block.clone());
+        if keep == Keep::Everywhere {
+            self.inner.remember(&key, block.clone());
+        }
         Some(block)
     }
 
@@ -160,15 +186,23 @@ impl BlockCache {
     /// soon on disk: this waits only while four earlier ones are still being written. Needs a tokio
     /// runtime when there is a directory.
     pub async fn insert(&self, cid: &Cid, block: &Block) {
+        self.insert_and(Keep::Everywhere, cid, block).await;
+    }
+
+    /// The same, where `keep` says.
+    pub(in crate::driver) async fn insert_and(&self, keep: Keep, cid: &Cid, block: &Block) {
         let key = *cid.hash();
         if key.code() == IDENTITY {
             return;
         }
-        let block = block.with_copies_of_less_than(COPIED_BYTES);
-        self.inner.remember(&key, block.clone());
+        if keep == Keep::Everywhere {
+            let block = block.compact(COPIED_BYTES);
+            self.inner.remember(&key, block);
+        }
         let Some(disk) = self.inner.disk.clone().filter(|disk| disk.is_writable()) else {
             return;
         };
+        let block = block.clone();
         let turns = Arc::clone(&self.inner.disk_turns);
         if let Ok(turn) = turns.acquire_owned().await {
             // Not waited for: whoever wanted the block may go before it is written.

@@ -7,6 +7,7 @@ use super::company::{Arrived, Company};
 use super::failure::Failure;
 use super::shared::{Arrival, Shared, now};
 use crate::block::Block;
+use crate::driver::cache::Keep;
 use crate::error::BlockError;
 use crate::origin::{Leaf, LeafSpan, OriginError};
 use crate::sha256::{messages_at_hand, messages_in_one_go};
@@ -24,15 +25,15 @@ use tokio::task::AbortHandle;
 pub(super) enum Ask {
     /// One block, as that.
     Block { root: Cid, leaf: [Leaf; 1] },
-    /// Leaves of a file.
-    Leaves(LeafSpan),
+    /// Leaves of a file, and where the cache keeps them.
+    Leaves { span: LeafSpan, keep: Keep },
 }
 
 impl Ask {
     pub(super) fn leaves(&self) -> &[Leaf] {
         match self {
             Self::Block { leaf, .. } => leaf,
-            Self::Leaves(span) => &span.leaves,
+            Self::Leaves { span, .. } => &span.leaves,
         }
     }
 
@@ -40,17 +41,27 @@ impl Ask {
     pub(super) fn root(&self) -> Cid {
         match self {
             Self::Block { root, .. } => *root,
-            Self::Leaves(span) => span.root,
+            Self::Leaves { span, .. } => span.root,
+        }
+    }
+
+    fn keep(&self) -> Keep {
+        match self {
+            Self::Block { .. } => Keep::Everywhere,
+            Self::Leaves { keep, .. } => *keep,
         }
     }
 
     /// The part from leaf `at` on.
     fn rest(&self, at: usize) -> Self {
         match self {
-            Self::Leaves(span) if at > 0 => Self::Leaves(LeafSpan {
-                leaves: span.leaves[at..].into(),
-                ..span.clone()
-            }),
+            Self::Leaves { span, keep } if at > 0 => Self::Leaves {
+                span: LeafSpan {
+                    leaves: span.leaves[at..].into(),
+                    ..span.clone()
+                },
+                keep: *keep,
+            },
             whole => whole.clone(),
         }
     }
@@ -140,23 +151,24 @@ impl Run {
             Ask::Block { leaf: [leaf], .. } => stream::once(origin.block(leaf.cid))
                 .map_ok(Block::from)
                 .boxed(),
-            Ask::Leaves(span) => origin.leaves(span.clone()),
+            Ask::Leaves { span, .. } => origin.leaves(span.clone()),
         };
-        if let Err((failure, waiting_since)) = self.pass_on(ask.leaves(), blocks, &items).await {
+        if let Err((failure, waiting_since)) = self.pass_on(&ask, blocks, &items).await {
             let repeat = self.shared.failed(self.origin, &failure, waiting_since);
             let _ = items.send(Err(Ended { failure, repeat })).await;
         }
     }
 
-    /// Takes the blocks of `leaves` as they come, and gives them on in order as they are found to be right. What comes
+    /// Takes the blocks of what was asked for as they come, and gives them on in order as they are found to be right. What comes
     /// while others are being checked is checked next, side by side. An error with when its block began to be
     /// waited for.
     async fn pass_on(
         &self,
-        leaves: &[Leaf],
+        ask: &Ask,
         mut blocks: BoxStream<'_, Result<Block, OriginError>>,
         items: &mpsc::Sender<Result<Block, Ended>>,
     ) -> Result<(), (Failure, Instant)> {
+        let (leaves, keep) = (ask.leaves(), ask.keep());
         let mut checking = FuturesOrdered::new();
         let mut company = Company::new(messages_in_one_go().min(PAIR));
         let mut given = 0;
@@ -175,7 +187,7 @@ impl Run {
             tokio::select! {
                 biased;
                 Some(checked) = checking.next(), if !checking.is_empty() => {
-                    if !self.give(&leaves[given], checked, given == 0, items).await? {
+                    if !self.give((&leaves[given].cid, keep), checked, given == 0, items).await? {
                         return Ok(());
                     }
                     given += 1;
@@ -246,7 +258,7 @@ impl Run {
     /// Counts, caches and hands on a block that is right; whether anybody takes it.
     async fn give(
         &self,
-        leaf: &Leaf,
+        (cid, keep): (&Cid, Keep),
         checked: Checked,
         first: bool,
         items: &mpsc::Sender<Result<Block, Ended>>,
@@ -267,7 +279,7 @@ impl Run {
         if let Some(cache) = &self.shared.cache
             && self.is_checked()
         {
-            cache.insert(&leaf.cid, &block).await;
+            cache.insert_and(keep, cid, &block).await;
         }
         Ok(items.send(Ok(block)).await.is_ok())
     }

@@ -250,7 +250,7 @@ impl Segment {
     fn give_up(&mut self) -> ReadError {
         let name = match &self.ask {
             Ask::Block { root, .. } => format!("ipfs://{root}"),
-            Ask::Leaves(span) => {
+            Ask::Leaves { span, .. } => {
                 let below: String = span.path.iter().map(|name| format!("/{name}")).collect();
                 format!("ipfs://{}{below}", span.root)
             }

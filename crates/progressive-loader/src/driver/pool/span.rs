@@ -8,6 +8,7 @@ use super::leg::Ask;
 use super::segment::Segment;
 use super::shared::Shared;
 use crate::block::Block;
+use crate::driver::cache::Keep;
 use crate::error::ReadError;
 use crate::multihash::IDENTITY;
 use crate::origin::{Leaf, LeafSpan};
@@ -29,6 +30,7 @@ const ALONE_BYTES: u64 = 8 << 20;
 struct Reading {
     shared: Arc<Shared>,
     span: LeafSpan,
+    keep: Keep,
     at: usize,
     parts: VecDeque<Part>,
     /// What the origin that brings them alone has brought since that was decided.
@@ -59,9 +61,13 @@ pub(super) fn leaves(
     shared: Arc<Shared>,
     span: LeafSpan,
 ) -> BoxStream<'static, Result<Block, ReadError>> {
+    let keep = shared.cache.as_ref().map_or(Keep::Everywhere, |cache| {
+        cache.keep_of(bytes_of(&span.leaves))
+    });
     let reading = Reading {
         shared,
         span,
+        keep,
         at: 0,
         parts: VecDeque::new(),
         alone_bytes: 0,
@@ -115,7 +121,7 @@ impl Reading {
         }
         let cache = self.shared.cache.as_ref()?;
         if cache.contains(&leaf.cid) {
-            cache.get(&leaf.cid).await
+            cache.get_and(self.keep, &leaf.cid).await
         } else {
             None
         }
@@ -182,10 +188,13 @@ impl Reading {
     }
 
     fn ask(&self, leaves: Range<usize>) -> Ask {
-        Ask::Leaves(LeafSpan {
-            leaves: self.span.leaves[leaves].into(),
-            ..self.span.clone()
-        })
+        Ask::Leaves {
+            span: LeafSpan {
+                leaves: self.span.leaves[leaves].into(),
+                ..self.span.clone()
+            },
+            keep: self.keep,
+        }
     }
 
     /// From the next leaf to the first one after it that the cache has.

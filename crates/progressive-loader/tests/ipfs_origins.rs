@@ -535,6 +535,32 @@ async fn without_a_store_and_origins_the_error_is_what_it_was() {
 }
 
 #[tokio::test]
+async fn what_an_archive_leaves_out_is_asked_for_by_itself() {
+    let dag = Dag::new(SIZE, Leaves::Raw);
+    let absent = dag.leaves[1].0.cid;
+    for is_there in [true, false] {
+        let mut served = dag.clone();
+        served.leaves.remove(1);
+        if !is_there {
+            served.blocks.remove(&absent);
+        }
+        let (server, url) = serve(move |request| served.trustless(request)).await;
+        let origin = TrustlessOrigin::new(&url, &HttpOptions::default()).unwrap();
+        let outcome = leaves_of(&dag, &origin).await;
+        if is_there {
+            assert!(matches!(outcome[..], [Ok(50_000), Ok(50_000)]));
+            let source = source_of(&dag, Arc::new(origin)).await.unwrap();
+            assert!(source.read_range(0..SIZE as u64).await.unwrap() == dag.content);
+        } else {
+            let told = matches!(outcome[..], [Err(OriginError::NotFound)]);
+            assert!(told, "{outcome:?}");
+            let requests = server.requests.lock().unwrap();
+            assert_eq!(requests.len(), 2, "the archive, and the block");
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_archive_that_ends_early_is_never_whole() {
     let dag = Dag::new(SIZE, Leaves::Raw);
     let archive = dag.archive(50_000..150_000);

@@ -286,6 +286,39 @@ async fn an_origin_that_hangs_is_hedged_and_costs_little() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_origin_that_stops_is_left_though_no_more_may_be_fetched_twice() {
+    let file = File::new(64, 1024 * KIB);
+    let mut blocks = 0_u64;
+    let stops = Fake::new("stops", &file).scripted(move |_| {
+        blocks += 1;
+        if blocks.is_multiple_of(4) {
+            Fault::Hang
+        } else {
+            Fault::None
+        }
+    });
+    let speed = |fake: Fake, bytes_per_second| {
+        Arc::new(fake.speed(Duration::from_millis(20), bytes_per_second))
+    };
+    let stops = speed(stops, 20_000_000);
+    let other = speed(Fake::new("other", &file), 3_000_000);
+    let pool = pool(&[&stops, &other]);
+    for leaf in 0..64 {
+        let started = Instant::now();
+        let blocks = read(&pool, file.part(leaf..leaf + 1)).await.unwrap();
+        assert!(blocks[0].clone().into_bytes() == file.block(leaf));
+        // Not the 30 s after which an origin counts as stalled.
+        assert!(
+            started.elapsed() < Duration::from_secs(6),
+            "leaf {leaf}: {:?}",
+            started.elapsed()
+        );
+    }
+    let sent = stops.sent_bytes() + other.sent_bytes();
+    assert!(sent as f64 <= 1.05 * file.size_bytes() as f64 + (2 << 20) as f64);
+}
+
+#[tokio::test(start_paused = true)]
 async fn retry_after_is_kept_and_bounded() {
     let file = File::new(1, KIB);
     for (said, least, most) in [(3, 3, 9), (3600, 30, 40)] {

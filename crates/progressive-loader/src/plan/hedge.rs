@@ -33,6 +33,13 @@ pub fn hedge_delay(standing: &Standing, bytes: u64, first: bool, urgent: bool) -
     delay.clamp(SOONEST, LATEST)
 }
 
+/// After how long an origin from which nothing comes has stopped, where another is asked after `hedge_delay`: it is left then,
+/// whatever that costs. Four times as long, and 5 s at most.
+#[must_use]
+pub fn stopped_after(hedge_delay: Duration) -> Duration {
+    (hedge_delay * 4).min(LATEST).max(hedge_delay)
+}
+
 /// What hedging may still fetch: a share of what was fetched, saved up to a bound.
 #[derive(Debug, Clone)]
 pub struct HedgeBudget {

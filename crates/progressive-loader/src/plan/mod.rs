@@ -36,7 +36,7 @@ pub use breaker::{Admission, Breaker, BreakerPolicy, BreakerState};
 pub use chunk::{LARGEST_CHUNK_BYTES, SMALLEST_CHUNK_BYTES, chunk_bytes};
 pub(crate) use chunk::{leaf_chunks, whole_leaves};
 pub use forecast::Forecast;
-pub use hedge::{HedgeBudget, hedge_delay};
+pub use hedge::{HedgeBudget, hedge_delay, stopped_after};
 pub use jitter::Jitter;
 pub use ramp::Ramp;
 pub use ranking::{Candidate, Ranking};

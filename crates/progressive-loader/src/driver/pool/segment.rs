@@ -10,7 +10,7 @@ use super::shared::{Pick, Shared, Tried, now};
 use crate::block::Block;
 use crate::error::{BlockError, ReadError};
 use crate::origin::OriginError;
-use crate::plan::{Backoff, RetryBudget};
+use crate::plan::{Backoff, RetryBudget, stopped_after};
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Instant;
@@ -32,11 +32,21 @@ pub(super) struct Segment {
     budget: RetryBudget,
     attempts: u32,
     last: Option<(usize, Failure)>,
-    /// A second origin was looked for at this leaf: once is enough.
-    hedged_at: Option<usize>,
+    /// How late the leaf that is owed is.
+    lateness: Lateness,
     /// An origin was left for a faster one: once is enough, since what it had on its way is lost.
     switched: bool,
     progressed_at: Instant,
+}
+
+/// What was done about a leaf that is late.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Lateness {
+    Nothing,
+    /// A second origin was not asked: there was none, or what may be fetched twice was spent.
+    Alone,
+    /// All that can be.
+    Settled,
 }
 
 /// What a segment waited for.
@@ -58,7 +68,7 @@ impl Segment {
             budget: RetryBudget::new(options.max_failures_per_read, 0.5),
             attempts: 0,
             last: None,
-            hedged_at: None,
+            lateness: Lateness::Nothing,
             switched: false,
             progressed_at: now(),
             shared: Arc::clone(shared),
@@ -80,7 +90,7 @@ impl Segment {
                 self.ask_somebody().await?;
             }
             match self.event(waiting_since).await {
-                Event::Late => self.hedge(),
+                Event::Late => self.late(waiting_since),
                 Event::Item(index, Some(Ok(block))) => {
                     self.won(index, waiting_since);
                     self.leave_for_a_faster_one();
@@ -145,25 +155,39 @@ impl Segment {
             return None;
         };
         let wanted = self.shared.options.hedge && self.shared.members.len() > 1;
-        if !wanted || self.hedged_at == Some(self.at) {
-            return None;
-        }
         let delay = self
             .shared
             .hedge_delay(leg.origin, self.leaf_bytes(), leg.first);
-        Some(waiting_since + delay)
+        let wait = match self.lateness {
+            Lateness::Nothing => delay,
+            Lateness::Alone => stopped_after(delay),
+            Lateness::Settled => return None,
+        };
+        wanted.then(|| waiting_since + wait)
     }
 
-    /// Asks a second origin for what the first is late with.
-    fn hedge(&mut self) {
-        self.hedged_at = Some(self.at);
-        let Some(late) = self.legs.first().map(|leg| leg.origin) else {
+    /// Asks a second origin for what the first is late with; where nothing may be fetched twice, one that has stopped is left for
+    /// another.
+    fn late(&mut self, waiting_since: Instant) {
+        let Some((late, first)) = self.legs.first().map(|leg| (leg.origin, leg.first)) else {
             return;
         };
         let bytes = self.leaf_bytes();
+        if self.lateness == Lateness::Alone {
+            self.lateness = Lateness::Settled;
+            if self.shared.has_second(&self.tried, bytes, late) {
+                tracing::debug!(late, "leaving an origin that has stopped");
+                self.shared.outrun(late, waiting_since, first);
+                self.tried.this_round[late] = true;
+                self.legs.clear();
+            }
+            return;
+        }
+        self.lateness = Lateness::Alone;
         if let Some(Pick::Ask { origin, probe }) = self.shared.pick_second(&self.tried, bytes, late)
         {
             tracing::debug!(late, origin, "asking a second origin");
+            self.lateness = Lateness::Settled;
             self.start(origin, probe);
         }
     }
@@ -181,6 +205,7 @@ impl Segment {
         self.legs.push(winner);
         self.at += 1;
         self.last = None;
+        self.lateness = Lateness::Nothing;
         self.progressed_at = now();
         self.backoff.progressed();
         self.budget.succeeded();

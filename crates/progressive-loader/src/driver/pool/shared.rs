@@ -168,18 +168,18 @@ impl Shared {
     pub(super) fn pick_second(&self, tried: &Tried, bytes: u64, late: usize) -> Option<Pick> {
         let now = now();
         let mut state = self.lock();
-        let usable = |record: &Record| !record.standing.is_struck_out();
-        let allowed: Vec<_> = state.records.iter().map(usable).collect();
-        let may = |i: usize| i != late && allowed[i] && !tried.excluded[i] && !tried.this_round[i];
-        let order = state.choose(now, bytes, may);
-        let origin = order
-            .into_iter()
-            .find(|&i| state.records[i].breaker.would_admit(now))?;
+        let origin = state.second(now, tried, bytes, late)?;
         if !state.hedge.spend(bytes) {
             return None;
         }
         let probe = state.admit(origin, now)?;
         Some(Pick::Ask { origin, probe })
+    }
+
+    /// Whether there is another that may be asked in place of `late`.
+    pub(super) fn has_second(&self, tried: &Tried, bytes: u64, late: usize) -> bool {
+        let now = now();
+        self.lock().second(now, tried, bytes, late).is_some()
     }
 
     /// The origins that work at present, best first, with their bandwidths.
@@ -356,6 +356,16 @@ impl State {
         let order = ranking.choose(now, bytes, &self.candidates(may));
         self.ranking = ranking;
         order
+    }
+
+    /// Who is asked beside `late`, or in its place.
+    fn second(&mut self, now: Instant, tried: &Tried, bytes: u64, late: usize) -> Option<usize> {
+        let usable = |record: &Record| !record.standing.is_struck_out();
+        let allowed: Vec<_> = self.records.iter().map(usable).collect();
+        let may = |i: usize| i != late && allowed[i] && !tried.excluded[i] && !tried.this_round[i];
+        let order = self.choose(now, bytes, may);
+        let admitted = |&i: &usize| self.records[i].breaker.would_admit(now);
+        order.into_iter().find(admitted)
     }
 
     /// Whether a request may be made, and if so whether it is a probe.

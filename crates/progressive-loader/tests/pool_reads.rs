@@ -319,6 +319,45 @@ async fn an_origin_that_stops_is_left_though_no_more_may_be_fetched_twice() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn who_was_left_for_a_faster_one_is_asked_again_when_that_one_stops() {
+    let file = File::new(12, 1024 * KIB);
+    let mut blocks = 0;
+    let fast = Fake::new("fast", &file).scripted(move |_| {
+        blocks += 1;
+        if blocks == 2 {
+            Fault::Hang
+        } else {
+            Fault::None
+        }
+    });
+    let speed = |fake: Fake, bytes_per_second| {
+        Arc::new(fake.speed(Duration::from_millis(20), bytes_per_second))
+    };
+    let fast = speed(fast, 20_000_000);
+    let slow = speed(Fake::new("slow", &file), 3_000_000);
+    let pool = pool(&[&slow, &fast]);
+    let started = Instant::now();
+    let whole = read(&pool, file.span.clone());
+    // The unknown one gets its turn now and then.
+    let meets_the_fast_one = async {
+        while fast.requests() == 0 {
+            read(&pool, file.part(11..12)).await.unwrap();
+        }
+    };
+    let (whole, ()) = tokio::join!(whole, meets_the_fast_one);
+    assert_whole(&file, &whole.unwrap());
+    let figures = pool.snapshot();
+    let outrun = figures.origins[1].outrun;
+    assert_eq!(outrun, 1, "it stopped when it was asked for the rest");
+    // Not the 30 s after which an origin counts as stalled.
+    assert!(
+        started.elapsed() < Duration::from_secs(10),
+        "{:?}",
+        started.elapsed()
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn retry_after_is_kept_and_bounded() {
     let file = File::new(1, KIB);
     for (said, least, most) in [(3, 3, 9), (3600, 30, 40)] {

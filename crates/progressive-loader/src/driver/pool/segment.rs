@@ -223,9 +223,13 @@ impl Segment {
         let [leg] = self.legs.as_slice() else {
             return;
         };
-        if !self.switched && self.shared.is_outclassed(leg.origin, bytes.sum()) {
+        if self.switched {
+            return;
+        }
+        if let Some(faster) = self.shared.much_faster_than(leg.origin, bytes.sum()) {
             self.switched = true;
-            self.tried.this_round[leg.origin] = true;
+            // Not as one that failed: should the faster one stop, this one is asked again.
+            self.preferred = Some(faster);
             self.legs.clear();
         }
     }

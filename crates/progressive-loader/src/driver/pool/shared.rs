@@ -196,18 +196,16 @@ impl Shared {
             .collect()
     }
 
-    /// Whether another origin is expected to bring `bytes` in half the time.
-    pub(super) fn is_outclassed(&self, origin: usize, bytes: u64) -> bool {
+    /// Another origin that is expected to bring `bytes` in half the time.
+    pub(super) fn much_faster_than(&self, origin: usize, bytes: u64) -> Option<usize> {
         let working = self.working(bytes);
-        let Some(&(best, Some(_))) = working.first().filter(|(best, _)| *best != origin) else {
-            return false;
+        let &(best, Some(_)) = working.first().filter(|(best, _)| *best != origin)? else {
+            return None;
         };
         let state = self.lock();
         let expected = |i: usize| state.records[i].standing.expected(bytes);
-        match (expected(origin), expected(best)) {
-            (Some(this), Some(other)) => other < this / 2,
-            _ => false,
-        }
+        let (this, other) = (expected(origin)?, expected(best)?);
+        (other < this / 2).then_some(best)
     }
 
     pub(super) fn hedge_delay(&self, origin: usize, bytes: u64, first: bool) -> Duration {

@@ -195,14 +195,17 @@ impl BlockCache {
         if key.code() == IDENTITY {
             return;
         }
-        if keep == Keep::Everywhere {
-            let block = block.compact(COPIED_BYTES);
-            self.inner.remember(&key, block);
-        }
+        let block = match keep {
+            Keep::Everywhere => {
+                let block = block.compact(COPIED_BYTES);
+                self.inner.remember(&key, block.clone());
+                block
+            }
+            Keep::OnDisk => block.clone(),
+        };
         let Some(disk) = self.inner.disk.clone().filter(|disk| disk.is_writable()) else {
             return;
         };
-        let block = block.clone();
         let turns = Arc::clone(&self.inner.disk_turns);
         if let Ok(turn) = turns.acquire_owned().await {
             // Not waited for: whoever wanted the block may go before it is written.

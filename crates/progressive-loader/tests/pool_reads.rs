@@ -39,6 +39,10 @@ fn memory(bytes: u64) -> BlockCache {
     })
 }
 
+fn at_rate(fake: Fake, bytes_per_second: u64) -> Arc<Fake> {
+    Arc::new(fake.speed(Duration::from_millis(20), bytes_per_second))
+}
+
 async fn read(pool: &Pool, span: LeafSpan) -> Result<Vec<Block>, ReadError> {
     let blocks: Vec<_> = pool.leaves(span).collect().await;
     blocks.into_iter().collect()
@@ -297,11 +301,8 @@ async fn an_origin_that_stops_is_left_though_no_more_may_be_fetched_twice() {
             Fault::None
         }
     });
-    let speed = |fake: Fake, bytes_per_second| {
-        Arc::new(fake.speed(Duration::from_millis(20), bytes_per_second))
-    };
-    let stops = speed(stops, 20_000_000);
-    let other = speed(Fake::new("other", &file), 3_000_000);
+    let stops = at_rate(stops, 20_000_000);
+    let other = at_rate(Fake::new("other", &file), 3_000_000);
     let pool = pool(&[&stops, &other]);
     for leaf in 0..64 {
         let started = Instant::now();
@@ -330,11 +331,8 @@ async fn who_was_left_for_a_faster_one_is_asked_again_when_that_one_stops() {
             Fault::None
         }
     });
-    let speed = |fake: Fake, bytes_per_second| {
-        Arc::new(fake.speed(Duration::from_millis(20), bytes_per_second))
-    };
-    let fast = speed(fast, 20_000_000);
-    let slow = speed(Fake::new("slow", &file), 3_000_000);
+    let fast = at_rate(fast, 20_000_000);
+    let slow = at_rate(Fake::new("slow", &file), 3_000_000);
     let pool = pool(&[&slow, &fast]);
     let started = Instant::now();
     let whole = read(&pool, file.span.clone());

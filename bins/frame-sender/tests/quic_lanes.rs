@@ -109,7 +109,7 @@ fn said_at(log: &str, what: &[&str]) -> usize {
     at.unwrap_or_else(|| panic!("{what:?} is nowhere in {log}"))
 }
 
-/// A path on which `auto` opens eight peer connections.
+/// A path on which `auto` opens eight peer connections where QUIC is blocked.
 fn long_path() -> LinkConfig {
     LinkConfig {
         delay: Duration::from_millis(5),
@@ -128,11 +128,22 @@ fn blocked_from_the_start_it_holds_nothing_up() {
     run.assert_each_frame_once(FRAMES);
     assert_eq!(done.summary["carrier"], "data", "{done:?}");
     assert_eq!(done.summary["carrier_changes"], 0, "{done:?}");
+    assert_eq!(done.summary["lanes_opened"], 8, "{done:?}");
     assert!(link.control().stats().blocked > 0, "{done:?}");
     // Data channels carried before QUIC's time was over.
     let carried = said_at(&done.stderr, &["carries the frames", "Data", "First"]);
     let given_up = said_at(&done.stderr, &["lane not open yet", "number=16"]);
     assert!(carried < given_up, "{}", done.stderr);
+}
+
+#[test]
+fn where_it_passes_a_long_path_gets_no_more_data_channels() {
+    let worker = Worker::start(&["--processor", "sleep:2ms", "--workers", "1"]);
+    let link = worker.behind(long_path());
+    let done = Run::through(&link, &input(), &[]).complete();
+    done.assert_whole(FRAMES);
+    assert_eq!(done.summary["carrier"], "quic", "{done:?}");
+    assert_eq!(done.summary["lanes_opened"], 2, "{done:?}");
 }
 
 #[test]

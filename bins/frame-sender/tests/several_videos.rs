@@ -179,7 +179,7 @@ fn the_way_that_carries_stays_from_video_to_video() {
     let ended = videos.complete();
     ended.assert_whole(&videos);
     let opened: Vec<_> = ended.lines.iter().map(|it| &it["lanes_opened"]).collect();
-    assert_eq!(opened, [2, 0, 0, 2]);
+    assert_eq!(opened, [2, 0, 0, 2], "{}", ended.stderr);
     for video in &ended.lines[..3] {
         assert_eq!(video["carrier"], "quic", "{video}");
     }

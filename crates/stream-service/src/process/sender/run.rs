@@ -15,6 +15,7 @@ use super::link::{LinkFailure, SendLink, Start};
 use super::options::{LaneWish, Progress, SendOptions, SendTiming, Summary};
 use super::payloads::{PayloadError, Payloads};
 use super::reading::Reading;
+use crate::lanes::choice::LaneKind;
 use crate::process::protocol::{PictureEncoding, ProcessMode, SOCKET_LANE};
 
 /// How often progress is told.
@@ -25,6 +26,8 @@ const LONG_ROUND_TRIP: Duration = Duration::from_millis(5);
 const NOTHING_OPENS_AFTER: Duration = Duration::from_millis(1500);
 /// What is under way when a run is to stop is given this long while the worker cannot be reached.
 const STOP_WITHOUT_LANE_AFTER: Duration = Duration::from_secs(5);
+/// Data channels that carry for longer are not soon left for QUIC, which needs no more of them beside it.
+const QUIC_TAKES_OVER_WITHIN: Duration = Duration::from_secs(1);
 /// Lanes where the round trip is long.
 const LANES_OF_A_LONG_PATH: u8 = 8;
 
@@ -187,8 +190,8 @@ impl Run<'_> {
         }
     }
 
-    /// `auto`: a path that lets no lane through is tried with a WebSocket, and a long one gets more lanes, once its length
-    /// is known.
+    /// `auto`: a path that lets no lane through is tried with a WebSocket, and a long one gets more data channels, once its
+    /// length is known and QUIC has not taken over.
     fn suit_lanes(&self, keepers: &mut Keepers) {
         self.link.choose(Instant::now());
         if self.options.lanes != LaneWish::Auto {
@@ -203,7 +206,10 @@ impl Run<'_> {
             return;
         }
         let figures = self.link.figures(Instant::now());
-        if figures.shortest_round_trip >= Some(LONG_ROUND_TRIP) {
+        let by_data = matches!(figures.carrier, Some((LaneKind::Data, _)));
+        let carried_for = keepers.data_has_carried_for(Instant::now(), by_data);
+        let is_long = figures.shortest_round_trip >= Some(LONG_ROUND_TRIP);
+        if is_long && carried_for >= QUIC_TAKES_OVER_WITHIN {
             keepers.grow(LANES_OF_A_LONG_PATH);
         }
     }

@@ -121,6 +121,20 @@ async fn a_second_process_on_the_same_directory_keeps_to_its_memory() {
 }
 
 #[tokio::test]
+async fn a_lock_that_may_only_be_read_is_held_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    drop(filled(dir.path(), 1 << 20, 2).await);
+    // Nobody can write to a directory, whatever their rights.
+    let lock = dir.path().join("lock");
+    std::fs::remove_file(&lock).unwrap();
+    std::fs::create_dir(&lock).unwrap();
+    let cache = BlockCache::open(&options(dir.path(), 1 << 20));
+    assert_eq!(cache.get(&block(1).0).await, Some(block(1).1));
+    let held = std::fs::File::open(&lock).unwrap();
+    assert!(held.try_lock().is_err());
+}
+
+#[tokio::test]
 async fn within_a_process_a_directory_has_one_cache() {
     let dir = tempfile::tempdir().unwrap();
     let first = filled(dir.path(), 1 << 20, 2).await;

@@ -48,16 +48,10 @@ impl Directory {
     pub(super) fn open(dir: &Path) -> io::Result<Self> {
         let blocks = dir.join("blocks");
         fs::create_dir_all(&blocks)?;
-        let lock = File::options()
-            .create(true)
-            .truncate(false)
-            .write(true)
-            .open(dir.join("lock"))?;
-        lock.try_lock()?;
         Ok(Self {
             blocks,
             next_temporary: AtomicU64::new(0),
-            _lock: lock,
+            _lock: locked(&dir.join("lock"))?,
         })
     }
 
@@ -117,6 +111,15 @@ impl Files for Directory {
     fn remove(&self, key: &Key) -> io::Result<()> {
         fs::remove_file(self.path(key))
     }
+}
+
+/// Holds the file, made where it is not there. One that may only be read can be held too: blocks below it can still be served.
+fn locked(path: &Path) -> io::Result<File> {
+    let mut options = File::options();
+    let writable = options.create(true).truncate(false).write(true).open(path);
+    let lock = writable.or_else(|error| File::open(path).map_err(|_| error))?;
+    lock.try_lock()?;
+    Ok(lock)
 }
 
 fn hex(bytes: &[u8]) -> String {

@@ -20,6 +20,7 @@ use std::ops::Range;
 pub struct Block {
     pieces: Vec<Bytes>,
     len: usize,
+    framing_is_assumed: bool,
 }
 
 impl Block {
@@ -29,6 +30,20 @@ impl Block {
             self.len += piece.len();
             self.pieces.push(piece);
         }
+    }
+
+    /// The same, as one that was put together around a leaf's content, framed as most writers do: its CID may name another
+    /// block with the same content. Where it does, that is asked for by itself.
+    #[must_use]
+    pub fn with_assumed_framing(mut self) -> Self {
+        self.framing_is_assumed = true;
+        self
+    }
+
+    /// Whether another block may have the same content; see [`Block::with_assumed_framing`].
+    #[must_use]
+    pub fn has_assumed_framing(&self) -> bool {
+        self.framing_is_assumed
     }
 
     /// Bytes of it.

@@ -30,7 +30,8 @@ pub trait Origin: Send + Sync + 'static {
     fn block(&self, cid: Cid) -> BoxFuture<'_, Result<Bytes, OriginError>>;
 
     /// The blocks of consecutive leaves of one file, in order, one item per leaf, each as it is hashed (a dag-pb
-    /// leaf with its framing) and in as many pieces as it came. Pieces of a few bytes are better put together: each has its cost. Ends after the last leaf or the first error.
+    /// leaf with its framing, [assumed](Block::with_assumed_framing) where only the content came) and in as many pieces as it
+    /// came. Pieces of a few bytes are better put together: each has its cost. Ends after the last leaf or the first error.
     fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Block, OriginError>>;
 }
 

@@ -3,13 +3,14 @@
 
 mod common;
 
+use bytes::Bytes;
 use common::first_origin::FirstOrigin;
 use common::http::{Reply, Request, Server, Then, silence, status, whole};
 use common::ipfs::{Dag, Leaves, car, kubo_body, kubo_error};
 use futures_util::StreamExt;
 use progressive_loader::driver::{
     Auth, GatewayOrigin, HttpOptions, IpfsSource, KuboOrigin, OpenOptions, OriginConfig,
-    PathGatewayOrigin, Store, TrustlessOrigin, open_source,
+    PathGatewayOrigin, Pool, PoolOptions, Store, TrustlessOrigin, open_source,
 };
 use progressive_loader::{
     ByteSource, Leaf, LeafSpan, Location, OpenError, Origin, OriginError, Phase, Profile,
@@ -210,6 +211,49 @@ async fn an_archive_may_name_each_block_once_or_in_another_order() {
         let source = source_of(&dag, Arc::new(origin)).await.unwrap();
         assert!(source.read_range(0..230_000).await.unwrap() == dag.content);
     }
+}
+
+async fn read_by(dag: &Dag, pool: &Pool) -> Result<Bytes, ReadError> {
+    let (path, fetcher) = (dag.path(), Arc::new(pool.clone()));
+    let source = IpfsSource::open(dag.directory, &path, fetcher).await;
+    let whole = 0..dag.content.len() as u64;
+    source.unwrap().read_range(whole).await
+}
+
+#[tokio::test]
+async fn a_leaf_framed_in_a_way_of_its_own_is_asked_for_by_itself() {
+    for (kind, by_itself) in [(Leaves::Wrapped, 0), (Leaves::Oddly, 59)] {
+        let dag = Dag::new(SIZE, kind);
+        let served = dag.clone();
+        let (server, url) = serve(move |request| served.path_gateway(request)).await;
+        let origin = PathGatewayOrigin::new(&url, &HttpOptions::default()).unwrap();
+        let pool = Pool::new(vec![Arc::new(origin)], PoolOptions::default(), None);
+        assert!(read_by(&dag, &pool).await.unwrap() == dag.content);
+        let leaves: Vec<_> = dag.leaves.iter().map(|(block, _)| block.cid).collect();
+        let requests = server.requests.lock().unwrap();
+        let is_leaf = |path: &str| leaves.iter().any(|cid| path.contains(&cid.to_string()));
+        let asked = requests.iter().filter(|request| is_leaf(&request.path));
+        assert_eq!(asked.count(), by_itself);
+        let figures = pool.snapshot();
+        assert!(!figures.origins[0].struck_out, "{figures:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_gateway_that_gives_neither_the_content_nor_the_block_is_struck_out() {
+    let dag = Dag::new(SIZE, Leaves::Wrapped);
+    let mut lying = dag.clone();
+    lying.content[1_234_567] ^= 1;
+    let of_lie = dag.leaves[24].0.cid;
+    lying.blocks.get_mut(&of_lie).unwrap()[20] ^= 1;
+    let (_liar, url) = serve(move |request| lying.path_gateway(request)).await;
+    let origin = PathGatewayOrigin::new(&url, &HttpOptions::default()).unwrap();
+    let pool = Pool::new(vec![Arc::new(origin)], PoolOptions::default(), None);
+    let error = read_by(&dag, &pool).await.unwrap_err();
+    let reason = error.to_string();
+    assert!(reason.contains("bytes 1200000..1250000"), "{reason}");
+    assert!(reason.contains("something else than the block"), "{reason}");
+    assert!(pool.snapshot().origins[0].struck_out);
 }
 
 /// What an origin over `answer` says to the first two leaves of `dag`, in order.

@@ -115,6 +115,11 @@ impl Rest<'_> {
                             self.next += 1;
                             return Some(Ok(block));
                         }
+                        Err(_) if block.has_assumed_framing() => {
+                            let itself = self.fetcher.find(self.span.root, leaf.cid).await;
+                            self.next += 1;
+                            return Some(itself.map(Block::from));
+                        }
                         Err(error) => error,
                     }
                 }

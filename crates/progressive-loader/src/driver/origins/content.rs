@@ -1,13 +1,13 @@
 //! A file's bytes, as they come, cut into the blocks of its leaves.
 //!
 //! Fed with a body by the origins that give content rather than blocks. A raw leaf's block is its content; around
-//! that of a dag-pb leaf goes the framing that every known writer gives it, and where the hash tells of another
-//! framing the block itself is asked for.
+//! that of a dag-pb leaf goes the framing that every known writer gives it. Whoever checks the hash, and finds another framing,
+//! asks for the block itself.
 
 use super::http::{Body, broken};
 use crate::block::Block;
-use crate::multihash::{RAW, verify};
-use crate::origin::{Leaf, LeafSpan, Origin, OriginError};
+use crate::multihash::RAW;
+use crate::origin::{Leaf, LeafSpan, OriginError};
 use crate::unixfs::MAX_BLOCK_BYTES;
 use crate::unixfs::build::Framing;
 use bytes::{Bytes, BytesMut};
@@ -19,8 +19,7 @@ use std::future::Future;
 const SMALL_BYTES: usize = 16 << 10;
 
 /// The leaves of a span, one after the other, out of a body.
-pub(super) struct ContentSpan<'o> {
-    origin: &'o dyn Origin,
+pub(super) struct ContentSpan {
     span: LeafSpan,
     next: usize,
     body: Body,
@@ -31,11 +30,10 @@ pub(super) struct ContentSpan<'o> {
     pending: Bytes,
 }
 
-impl<'o> ContentSpan<'o> {
+impl ContentSpan {
     /// A body that is the span and nothing else.
-    pub(super) fn exact(origin: &'o dyn Origin, span: LeafSpan, body: Body) -> Self {
+    pub(super) fn exact(span: LeafSpan, body: Body) -> Self {
         Self {
-            origin,
             span,
             next: 0,
             body,
@@ -46,11 +44,11 @@ impl<'o> ContentSpan<'o> {
     }
 
     /// The body of the whole file.
-    pub(super) fn whole_file(origin: &'o dyn Origin, span: LeafSpan, body: Body) -> Self {
+    pub(super) fn whole_file(span: LeafSpan, body: Body) -> Self {
         Self {
             skip_bytes: span.range().start,
             ends_with_span: false,
-            ..Self::exact(origin, span, body)
+            ..Self::exact(span, body)
         }
     }
 
@@ -64,15 +62,10 @@ impl<'o> ContentSpan<'o> {
         if self.ends_with_span && self.next == self.span.leaves.len() {
             self.end().await?;
         }
-        if leaf.cid.codec() == RAW {
-            return Ok(Some(content));
-        }
-        let block = framed(content);
-        if verify(&leaf.cid, block.pieces()).is_ok() {
-            return Ok(Some(block));
-        }
-        let block = self.origin.block(leaf.cid).await?;
-        Ok(Some(block.into()))
+        Ok(Some(match leaf.cid.codec() {
+            RAW => content,
+            _ => framed(content).with_assumed_framing(),
+        }))
     }
 
     /// Makes sure that the body ends here.
@@ -136,7 +129,7 @@ fn framed(content: Block) -> Block {
 
 /// What `opening` gives, as a stream of blocks.
 pub(super) fn stream<'o>(
-    opening: impl Future<Output = Result<ContentSpan<'o>, OriginError>> + Send + 'o,
+    opening: impl Future<Output = Result<ContentSpan, OriginError>> + Send + 'o,
 ) -> BoxStream<'o, Result<Block, OriginError>> {
     let opened = stream::once(opening).map_ok(|span| {
         stream::try_unfold(span, |mut span| async move {

@@ -35,8 +35,8 @@ enum Kind {
     Archives,
 }
 
-enum Opened<'o> {
-    Content(ContentSpan<'o>),
+enum Opened {
+    Content(ContentSpan),
     Archive(ArchiveSpan),
 }
 
@@ -57,7 +57,7 @@ impl GatewayOrigin {
         })
     }
 
-    async fn open(&self, span: LeafSpan) -> Result<Opened<'_>, OriginError> {
+    async fn open(&self, span: LeafSpan) -> Result<Opened, OriginError> {
         match self.kind.get() {
             Some(Kind::Ranges) => self.open_range_or_archive(span).await,
             Some(Kind::Archives) => self.open_archive(span).await,
@@ -65,13 +65,13 @@ impl GatewayOrigin {
         }
     }
 
-    async fn open_range(&self, span: LeafSpan) -> Result<Opened<'_>, OriginError> {
-        self.ranges.open(self, span).await.map(Opened::Content)
+    async fn open_range(&self, span: LeafSpan) -> Result<Opened, OriginError> {
+        self.ranges.open(span).await.map(Opened::Content)
     }
 
     /// A gateway that looks at a file's beginning to tell its type fails for every range of a file whose first blocks
     /// it has not got all of: boxo's does. The range's own blocks may be there, so it is asked for those.
-    async fn open_range_or_archive(&self, span: LeafSpan) -> Result<Opened<'_>, OriginError> {
+    async fn open_range_or_archive(&self, span: LeafSpan) -> Result<Opened, OriginError> {
         match self.open_range(span.clone()).await {
             Err(error @ OriginError::Busy { status: 500, .. }) => {
                 self.open_archive(span).await.map_err(|_| error)
@@ -80,11 +80,11 @@ impl GatewayOrigin {
         }
     }
 
-    async fn open_archive(&self, span: LeafSpan) -> Result<Opened<'_>, OriginError> {
+    async fn open_archive(&self, span: LeafSpan) -> Result<Opened, OriginError> {
         self.archives.open(span).await.map(Opened::Archive)
     }
 
-    async fn ask(&self, span: LeafSpan) -> Result<Opened<'_>, OriginError> {
+    async fn ask(&self, span: LeafSpan) -> Result<Opened, OriginError> {
         let refused = match self.open_range_or_archive(span.clone()).await {
             Ok(opened) => {
                 // Of a gateway that gave an archive because a range failed, nothing is known yet.

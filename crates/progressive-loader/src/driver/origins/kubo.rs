@@ -149,7 +149,7 @@ impl Origin for KuboOrigin {
     fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Block, OriginError>> {
         super::content::stream(async move {
             let answer = self.open(&span).await?;
-            Ok(ContentSpan::exact(self, span, answer.body))
+            Ok(ContentSpan::exact(span, answer.body))
         })
     }
 }

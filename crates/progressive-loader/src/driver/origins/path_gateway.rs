@@ -46,11 +46,7 @@ impl PathGatewayOrigin {
     }
 
     /// Asks for the span, and says how its leaves come out of the answer.
-    pub(super) async fn open<'o>(
-        &self,
-        origin: &'o dyn Origin,
-        span: LeafSpan,
-    ) -> Result<ContentSpan<'o>, OriginError> {
+    pub(super) async fn open(&self, span: LeafSpan) -> Result<ContentSpan, OriginError> {
         let wanted = Wanted {
             accept: None,
             range: Some(span.range()),
@@ -60,7 +56,7 @@ impl PathGatewayOrigin {
         match answer.status {
             206 => {
                 check_partial(&answer, &span)?;
-                Ok(ContentSpan::exact(origin, span, answer.body))
+                Ok(ContentSpan::exact(span, answer.body))
             }
             200 => {
                 let (start, limit) = (span.range().start, self.client.options.max_discard_bytes);
@@ -69,7 +65,7 @@ impl PathGatewayOrigin {
                         "it ignores Range, and byte {start} lies more than {limit} bytes past what can be skipped"
                     )));
                 }
-                Ok(ContentSpan::whole_file(origin, span, answer.body))
+                Ok(ContentSpan::whole_file(span, answer.body))
             }
             status => Err(broken(format!("status {status} to a request for a range"))),
         }
@@ -130,6 +126,6 @@ impl Origin for PathGatewayOrigin {
     }
 
     fn leaves(&self, span: LeafSpan) -> BoxStream<'_, Result<Block, OriginError>> {
-        content::stream(self.open(self, span))
+        content::stream(self.open(span))
     }
 }

@@ -140,7 +140,7 @@ async fn sleep_until(until: Option<Instant>) {
 struct Checked {
     block: Block,
     waiting_since: Instant,
-    outcome: Result<(), BlockError>,
+    outcome: Result<(), Failure>,
 }
 
 impl Run {
@@ -234,24 +234,48 @@ impl Run {
 
     async fn check(&self, cid: Cid, arrived: Arrived) -> Checked {
         let Arrived {
-            block,
+            mut block,
             waiting_since,
         } = arrived;
-        let size_bytes = block.len() as u64;
-        let mut outcome = Ok(());
-        if self.is_checked() {
-            outcome = self.shared.verifier.verify(cid, block.clone()).await;
-        }
-        if outcome.is_ok() && size_bytes > MAX_BLOCK_BYTES {
-            outcome = Err(BlockError::TooLarge {
-                size_bytes,
-                limit_bytes: MAX_BLOCK_BYTES,
-            });
+        let mut outcome = self.verify(cid, &block).await;
+        if outcome.is_err() && block.has_assumed_framing() {
+            outcome = match self.block_itself(cid).await {
+                Ok(itself) => {
+                    block = itself;
+                    self.verify(cid, &block).await
+                }
+                Err(failure) => Err(failure),
+            };
         }
         Checked {
             block,
             waiting_since,
             outcome,
+        }
+    }
+
+    async fn verify(&self, cid: Cid, block: &Block) -> Result<(), Failure> {
+        if self.is_checked() {
+            let verdict = self.shared.verifier.verify(cid, block.clone()).await;
+            verdict.map_err(Failure::Invalid)?;
+        }
+        let size_bytes = block.len() as u64;
+        if size_bytes > MAX_BLOCK_BYTES {
+            return Err(Failure::Invalid(BlockError::TooLarge {
+                size_bytes,
+                limit_bytes: MAX_BLOCK_BYTES,
+            }));
+        }
+        Ok(())
+    }
+
+    /// The block of a leaf whose content alone came, and which is framed in a way of its own.
+    async fn block_itself(&self, cid: Cid) -> Result<Block, Failure> {
+        let limit = self.shared.options.stall_timeout;
+        let asked = self.shared.members[self.origin].origin.block(cid);
+        match tokio::time::timeout(limit, asked).await {
+            Err(_) => Err(Failure::Stalled(limit)),
+            Ok(block) => Ok(Block::from(block?)),
         }
     }
 
@@ -268,7 +292,7 @@ impl Run {
             waiting_since,
             outcome,
         } = checked;
-        outcome.map_err(|problem| (Failure::Invalid(problem), waiting_since))?;
+        outcome.map_err(|failure| (failure, waiting_since))?;
         self.shared.arrived(&Arrival {
             origin: self.origin,
             bytes: block.len() as u64,

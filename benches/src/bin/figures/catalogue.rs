@@ -68,7 +68,7 @@ const fn share(name: &'static str, least: f64, most: f64, what: &'static str) ->
 }
 
 /// In the order they are measured and printed.
-pub(crate) const FIGURES: [Figure; 50] = [
+pub(crate) const FIGURES: [Figure; 52] = [
     at_most(
         "first-frame",
         500.0,
@@ -179,6 +179,18 @@ pub(crate) const FIGURES: [Figure; 50] = [
     ),
     at_least(
         "ipfs-read-kubo-verified",
+        0.7,
+        "x curl",
+        "the same by CID, every block checked",
+    ),
+    at_least(
+        "ipfs-read-legacy",
+        0.9,
+        "x curl",
+        "200 MB from boxo's gateway by URL, added as ipfs add does by itself, against curl",
+    ),
+    at_least(
+        "ipfs-read-legacy-verified",
         0.7,
         "x curl",
         "the same by CID, every block checked",

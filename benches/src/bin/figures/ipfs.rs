@@ -15,7 +15,7 @@ use crate::args::Args;
 use crate::browser::on_path;
 use crate::table::Table;
 
-pub(crate) const FIGURES: [&str; 12] = [
+pub(crate) const FIGURES: [&str; 14] = [
     "ipfs-read",
     "ipfs-read-verified",
     "store-read",
@@ -28,6 +28,8 @@ pub(crate) const FIGURES: [&str; 12] = [
     "ipfs-memory",
     "ipfs-read-kubo",
     "ipfs-read-kubo-verified",
+    "ipfs-read-legacy",
+    "ipfs-read-legacy-verified",
 ];
 
 /// Measures those that are wanted.
@@ -45,7 +47,7 @@ pub(crate) async fn measure(args: &Args, table: &mut Table) -> Result<()> {
             return Ok(());
         }
     };
-    if table.wants(&read::FROM_BOXO) || table.wants(&read::FROM_KUBO) {
+    if read::WHOLE.iter().any(|figures| table.wants(figures)) {
         read::beside_curl(args, &gateway, dir.path(), table).await?;
     }
     if table.wants(&FIGURES[3..7]) {

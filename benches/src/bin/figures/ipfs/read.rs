@@ -25,8 +25,11 @@ const RUNS: usize = 5;
 /// A reading takes a sixth of a second, and what else the host does shows in each.
 const RUNS_BESIDE_CURL: usize = 15;
 const KILLS: u64 = 100;
-pub(super) const FROM_BOXO: [&str; 2] = ["ipfs-read", "ipfs-read-verified"];
-pub(super) const FROM_KUBO: [&str; 2] = ["ipfs-read-kubo", "ipfs-read-kubo-verified"];
+const FROM_BOXO: [&str; 2] = ["ipfs-read", "ipfs-read-verified"];
+const FROM_KUBO: [&str; 2] = ["ipfs-read-kubo", "ipfs-read-kubo-verified"];
+/// Added as `ipfs add` does by itself: leaves of 256 KiB in dag-pb.
+const LEGACY: [&str; 2] = ["ipfs-read-legacy", "ipfs-read-legacy-verified"];
+pub(super) const WHOLE: [[&str; 2]; 3] = [FROM_BOXO, LEGACY, FROM_KUBO];
 const READ_BYTES: usize = 1 << 20;
 
 /// A file from boxo's gateway, and from Kubo's where there is one.
@@ -41,6 +44,10 @@ pub(super) async fn beside_curl(
     if table.wants(&FROM_BOXO) {
         let gateway = Gateway::start(program, &file)?;
         from(&gateway, "boxo's", FROM_BOXO, table).await?;
+    }
+    if table.wants(&LEGACY) {
+        let gateway = Gateway::with_profile(program, &file, "legacy-cid-v0")?;
+        from(&gateway, "boxo's", LEGACY, table).await?;
     }
     if !table.wants(&FROM_KUBO) {
         return Ok(());

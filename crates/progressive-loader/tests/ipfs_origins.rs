@@ -220,6 +220,14 @@ async fn read_by(dag: &Dag, pool: &Pool) -> Result<Bytes, ReadError> {
     source.unwrap().read_range(whole).await
 }
 
+fn leaves_asked_for_by_themselves(dag: &Dag, server: &Server) -> usize {
+    let leaves = dag.leaves.iter().map(|(block, _)| block.cid.to_string());
+    let leaves: Vec<_> = leaves.collect();
+    let requests = server.requests.lock().unwrap();
+    let is_leaf = |path: &str| leaves.iter().any(|cid| path.contains(cid));
+    requests.iter().filter(|it| is_leaf(&it.path)).count()
+}
+
 #[tokio::test]
 async fn a_leaf_framed_in_a_way_of_its_own_is_asked_for_by_itself() {
     for (kind, by_itself) in [(Leaves::Wrapped, 0), (Leaves::Oddly, 59)] {
@@ -229,13 +237,23 @@ async fn a_leaf_framed_in_a_way_of_its_own_is_asked_for_by_itself() {
         let origin = PathGatewayOrigin::new(&url, &HttpOptions::default()).unwrap();
         let pool = Pool::new(vec![Arc::new(origin)], PoolOptions::default(), None);
         assert!(read_by(&dag, &pool).await.unwrap() == dag.content);
-        let leaves: Vec<_> = dag.leaves.iter().map(|(block, _)| block.cid).collect();
-        let requests = server.requests.lock().unwrap();
-        let is_leaf = |path: &str| leaves.iter().any(|cid| path.contains(&cid.to_string()));
-        let asked = requests.iter().filter(|request| is_leaf(&request.path));
-        assert_eq!(asked.count(), by_itself);
+        assert_eq!(leaves_asked_for_by_themselves(&dag, &server), by_itself);
         let figures = pool.snapshot();
         assert!(!figures.origins[0].struck_out, "{figures:?}");
+    }
+}
+
+#[tokio::test]
+async fn of_a_trusted_daemon_the_content_is_enough() {
+    for kind in KINDS {
+        let dag = Dag::new(SIZE, kind);
+        let served = dag.clone();
+        let (server, url) = serve(move |request| served.kubo(request)).await;
+        let origin = KuboOrigin::new(&url, None, &HttpOptions::default()).unwrap();
+        let origin = Arc::new(origin.trust_if_local(true));
+        let pool = Pool::new(vec![origin], PoolOptions::default(), None);
+        assert!(read_by(&dag, &pool).await.unwrap() == dag.content);
+        assert_eq!(leaves_asked_for_by_themselves(&dag, &server), 0);
     }
 }
 

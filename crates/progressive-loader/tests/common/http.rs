@@ -99,6 +99,8 @@ async fn serve(
     log: Arc<Mutex<Vec<Request>>>,
     hung_up: mpsc::Sender<()>,
 ) {
+    // Head and body are two writes: as a real server, it does not wait 40 ms for the first one's ack.
+    let _ = stream.set_nodelay(true);
     while let Some(head) = read_head(&mut stream).await {
         let request = {
             let mut log = log.lock().unwrap();

@@ -7,7 +7,8 @@
 //! Policy. Wanted is `[position, position + lookahead)` and nothing else: a reader that stops costs
 //! nothing more. At a place it has just jumped to, the look-ahead starts small and grows with what is
 //! read there (see [`Ramp`]), so that a demuxer's hops are cheap. Ranges end on multiples of the
-//! smallest chunk, so that neighbouring fetches share blocks rarely. The first fetch of the content's start comes to its end
+//! smallest chunk, so that neighbouring fetches share blocks rarely. What it jumped to comes alone, until the first of it is there,
+//! unless the link is fast. The first fetch of the content's start comes to its end
 //! while the reader looks elsewhere. When the memory budget (`lookahead + keep_behind`) is exceeded, whole pieces
 //! outside the wanted window are dropped, the one farthest from it first.
 
@@ -226,6 +227,9 @@ impl Window {
         if gap.start >= window.end || self.blocked_from.is_some_and(|from| gap.start >= from) {
             return None;
         }
+        if gap.start > self.position && self.waits_after_a_jump() {
+            return None;
+        }
         let chunk_end = match self.ramp.opening_bytes() {
             Some(opening_bytes) => opening_bytes,
             None => {
@@ -244,6 +248,11 @@ impl Window {
             return None;
         }
         (chunk_end <= window.end).then_some(gap.start..chunk_end)
+    }
+
+    /// A reader that has jumped waits for the byte that it jumped to: another fetch would share a slow link with that one's.
+    fn waits_after_a_jump(&self) -> bool {
+        self.ramp.has_just_jumped() && !self.is_fast && self.held_ahead_bytes() == 0
     }
 
     /// `[position, position + lookahead)`, less after a jump, and cut at the end of the content.

@@ -329,6 +329,23 @@ fn a_seek_gives_up_what_it_left_and_asks_for_what_it_found() {
 }
 
 #[test]
+fn what_was_jumped_to_comes_alone_until_some_of_it_is_there() {
+    let mut window = window(100, 50);
+    window.seek(204);
+    let target = window.next_fetch().unwrap();
+    assert_eq!(target.range, 204..210);
+    assert_eq!(window.next_fetch(), None);
+    window.received(target.id, piece(204..206));
+    assert_eq!(window.next_fetch().unwrap().range, 210..220);
+    // Where a request costs more than the bytes that come beside it, both go out at once.
+    window.set_fast(true);
+    window.seek(304);
+    let _ = window.take_stale();
+    assert_eq!(window.next_fetch().unwrap().range.start, 304);
+    assert!(window.next_fetch().is_some());
+}
+
+#[test]
 fn asking_for_the_length_costs_nothing() {
     let mut window = window(30, 0);
     let fetch = window.next_fetch().unwrap();
@@ -344,7 +361,9 @@ fn asking_for_the_length_costs_nothing() {
 fn the_byte_needed_now_does_not_wait_for_those_needed_later() {
     let mut window = window(60, 0);
     window.seek(40);
-    let (near, far) = (window.next_fetch().unwrap(), window.next_fetch().unwrap());
+    let near = window.next_fetch().unwrap();
+    window.received(near.id, piece(40..41));
+    let far = window.next_fetch().unwrap();
     window.seek(20);
     assert_eq!(
         window.take_stale(),

@@ -42,6 +42,8 @@ pub struct Ramp {
     is_fast: bool,
     /// How far ahead of a reader that has only looked at the start; nothing once it has read on or jumped.
     opening_bytes: Option<u64>,
+    /// Nothing has been read since the last jump.
+    has_just_jumped: bool,
     places: Vec<Place>,
 }
 
@@ -57,6 +59,7 @@ impl Ramp {
             chunk_bytes,
             is_fast: false,
             opening_bytes: first_bytes.map(|bytes| bytes.max(1)),
+            has_just_jumped: false,
             places: vec![Place::new(0)],
         }
     }
@@ -64,6 +67,12 @@ impl Ramp {
     /// Whether the link is a fast one.
     pub fn set_fast(&mut self, is_fast: bool) {
         self.is_fast = is_fast;
+    }
+
+    /// Whether the reader has jumped, and read nothing since.
+    #[must_use]
+    pub fn has_just_jumped(&self) -> bool {
+        self.has_just_jumped
     }
 
     /// How much of the content's start to fetch before anything else, while the reader has only looked at it.
@@ -85,6 +94,7 @@ impl Ramp {
     /// The reader read on to `position`.
     pub fn read_to(&mut self, position: u64) {
         if let Some(place) = self.places.last_mut() {
+            self.has_just_jumped &= position == place.position;
             let new = position.saturating_sub(place.farthest.max(place.position));
             place.read_bytes = place.read_bytes.saturating_add(new);
             place.position = position;
@@ -101,6 +111,7 @@ impl Ramp {
     /// The reader jumped to `position`: to a place that it knows, or to a new one.
     pub fn jump(&mut self, position: u64) {
         self.opening_bytes = None;
+        self.has_just_jumped = true;
         let known = self
             .places
             .iter()

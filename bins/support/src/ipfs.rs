@@ -7,7 +7,7 @@ use clap::Args;
 use progressive_loader::Url;
 use progressive_loader::driver::{Auth, CacheOptions, IpfsOptions, OriginConfig};
 
-use crate::read_token;
+use crate::token::read_their_token;
 
 /// Daemons and gateways.
 #[derive(Debug, Clone, Default, Args)]
@@ -109,7 +109,7 @@ impl IpfsArgs {
     /// It cannot be read, or what it holds is no token.
     pub fn options(&self) -> anyhow::Result<IpfsOptions> {
         let token = self.ipfs_api_token_file.as_deref();
-        let auth = token.map(read_token).transpose()?.map(Auth::Bearer);
+        let auth = token.map(read_their_token).transpose()?.map(Auth::Bearer);
         let daemons = self.ipfs_api.iter().map(|api| OriginConfig::Kubo {
             api: api.clone(),
             auth: auth.clone(),
@@ -183,12 +183,13 @@ mod tests {
 
     #[test]
     fn a_token_goes_to_the_daemons() {
+        // As short as theirs may be.
         let file = tempfile::NamedTempFile::new().unwrap();
-        std::fs::write(file.path(), "correct-horse\n").unwrap();
+        std::fs::write(file.path(), "horse\n").unwrap();
         let mut args = args(&["http://a"], &["http://b"]);
         args.ipfs_api_token_file = Some(file.path().to_owned());
         let origins = args.options().unwrap().origins;
-        let auth = Some(Auth::Bearer("correct-horse".to_owned()));
+        let auth = Some(Auth::Bearer("horse".to_owned()));
         assert!(matches!(&origins[0], OriginConfig::Kubo { auth: given, .. } if *given == auth));
         assert!(
             !format!("{origins:?}").contains("horse"),

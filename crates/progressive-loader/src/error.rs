@@ -312,16 +312,16 @@ pub enum OpenError {
         /// What the system said.
         source: Arc<std::io::Error>,
     },
-    /// A CID was given, but no store to look it up in.
+    /// A CID was given, but nothing to read it from.
     #[error(
-        "ipfs://{cid}: no store is configured to read it from; name one (--store DIR) and add the file to it (stream-server add FILE --store DIR)"
+        "ipfs://{cid}: nothing is named to read it from; name a gateway or a Kubo daemon that has it (--gateway URL, --ipfs-api URL), or a store (--store DIR) that the file was added to (stream-server add FILE --store DIR)"
     )]
     NoStore {
         /// The CID.
         cid: Box<Cid>,
     },
     /// The store does not hold the root of the CID.
-    #[error("ipfs://{cid}: not in the store {}; add the file first (stream-server add FILE --store {})", store.display(), store.display())]
+    #[error("ipfs://{cid}: not in the store {}; name a gateway or a Kubo daemon that has it (--gateway URL, --ipfs-api URL), or add the file first (stream-server add FILE --store {})", store.display(), store.display())]
     NotInStore {
         /// The CID.
         cid: Box<Cid>,

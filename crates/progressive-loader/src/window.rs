@@ -7,8 +7,8 @@
 //! Policy. Wanted is `[position, position + lookahead)` and nothing else: a reader that stops costs
 //! nothing more. At a place it has just jumped to, the look-ahead starts small and grows with what is
 //! read there (see [`Ramp`]), so that a demuxer's hops are cheap. Ranges end on multiples of the
-//! smallest chunk, so that neighbouring fetches share blocks rarely. What it jumped to comes alone, until the first of it is there,
-//! unless the link is fast. The first fetch of the content's start comes to its end
+//! smallest chunk, so that neighbouring fetches share blocks rarely. What the reader jumped to comes alone until the
+//! first of it is there, unless the link is fast. The first fetch of the content's start comes to its end
 //! while the reader looks elsewhere. When the memory budget (`lookahead + keep_behind`) is exceeded, whole pieces
 //! outside the wanted window are dropped, the one farthest from it first.
 

@@ -99,6 +99,12 @@ impl LaneChoice {
         self.active
     }
 
+    /// How long it has been carrying.
+    pub(crate) fn active_for(&self, now: Instant) -> Duration {
+        self.active_since
+            .map_or(Duration::ZERO, |at| now.saturating_duration_since(at))
+    }
+
     /// Takes in how each kind of [`LaneKind::ALL`] fares. `busy`: frames wait, so that goodput is what the lanes can do.
     /// Whether another kind carries from now on.
     pub(crate) fn update(&mut self, now: Instant, figures: &[LaneFigures; 3], busy: bool) -> bool {
@@ -170,11 +176,8 @@ impl LaneChoice {
             return None;
         }
         let since = *self.worse_since.get_or_insert(now);
-        let active_for = self
-            .active_since
-            .map(|at| now.saturating_duration_since(at));
         let long_enough = now.saturating_duration_since(since) >= COMPARED_OVER
-            && active_for >= Some(COMPARED_OVER);
+            && self.active_for(now) >= COMPARED_OVER;
         worse.filter(|_| long_enough)
     }
 

@@ -272,8 +272,12 @@ impl Run {
     /// The block of a leaf whose content alone came, and which is framed in a way of its own.
     async fn block_itself(&self, cid: Cid) -> Result<Block, Failure> {
         let limit = self.shared.options.stall_timeout;
-        let asked = self.shared.members[self.origin].origin.block(cid);
-        match tokio::time::timeout(limit, asked).await {
+        let member = &self.shared.members[self.origin];
+        let asked = tokio::time::timeout(limit, async {
+            let _turn = member.turns.acquire().await;
+            member.origin.block(cid).await
+        });
+        match asked.await {
             Err(_) => Err(Failure::Stalled(limit)),
             Ok(block) => Ok(Block::from(block?)),
         }

@@ -49,7 +49,6 @@ pub(super) struct Keepers {
     tasks: BTreeMap<u8, tokio::task::JoinHandle<()>>,
     /// When a lane was open last.
     pub(super) seen_lane: Instant,
-    data_carries_since: Option<Instant>,
 }
 
 impl Keepers {
@@ -58,17 +57,7 @@ impl Keepers {
             lanes,
             tasks: BTreeMap::new(),
             seen_lane: Instant::now(),
-            data_carries_since: None,
         }
-    }
-
-    /// How long data channels have been carrying the frames, whether they do now being `by_data`.
-    pub(super) fn data_has_carried_for(&mut self, now: Instant, by_data: bool) -> Duration {
-        if !by_data {
-            self.data_carries_since = None;
-            return Duration::ZERO;
-        }
-        now.saturating_duration_since(*self.data_carries_since.get_or_insert(now))
     }
 
     /// Keeps at least so many lanes of data channels up.

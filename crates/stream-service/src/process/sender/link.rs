@@ -276,6 +276,7 @@ impl SendLink {
             lanes: state.lanes.iter().filter(|lane| lane.frames_open).count(),
             fps,
             carrier: state.choice.active(),
+            carrier_for: state.choice.active_for(now),
             carrier_changes: state.carrier_changes,
             shortest_round_trip: state.answers.shortest_round_trip(),
             round_trip_ms: state

@@ -207,9 +207,8 @@ impl Run<'_> {
         }
         let figures = self.link.figures(Instant::now());
         let by_data = matches!(figures.carrier, Some((LaneKind::Data, _)));
-        let carried_for = keepers.data_has_carried_for(Instant::now(), by_data);
         let is_long = figures.shortest_round_trip >= Some(LONG_ROUND_TRIP);
-        if is_long && carried_for >= QUIC_TAKES_OVER_WITHIN {
+        if is_long && by_data && figures.carrier_for >= QUIC_TAKES_OVER_WITHIN {
             keepers.grow(LANES_OF_A_LONG_PATH);
         }
     }

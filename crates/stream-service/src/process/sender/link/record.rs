@@ -80,6 +80,7 @@ pub(in crate::process::sender) struct LinkFigures {
     pub(in crate::process::sender) lanes: usize,
     pub(in crate::process::sender) fps: f64,
     pub(in crate::process::sender) carrier: Option<(LaneKind, ChoiceReason)>,
+    pub(in crate::process::sender) carrier_for: Duration,
     pub(in crate::process::sender) carrier_changes: u64,
     pub(in crate::process::sender) round_trip_ms: Option<f64>,
     pub(in crate::process::sender) shortest_round_trip: Option<Duration>,
